@@ -1,0 +1,1 @@
+"""Made photographs of made eyes, and the script that draws them."""
