@@ -1,0 +1,183 @@
+"""Fetch a public data set from its makers' site, check every file of it, and only then put it in place.
+
+    download("chase_db1", "datasets")    -> datasets/CHASE_DB1, whole and original, or nothing
+    how_to_get("drive")                  what to do by hand where a program may not fetch
+
+Archives arrive in datasets/.download, where a broken one waits to be continued; it goes when the set is in place. An
+archive that a person saved in datasets/ under its own name is taken instead of the network, and left where it is.
+What an archive says about names and sizes is not believed: a member is only chosen by the last part of its name, is
+written where our list of originals says, and counts by the bytes that come out of it.
+"""
+
+import contextlib
+import mmap
+import os
+import re
+import shutil
+import tarfile
+import zipfile
+import zlib
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from files import Problem, say
+from sets.originals import BLOCK, SOURCES, about_originals, by_browser, content_sum, how_to_get, is_original
+from sets.originals import plain_name, sums
+from sets.web import fetch
+
+__all__ = ["SOURCES", "about_originals", "download", "how_to_get", "is_original"]
+
+LARGEST_SET = 4_000_000_000  # bytes, unpacked
+MOST_MEMBERS = 10_000
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, ValueError, NotImplementedError)
+
+
+def download(name, into, addresses=None, progress=True):
+    """Fetch the set `name` ('chase_db1', 'hrf', 'stare') into the folder `into`; returns its own folder there.
+
+    addresses: other ways than the official ones, [[address, ...], ...]: each way's archives together are the set.
+    progress: a bar on stderr if that is a terminal. Raises Problem, and then there is no such folder.
+    """
+    source, into = SOURCES[name], Path(into)
+    ways = addresses or source.ways
+    if not ways:
+        raise Problem(how_to_get(name, into))
+    folder, workplace = into / source.folder, into / ".download" / source.folder
+    if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir() or any(folder.iterdir())):
+        return _already_there(folder)
+    say(f"{source.folder}, {source.page}\nLicence: {source.licence}.\nPlease cite: {source.citation}.")
+    try:
+        workplace.mkdir(parents=True, exist_ok=True)
+        _first_way_that_works(ways, source, folder, workplace, progress)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise Problem(f"{error.filename}: is a file where a folder should be. Move it away.") from error
+    finally:
+        for left in (*workplace.glob("*"), workplace, workplace.parent):
+            with contextlib.suppress(OSError):
+                left.rmdir()
+    say(f"{folder}: complete, all files checked. {_unchecked(source)}".rstrip())
+    return folder
+
+
+def _already_there(folder):
+    matching, differing, known, _ = is_original(folder)
+    if known and matching == known and not differing:
+        say(f"{folder}: is already there, complete and original. Nothing to do.")
+        return folder
+    raise Problem(f"{folder}: is already there, but is not the complete original set. Move it away to get it anew.")
+
+
+def _unchecked(source):
+    places = [place for place, digest in sums(source.folder).items() if digest is None]
+    return f"(No sum is known of {', '.join(places)}: taken as they came.)" if places else ""
+
+
+def _first_way_that_works(ways, source, folder, workplace, progress):
+    into, reasons = folder.parent, []
+    for way in sorted(ways, key=lambda way: not _saved(way, into)):
+        try:
+            archives = _saved(way, into) or [_fetched(address, workplace, progress) for address in way]
+            _put_in_place(archives, source, folder, workplace)
+            shutil.rmtree(workplace)
+            return
+        except Problem as problem:
+            if _saved(way, into):
+                raise Problem(f"{problem}. It was found in {into}: delete it there, or save it anew.") from problem
+            reasons.append(str(problem))
+    raise Problem(f"{source.folder} could not be downloaded: {'; '.join(dict.fromkeys(reasons))}. "
+                  f"Open {source.page} in a browser. {by_browser(source, into)}.")
+
+
+def _saved(way, into):
+    """The paths of a way's archives, if a person has saved all of them in `into`; else []."""
+    paths = [into / address.rsplit("/", 1)[-1] for address in way]
+    return paths if all(path.is_file() for path in paths) else []
+
+
+def _fetched(address, workplace, progress):
+    # Copies of two sites may differ: each address has a file of its own to be continued.
+    archive = workplace / sha256(address.encode()).hexdigest()[:8] / address.rsplit("/", 1)[-1]
+    archive.parent.mkdir(exist_ok=True)
+    if not archive.exists():
+        fetch(address, archive, progress)
+    return archive
+
+
+def _put_in_place(archives, source, folder, workplace):
+    """Unpack beside, check all files, rename. If anything is wrong, the archives that we fetched go too."""
+    aside = workplace / "unpacked"
+    shutil.rmtree(aside, ignore_errors=True)
+    wanted, left = sums(source.folder), LARGEST_SET
+    try:
+        for archive in archives:
+            left = _unpack(archive, {plain_name(place): place for place in wanted}, aside, left)
+        _check(wanted, aside, " and ".join(archive.name for archive in archives))
+        aside.rename(folder)
+    except Problem:
+        for archive in archives:
+            if workplace in archive.parents:
+                archive.unlink()
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _unpack(archive, places, aside, left):
+    """Write the members that `places` {plain name: place} knows to `aside`. Returns how many bytes may still come."""
+    try:
+        for name, opened in (_zipped if archive.suffix == ".zip" else _tarred)(archive):
+            if plain_name(name) not in places:
+                continue
+            place = aside / (places[plain_name(name)] + ".gz" * name.endswith(".gz"))
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with opened() as stream, open(place, "wb") as out:
+                while block := stream.read(BLOCK):
+                    left -= len(block)
+                    if left < 0:
+                        raise Problem(f"{archive.name}: unpacks to more than {LARGEST_SET} bytes")
+                    out.write(block)
+                out.flush()
+                os.fsync(out.fileno())
+    except OSError as error:
+        if error.errno is not None:  # a full disk is no fault of the archive; bzip2 tells of damage without a number
+            raise
+        raise Problem(f"{archive.name}: is damaged ({error})") from error
+    except DAMAGE as error:
+        raise Problem(f"{archive.name}: is damaged, or not the archive ({error})") from error
+    return left
+
+
+def _zipped(archive):
+    """(name, function that opens it) of every member of a zip."""
+    with open(archive, "rb") as file:
+        # Counted before zipfile reads the list: a list of millions of empty members would fill the memory.
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            _not_too_many(archive, sum(1 for _ in re.finditer(rb"PK\x01\x02", content)))
+        with zipfile.ZipFile(file) as members:
+            for member in members.infolist():
+                yield member.filename, partial(members.open, member)
+
+
+def _tarred(archive):
+    """(name, function that opens it) of every plain file of a tar; links and devices are passed over."""
+    with tarfile.open(archive, "r:") as members:
+        for number, member in enumerate(members):
+            _not_too_many(archive, number)
+            if member.isreg():
+                yield member.name, partial(members.extractfile, member)
+
+
+def _not_too_many(archive, members):
+    if members > MOST_MEMBERS:
+        raise Problem(f"{archive.name}: has more than {MOST_MEMBERS} members, so it is not the set's archive")
+
+
+def _check(wanted, aside, name):
+    """Compare {place: SHA-256 or None} with the files of the folder `aside`; Problem if one lacks or differs."""
+    for place, digest in wanted.items():
+        path = next((path for path in (aside / place, aside / f"{place}.gz") if path.is_file()), None)
+        if path is None:
+            raise Problem(f"{name}: {place} is missing, so nothing was kept")
+        if digest is not None and content_sum(path) != digest:
+            raise Problem(f"{name}: {place} is not the original, so nothing was kept")
