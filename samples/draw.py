@@ -28,7 +28,7 @@ def draw(rng, height, width):
 
 
 def drawn(number, seed, size=None):
-    """Picture `number` (from 1) of a seed, whatever else is drawn: what `draw` returns. `size`: a square frame's side."""
+    """Picture `number` (from 1) of a seed, whatever else is drawn, as `draw` gives it. `size`: side of a square frame."""
     import numpy as np
 
     height, width = (size, size) if size else FRAMES[number % len(FRAMES)]
@@ -75,7 +75,8 @@ def options(arguments):
     parser.add_argument("--train", type=int, default=8, help="training photographs")
     parser.add_argument("--test", type=int, default=4, help="test photographs; their numbers go on from the training's")
     parser.add_argument("--seed", type=int, default=0, help="another seed, other eyes")
-    parser.add_argument("--size", type=int, default=argparse.SUPPRESS, help="side of square frames in pixels, 128 or more; without it 512 to 600")
+    parser.add_argument("--size", type=int, default=argparse.SUPPRESS,
+                        help="side of square frames in pixels, 128 or more; without it 512 to 600")
     parser.add_argument("--overwrite", action="store_true", help="replace files of the same name")
     chosen = parser.parse_args(arguments)
     chosen.size = getattr(chosen, "size", None)

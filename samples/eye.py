@@ -1,7 +1,7 @@
 """A made photograph: an eye's vessels before its background, seen through a camera.
 
-Colours and contrasts were fitted to DRIVE's training photographs: green takes exp(-.06) in vessels 1 pixel wide, exp(-.17)
-in 3 and exp(-.36) in 8; red a third of that, blue two thirds; the camera's noise is 1.6 grey levels.
+Colours and contrasts were fitted to DRIVE's training photographs: green falls to exp(-.06) in vessels 1 pixel wide,
+exp(-.17) in 3 and exp(-.36) in 8; red by a third of that, blue by two thirds; the noise is 1.6 grey levels.
 """
 
 import math
@@ -127,8 +127,8 @@ def background(rng, camera, eye):
     green = red * rng.uniform(0.44, 0.64)
     base = np.float32([red, green, green * rng.uniform(0.48, 0.68)])
     light = base * lit(rng, camera)[..., None]
-    choroid = rng.uniform(0.4, 1.2)
-    for size, strength in ((0.008, 0.009), (0.016, 0.014), (0.03, 0.022), (0.07, 0.034), (0.3, 0.06)):
+    choroid = rng.uniform(0.5, 1.4)
+    for size, strength in ((0.008, 0.009), (0.016, 0.014), (0.03, 0.018), (0.07, 0.024), (0.3, 0.06)):
         grain = noise(rng, height, width, size * unit) * strength * choroid
         light *= 1 + grain[..., None] * np.float32([0.7, 1.0, 1.0])
     light *= 1 + noise(rng, height, width, 0.35 * unit)[..., None] * np.float32([-0.02, 0.04, 0.05])
@@ -177,13 +177,15 @@ def disc(rng, light, x, y, eye):
     ring = np.exp(-(((away - eye.disc_radius * 1.12) / (0.25 * eye.disc_radius)) ** 2))
     light *= 1 + (rng.normal(0.02, 0.06) * ring * (1 - 0.6 * x / (away + 0.05)))[..., None]
     inside = 1 / (1 + np.exp(np.clip((away - eye.disc_radius) / soft * 2, -30, 30)))
-    pale = min(light[..., 0].mean() * rng.uniform(1.3, 1.5), 250) * np.float32([1, rng.uniform(0.78, 0.88), rng.uniform(0.44, 0.58)])
+    tone = np.float32([1, rng.uniform(0.72, 0.85), rng.uniform(0.38, 0.52)])
+    pale = min(light[..., 0].mean() * rng.uniform(1.3, 1.5), 250) * tone
+    pale = np.maximum(pale, light.mean((0, 1)) * np.float32([1.05, 1.5, 1.4]))
     shade = 1 + 0.10 * np.clip(x / eye.disc_radius, -1, 1)
-    share = (inside * rng.uniform(0.7, 0.85))[..., None]
+    share = (inside * rng.uniform(0.6, 0.85))[..., None]
     light[:] = light * (1 - share) + pale * shade[..., None] * share
     cup = eye.disc_radius * rng.uniform(0.3, 0.6)
     bright = bump(x, y, (rng.uniform(0.0, 0.04), rng.normal(0, 0.01)), cup * 0.6) * inside
-    light += bright[..., None] * pale * np.float32([0.10, 0.22, 0.35]) * rng.uniform(0.5, 1.2)
+    light += bright[..., None] * pale * np.float32([0.12, 0.28, 0.45]) * rng.uniform(0.5, 1.2)
 
 
 def lesions(rng, camera, light):
@@ -212,7 +214,7 @@ def spot(light, place, size, tall, colour):
 
 def developed(rng, camera, light):
     """The light on the sensor, as the camera writes it: blurred, cut at the FOV, noisy, JPEG's softness: uint8 RGB."""
-    picture = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.5, 0.95) * camera.radius / 256)
+    picture = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.35, 0.75) * camera.radius / 256)
     # Bright red saturates slowly, as in every fundus camera.
     picture = np.where(picture > 200, 200 + 55 * np.tanh((picture - 200) / 55), picture)
     out = camera.from_centre() * camera.radius

@@ -15,7 +15,7 @@ ARTERY, VEIN = 0, 1
 STEP = 0.014                # between two points of a path: 4 pixels in a DRIVE photograph
 THINNEST = 0.0022           # a radius: vessels of 1.2 pixels
 GRID, REACH = 256, 2.6      # the map of what is taken: cells a side, units a side
-CROWDED = 0.20              # no vessel starts towards where more than this share is taken
+CROWDED = 0.30              # no vessel starts towards where more than this share is taken
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Eye:
 
 
 def grow(eye):
-    """The vessels of an eye, thinnest last in the order of growth: a list of Vessel."""
+    """The vessels of an eye: a list of Vessel, those that leave the disc first, then their branches, widest first."""
     ground = Ground(eye.view[:2])
     grown, waiting = [], []
     for trunk in trunks(eye):
@@ -79,9 +79,10 @@ def grow(eye):
         sprout(eye, trunk, waiting)
     length = STEP * sum(len(trunk.points) for trunk in grown)
     # Widest first, so what the end of the budget leaves out are the thinnest.
-    while waiting and length < 33 * eye.density * eye.view[2] ** 2:
+    while waiting and length < 34 * eye.density * eye.view[2] ** 2:
         _, _, (x, y, heading, radius, kind) = heapq.heappop(waiting)
-        if ground.crowded(x + 0.13 * math.cos(heading), y + 0.13 * math.sin(heading)) > CROWDED * (1 if radius > 2 * THINNEST else 1.4):
+        limit = CROWDED if radius > 2 * THINNEST else 1.4 * CROWDED
+        if ground.crowded(x + 0.13 * math.cos(heading), y + 0.13 * math.sin(heading)) > limit:
             continue
         vessel = path(eye, ground, x, y, heading, radius, kind)
         if vessel is None:
@@ -100,7 +101,7 @@ def trunks(eye):
         height, length = rng.uniform(0.50, 0.72), rng.uniform(0.9, 1.15)
         apart = rng.choice([-1, 1])
         for kind in (ARTERY, VEIN):
-            width = eye.calibre * (rng.uniform(0.0105, 0.0130) if kind == ARTERY else rng.uniform(0.0135, 0.0175))
+            width = eye.calibre * rng.uniform(*((0.0105, 0.0130) if kind == ARTERY else (0.0135, 0.0170)))
             shift = apart * (kind - 0.5) * rng.uniform(0.08, 0.24)
             found.append(arcade(eye, side, height + shift, length, kind, width))
             for _ in range(rng.integers(1, 3)):
@@ -115,12 +116,12 @@ def trunks(eye):
 def arcade(eye, side, height, length, kind, width):
     """A main vessel: a spline over (`side` -1) or under the fovea, `height` away from its level."""
     rng = eye.rng
-    knots = np.array([[-0.03, 0.02], [rng.uniform(-0.09, 0.05), 0.22], [rng.uniform(0.08, 0.24), 0.62], [0.42, 0.96], [0.80, 1.02], [1.15, 0.86],
-                      [1.50, 0.66], [1.85, 0.55]])
+    knots = np.array([[-0.03, 0.02], [rng.uniform(-0.09, 0.05), 0.22], [rng.uniform(0.08, 0.24), 0.62],
+                      [0.42, 0.96], [0.80, 1.02], [1.15, 0.86], [1.50, 0.66], [1.90, 0.52], [2.30, 0.45]])
     knots[:, 0] *= length
     knots[:, 1] *= height * side
     knots += rng.normal(0, 1, knots.shape) * np.linspace(0.012, 0.05, len(knots))[:, None]
-    points = wobble(eye, spline(knots), 0.011 if kind == VEIN else 0.014)
+    points = wobble(eye, spline(knots), 0.012 if kind == VEIN else 0.015)
     inside = np.hypot(points[:, 0] - eye.view[0], points[:, 1] - eye.view[1]) < eye.view[2] * 1.05
     points = points[: len(inside) - int(np.argmax(inside[::-1]))]
     # Every branch takes its share, Murray's way; along a trunk that comes to about half of the radius.
@@ -186,7 +187,7 @@ def path(eye, ground, x, y, heading, radius, kind):
     forks = radius > 1.6 * THINNEST and len(points) > steps // 2 and rng.random() < 0.6
     end = rng.uniform(0.5, 0.7) if forks else 0.25
     radii = np.maximum(radius * np.linspace(1, end, len(points)), THINNEST * 0.8)
-    return Vessel(np.array(points), radii, kind, rng.uniform(0.7, 1.2), forks)
+    return Vessel(np.array(points), radii, kind, rng.uniform(0.8, 1.25), forks)
 
 
 def steer(eye, ground, x, y, heading, first):
