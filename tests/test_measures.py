@@ -1,0 +1,243 @@
+"""Measures of drawn shapes whose answers are known on paper."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.spatial import cKDTree
+
+from measures import ABOUT, fractal_dimension, measures
+
+SIDE = 300
+ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
+TWICE = tuple((np.mgrid[:2 * SIDE, :2 * SIDE] - 0.5) / 2)  # where a camera of twice the resolution has its pixels
+
+
+def measured(mask, fov=None):
+    return measures(mask, np.ones_like(mask) if fov is None else fov)
+
+
+def bar(width, degrees, length=200, centre=(149.7, 150.2), start=None, pixels=(ROWS, COLUMNS)):
+    """A straight bar of (SIDE, SIDE) around `centre`, or from `start` times its length to the other end."""
+    turn, start = math.radians(degrees), -length / 2 if start is None else start
+    down, right = pixels[0] - centre[0], pixels[1] - centre[1]
+    along, across = right * math.cos(turn) + down * math.sin(turn), down * math.cos(turn) - right * math.sin(turn)
+    return (along >= start) & (along < start + length) & (abs(across) < width / 2)
+
+
+def rays(*degrees, width=5, pixels=(ROWS, COLUMNS)):
+    return np.logical_or.reduce([bar(width, angle, 120, (150, 150), 0, pixels) for angle in degrees])
+
+
+def carpet(times):
+    full = np.ones((1, 1), bool)
+    for _ in range(times):
+        full = np.block([[full, full, full], [full, np.zeros_like(full), full], [full, full, full]])
+    return full
+
+
+def curve(height, period, width=5):
+    """A sine from column 50 to 750 of (300, 800), and its arc over chord by numerical integration."""
+    across = np.arange(50, 750, 0.1)
+    line = np.stack([150 + height * np.sin(2 * np.pi * (across - 50) / period), across], axis=1)
+    distance, _ = cKDTree(line).query(np.argwhere(np.ones((300, 800))), distance_upper_bound=width)
+    slope = 2 * np.pi * height / period
+    arc, _ = quad(lambda x: math.hypot(1, slope * math.cos(2 * np.pi * x / period)), 0, 700, limit=500)
+    return (distance < width / 2).reshape(300, 800), arc / math.hypot(700, height * math.sin(2 * np.pi * 700 / period))
+
+
+def test_every_measure_is_explained_in_order():
+    assert list(measured(bar(5, 0))) == list(ABOUT)
+    assert all(text.endswith(".") and len(text) > 20 for text in ABOUT.values())
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 15, 20])
+@pytest.mark.parametrize("upright", [False, True])
+def test_an_upright_bar_is_as_wide_as_drawn_odd_or_even(width, upright):
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[100:100 + width, 50:250] = True
+    found = measured(mask.T if upright else mask)
+    assert [found[f"width_{key}_px"] for key in ("mean", "q1", "median", "q3")] == pytest.approx([width] * 4, abs=1e-9)
+    assert found["vessel_density"] == pytest.approx(width * 200 / SIDE ** 2)
+    assert 200 - width - 1 <= found["skeleton_length_px"] <= 200
+
+
+@pytest.mark.parametrize("width", [2, 3, 4, 6, 10, 15, 20])
+def test_a_slanting_bar_is_as_wide_as_drawn(width):
+    angles = [5, 10, 22.5, 30, 40, 45, 63, 112, 135]
+    errors = [measured(bar(width, angle))["width_mean_px"] - width for angle in angles]
+    assert np.abs(errors).max() < 0.65
+    assert abs(np.mean(errors)) < 0.35
+
+
+def test_a_wide_bar_is_not_narrowed_by_its_corners():
+    found = measured(bar(20, 22.5, length=100))
+    assert found["width_q1_px"] == pytest.approx(20, abs=0.7)
+    assert found["width_mean_px"] == pytest.approx(20, abs=0.7)
+
+
+@pytest.mark.parametrize("degrees, factor", [(0, 1), (90, 1), (45, 1), (135, 1), (22.5, 1.082), (-67.5, 1.082)])
+def test_the_length_is_that_of_straight_and_diagonal_steps(degrees, factor):
+    assert measured(bar(3, degrees))["skeleton_length_px"] == pytest.approx(200 * factor, rel=0.03)
+
+
+def test_a_corner_is_not_cut_and_counted_too():
+    mask = np.zeros((60, 60), bool)
+    mask[10, 10:50] = mask[10:50, 49] = True
+    assert measured(mask)["skeleton_length_px"] in (78, pytest.approx(76 + math.sqrt(2)))
+    assert measured(mask)["branch_points"] == 0
+
+
+@pytest.mark.parametrize("centre", [(149.5, 149.5), (150, 149.5), (149.7, 150.2), (149.96, 149.24), (150.3, 150.3)])
+def test_diagonal_bars_of_even_width_do_not_vanish(centre):
+    """Zhang's thinning, scikit-image's default, leaves one pixel of some of these."""
+    for width in (2, 3, 6, 10, 15):
+        assert measured(bar(width, 45, centre=centre))["skeleton_length_px"] > 170
+
+
+@pytest.mark.parametrize("height, period", [(20, 160), (40, 200), (10, 100)])
+def test_a_sine_is_as_tortuous_as_its_integral(height, period):
+    mask, expected = curve(height, period)
+    assert measured(mask)["tortuosity"] == pytest.approx(expected, abs=0.008)
+
+
+@pytest.mark.parametrize("degrees", [0, 6, 14, 22.5, 33, 45, 80, 117])
+def test_a_straight_vessel_is_not_tortuous_at_any_angle(degrees):
+    assert measured(bar(4, degrees))["tortuosity"] == pytest.approx(1, abs=0.005)
+
+
+def test_tortuosity_is_the_mean_over_segments_and_skips_the_short():
+    wave, expected = curve(40, 200)
+    wave[20:25, 50:750] = True
+    assert measured(wave)["tortuosity"] == pytest.approx((expected + 1) / 2, abs=0.008)
+    wave[280, 50:62] = wave[280:290, 62] = True  # 22 px: counts in this FOV of 800, not beside one of 1400
+    wide = np.pad(wave, ((0, 0), (0, 600)))
+    assert measured(wave)["tortuosity"] != pytest.approx((expected + 1) / 2, abs=0.008)
+    assert measured(wide)["tortuosity"] == pytest.approx((expected + 1) / 2, abs=0.012)
+
+
+@pytest.mark.parametrize("times", [5, 6])
+def test_a_sierpinski_carpet_has_its_dimension(times):
+    assert fractal_dimension(carpet(times), (0, 0), 3 ** times) == pytest.approx(math.log(8) / math.log(3), abs=0.025)
+
+
+def test_a_line_has_dimension_one_and_a_square_two():
+    line = np.zeros((1024, 1024), bool)
+    line[500] = True
+    assert measured(line)["fractal_dimension"] == pytest.approx(1, abs=1e-9)
+    assert measured(np.ones((500, 500), bool))["fractal_dimension"] == pytest.approx(2, abs=1e-9)
+
+
+def test_boxes_start_at_the_fov_and_need_pixels_enough():
+    mask, fov = (np.zeros((700, 900), bool) for _ in range(2))
+    mask[37:37 + 512, 211:211 + 512] = fov[37:37 + 512, 211:211 + 512] = True
+    assert measured(mask, fov)["fractal_dimension"] == pytest.approx(2, abs=1e-9)
+    assert fractal_dimension(np.ones((32, 32), bool), (0, 0), 32) == pytest.approx(2)
+    assert math.isnan(fractal_dimension(np.ones((31, 31), bool), (0, 0), 31))
+
+
+@pytest.mark.parametrize("mask, branches, ends", [
+    (bar(5, 0), 0, 2), (bar(9, 30), 0, 2),
+    (rays(90, -30, 210), 1, 3), (rays(90, -30, 210, width=9), 1, 3),
+    (rays(0, 90, 180, 270), 1, 4), (rays(20, 110, 200, 290, width=8), 1, 4), (rays(0, 80, 180, 260, width=9), 1, 4),
+    (rays(0, 180) | bar(5, 90, 80, (150, 100), 0) | bar(5, 90, 80, (150, 200), 0), 2, 4),
+], ids=["bar", "slanting bar", "Y", "wide Y", "cross", "turned cross", "sloping cross", "two branches"])
+def test_branches_and_ends_are_counted_once(mask, branches, ends):
+    found = measured(mask)
+    assert (found["branch_points"], found["end_points"]) == (branches, ends)
+
+
+def test_a_ring_has_length_and_width_but_no_end_and_no_chord():
+    radius = np.hypot(ROWS - 150, COLUMNS - 150)
+    found = measured((radius < 60) & (radius > 54))
+    assert found["skeleton_length_px"] == pytest.approx(2 * math.pi * 57, rel=0.09)
+    assert found["width_median_px"] == pytest.approx(6, abs=0.4)
+    assert (found["branch_points"], found["end_points"]) == (0, 0)
+    assert math.isnan(found["tortuosity"])
+
+
+def test_a_rough_vessel_has_no_branches_and_keeps_its_ends():
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[140:155, 40:260] = True
+    for bump in range(48, 250, 12):
+        mask[135:160, bump:bump + 2] = True
+    found = measured(mask)
+    assert (found["branch_points"], found["end_points"]) == (0, 2)
+    assert found["skeleton_length_px"] == pytest.approx(210, abs=15)
+
+
+def test_specks_have_no_length_and_no_ends():
+    mask = bar(5, 0)
+    alone = measured(mask)
+    specks = (ROWS % 40 < 5) & (COLUMNS % 40 < 6) & (ROWS > 180)
+    found = measured(mask | specks)
+    same = ("skeleton_length_px", "end_points", "branch_points", "width_mean_px", "width_q3_px", "tortuosity")
+    assert [found[key] for key in same] == [alone[key] for key in same]
+    assert found["vessel_density"] > alone["vessel_density"]
+
+
+def tree(pixels):
+    fov = np.hypot(pixels[0] - 150, pixels[1] - 150) < 140
+    branches = bar(4, 60, 90, (100, 60), pixels=pixels)
+    return measures(rays(12, 130, 250, width=8, pixels=pixels) | branches, fov)
+
+
+def test_shares_do_not_depend_on_the_camera():
+    small, large = tree((ROWS, COLUMNS)), tree(TWICE)
+    for key in ABOUT:
+        if key.endswith("_px"):
+            assert large[key] == pytest.approx(2 * small[key], rel=0.05), key
+        else:
+            assert large[key] == pytest.approx(small[key], rel=0.05), key
+    assert small["branch_points"] == 1 and small["end_points"] == 5
+
+
+def test_enlarging_a_mask_changes_neither_density_nor_dimension():
+    mask = rays(12, 130, 250)
+    small, large = measured(mask), measured(np.kron(mask, np.ones((2, 2), bool)))
+    for key in ("vessel_density", "fractal_dimension"):
+        assert large[key] == pytest.approx(small[key], abs=1e-12)
+
+
+def test_shares_are_of_the_fovs_diameter_also_where_it_is_cut_off():
+    fov = (np.hypot(ROWS - 150, COLUMNS - 150) <= 120) & (abs(ROWS - 150) < 80)
+    found = measured(bar(6, 0), fov)
+    assert found["fov_diameter_px"] == 241
+    assert found["skeleton_length_share"] == pytest.approx(found["skeleton_length_px"] / 241)
+    assert found["width_median_share"] == pytest.approx(6 / 241)
+
+
+def test_vessels_outside_the_fov_do_not_count():
+    fov = np.hypot(ROWS - 150, COLUMNS - 150) < 90
+    mask, outside = bar(5, 0, length=290), bar(5, 90, centre=(150, 20))
+    assert measured(mask | outside, fov) == measured(mask & fov, fov)
+    assert measured(mask, fov)["skeleton_length_px"] == pytest.approx(180, abs=8)
+
+
+def test_vessels_may_touch_the_pictures_edge():
+    mask = np.zeros((100, 200), bool)
+    mask[:6] = True
+    assert measured(mask)["width_median_px"] == pytest.approx(6)
+
+
+def test_no_vessel_has_no_width_and_no_shape():
+    found = measured(np.zeros((64, 64), bool))
+    undefined = {key for key, value in found.items() if math.isnan(value)}
+    assert undefined == {key for key in ABOUT if key.startswith("width")} | {"fractal_dimension", "tortuosity"}
+    assert found["vessel_density"] == found["skeleton_length_share"] == found["end_points"] == 0
+
+
+@pytest.mark.parametrize("mask", [np.zeros((64, 64), bool), np.ones((64, 64), bool)])
+def test_an_empty_fov_has_no_measures(mask):
+    assert all(math.isnan(value) for value in measured(mask, np.zeros((64, 64), bool)).values())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 5), (3, 3), (2, 40)])
+def test_the_smallest_masks_do_not_fail(size):
+    assert measured(np.ones(size, bool))["vessel_density"] == 1
+
+
+def test_mask_and_fov_of_different_sizes_are_refused():
+    with pytest.raises(ValueError, match="one shape"):
+        measures(np.zeros((1, 8), bool), np.ones((8, 8), bool))
