@@ -90,14 +90,14 @@ SOURCES = {
 def how_to_get(name, into="datasets"):
     """What a person does to get the set `name`, as text of several lines."""
     source = SOURCES[name]
-    steps = source.by_hand or by_browser(source, "{into}")
+    steps = source.by_hand or by_browser(source, "{into}") + "."
     return (f"{source.folder}: open {source.page} in a browser. {steps.format(into=into)}\n"
             f"Licence: {source.licence}.\nPlease cite: {source.citation}.")
 
 
 def by_browser(source, into):
     names = " and ".join(address.rsplit("/", 1)[-1] for address in source.ways[0])
-    return f"Save {names} in {into}, as it is, and give the command again: it will be unpacked and checked"
+    return f"Save {names} in {into} without unpacking, and give the command again: it unpacks and checks"
 
 
 def sums(folder):
@@ -108,7 +108,7 @@ def sums(folder):
 
 
 def content_sum(path):
-    """SHA-256 of a file, of what is inside it if it is gzipped; None if it cannot be read or is a bomb."""
+    """SHA-256 of a file, of what is inside it if it is gzipped; None if it cannot be read. A bomb is not read out."""
     digest, left = hashlib.sha256(), LARGEST_FILE
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
@@ -117,7 +117,7 @@ def content_sum(path):
                 left -= len(block)
     except (OSError, EOFError, zlib.error):
         return None
-    return digest.hexdigest() if left >= 0 else None
+    return digest.hexdigest()
 
 
 class Originals(NamedTuple):

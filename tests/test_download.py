@@ -86,7 +86,7 @@ class Site(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start + site.shift}-{len(content) - 1}/{len(content)}")
         self.end_headers()
         cut = site.cuts.pop(0) if site.cuts else None
-        self.wfile.write(content[start:cut])
+        self.wfile.write(content[start + site.shift * (start > 0):cut])
 
     def log_message(self, *_):
         pass
@@ -189,8 +189,8 @@ def test_the_next_command_goes_on_where_the_last_one_broke(site, tmp_path):
 @pytest.mark.parametrize(("ranges", "shift"), [(False, 0), (True, 7)], ids=["ignores ranges", "wrong range"])
 def test_a_server_that_cannot_resume_is_asked_again_from_the_start(site, tmp_path, ranges, shift):
     site.ranges, site.shift, site.cuts = ranges, shift, [5000]
-    download("chase_db1", tmp_path, [site.offer({"CHASEDB1.zip": zipped(CHASE)})])
-    assert tree(tmp_path / "CHASE_DB1") == CHASE
+    download("stare", tmp_path, [site.offer(stare_archives())])
+    assert len(tree(tmp_path / "STARE")) == 6
 
 
 def test_a_partial_archive_longer_than_the_file_is_thrown_away(site, tmp_path):
@@ -253,21 +253,24 @@ def test_bombs_are_defused(site, tmp_path, monkeypatch):
 
 
 def test_a_gzip_bomb_is_not_an_original(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(originals, "LARGEST_FILE", 100_000)
     archives = stare_archives()
     archives["labels-vk.tar"] = tarred({"im0001.vk.ppm.gz": gzip.compress(bytes(300_000))})
-    assert "im0001.vk.ppm is not the original" in refused(site, tmp_path, archives, "stare")
+    assert "im0001.vk.ppm is not the original" in refused(site, tmp_path / "a", archives, "stare")
+    monkeypatch.setattr(originals, "LARGEST_FILE", 100_000)
+    (tmp_path / "bomb.gz").write_bytes(gzip.compress(bytes(300_000)))
+    assert originals.content_sum(tmp_path / "bomb.gz") != hashlib.sha256(bytes(300_000)).hexdigest()  # not read out
 
 
 @pytest.mark.parametrize(("content", "kind"), [(b"<html>Are you human?</html>", "text/html; charset=utf-8"),
-                                               (b"\n<!DOCTYPE html>wait", "application/zip")])
+                                               (b"\n<!DOCTYPE html>wait", "application/zip"),
+                                               (b"Are you human?", "text/html")])
 def test_a_check_for_robots_is_said_with_the_page_to_open(site, tmp_path, content, kind):
     said = refused(site, tmp_path, {"CHASEDB1.zip": content}, kind=kind)
     assert "web page" in said
     assert f"Open {originals.SOURCES['chase_db1'].page} in a browser. Save CHASEDB1.zip in {tmp_path / 'sets'}" in said
 
 
-@pytest.mark.parametrize(("status", "word"), [(403, "programs are refused"), (404, "not there any more"), (500, "error")])
+@pytest.mark.parametrize(("status", "word"), [(403, "programs are refused"), (404, "not there"), (500, "error")])
 def test_a_refusal_is_a_sentence(site, tmp_path, status, word):
     said = refused(site, tmp_path, {"CHASEDB1.zip": b"<html>"}, status=status)
     assert str(status) in said and word in said and "\n" not in said
@@ -314,9 +317,17 @@ def test_where_one_site_fails_the_next_is_asked(site, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "CHASE_DB1"]
 
 
+def test_what_one_site_sent_is_not_continued_at_another(site, tmp_path):
+    site.cuts = [5000] * web.TRIES
+    ways = [site.offer({"CHASEDB1.zip": os.urandom(50_000)}, under="/other"),
+            site.offer({"CHASEDB1.zip": zipped(CHASE)}, under="/right")]
+    download("chase_db1", tmp_path, ways)
+    assert site.asked[-1] == ("/right/CHASEDB1.zip", None)
+
+
 def test_an_archive_saved_by_hand_is_taken_and_stays(site, tmp_path):
     (tmp_path / "CHASEDB1.zip").write_bytes(zipped(CHASE))
-    download("chase_db1", tmp_path, [[f"{site.here}/CHASEDB1.zip"]])
+    download("chase_db1", tmp_path, [[f"{site.here}/all.zip"], [f"{site.here}/CHASEDB1.zip"]])
     assert site.asked == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["CHASEDB1.zip", "CHASE_DB1"]
 
@@ -362,11 +373,15 @@ def test_ctrl_c_leaves_the_archive_only(site, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("name", "words"), [
     ("drive", ["https://drive.grand-challenge.org/", "account", "datasets/DRIVE/training/images", "passed on"]),
+    ("stare", ["cecas.clemson.edu", "labels-ah.tar and labels-vk.tar in datasets", "Hoover"]),
     ("fives", ["19688169", "RAR", "datasets/FIVES/train/Original", "train/Ground truth", "CC BY 4.0", "Jin"])])
-def test_what_only_a_person_can_fetch_is_explained(tmp_path, name, words):
+def test_how_a_person_gets_a_set_is_explained(name, words):
     assert all(word in how_to_get(name) for word in words)
-    with pytest.raises(Problem):
-        download(name, tmp_path)
+
+
+def test_what_only_a_person_can_fetch_is_not_tried(tmp_path):
+    with pytest.raises(Problem, match="make an account there"):
+        download("drive", tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
