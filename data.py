@@ -1,0 +1,303 @@
+"""What is in a data set, how it is read, where the field of view is, the square and the way back, the splits.
+
+    python data.py [DIR ...]                    says what is there, what pairs and what is wrong
+    python data.py DIR --picture found.png      draws it: every photograph with its vessels and its FOV outlined
+    python data.py --download chase_db1         fetches a set into datasets/ (chase_db1, hrf, stare; drive, fives: how to get them)
+"""
+
+import argparse
+import gzip
+import io
+import random
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from files import Problem, run, say
+from sets.layouts import Photograph, recognise  # noqa: F401
+
+SIDE = 512
+EXTENSIONS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", ".webp"}
+MOST_PIXELS = 200_000_000  # 600 MB decoded; the largest fundus cameras write 50 million
+HERE = Path(__file__).parent
+
+
+# ---- what is there -------------------------------------------------------------------------------------------------
+
+def default_folders():
+    """`datasets/` if a set lies there, else `samples/`."""
+    datasets = Path("datasets")
+    if datasets.is_dir() and _sets_below(datasets):
+        return [datasets]
+    return [HERE / "samples"]
+
+
+def find_sets(folders, strict=True):
+    """The sets in `folders`, each a set's own folder or one that holds sets. With `strict` what does not pair is a Problem."""
+    sets = []
+    for folder in map(Path, folders):
+        if not folder.is_dir():
+            raise Problem(f"{folder}: there is no such folder. Give the folder of a data set.")
+        below = _sets_below(folder)
+        if not below:
+            raise Problem(f"{folder}: no data set is recognised here. README lists the layouts; "
+                          "the plain one is images/ and masks/ with the same file names.")
+        sets += below
+    problems = [problem for found in sets for problem in found.problems]
+    if strict and problems:
+        more = f" (and {len(problems) - 1} more: python data.py lists them)" if len(problems) > 1 else ""
+        raise Problem(problems[0] + more)
+    return sets
+
+
+def _sets_below(folder):
+    own = recognise(folder)
+    if own:
+        return [own]
+    inner = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
+    return [found for found in map(recognise, inner) if found]
+
+
+def unique_names(paths, sets=None):
+    """A file name's stem for each path; where two are alike, the set's or the folder's name stands before it."""
+    stems = [Path(path).stem for path in paths]
+    before = sets or [Path(path).parent.name for path in paths]
+    alike = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
+    names = [f"{folder}_{stem}" if stem in alike else stem for stem, folder in zip(stems, before, strict=True)]
+    seen = {}
+    for k, name in enumerate(names):
+        seen[name] = seen.get(name, 0) + 1
+        names[k] = name if seen[name] == 1 else f"{name}_{seen[name]}"
+    return names
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+def _open(path):
+    """The file as a Pillow image, turned as its EXIF says; a Problem for whatever is no sound picture of a sane size."""
+    from PIL import Image, ImageOps
+
+    Image.MAX_IMAGE_PIXELS = None  # the size is checked below, before anything is decoded
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+        if path.suffix.lower() == ".gz":
+            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(4 * MOST_PIXELS)
+    except (OSError, EOFError) as error:
+        raise Problem(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+    return decode(content, path)
+
+
+def decode(content, path):
+    """Bytes of a picture file -> Pillow image. `path` is for the sentence that says what is wrong."""
+    import warnings
+
+    from PIL import Image, ImageOps
+
+    if not content:
+        raise Problem(f"{path}: is empty (0 bytes). Copy it again from where it came.")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture = Image.open(io.BytesIO(content))
+            width, height = picture.size
+            if width * height > MOST_PIXELS:
+                raise Problem(f"{path}: has {width} x {height} pixels, more than {MOST_PIXELS:,}. Shrink it first.")
+            picture.load()
+            return ImageOps.exif_transpose(picture)
+    except Problem:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to
+        raise Problem(f"{path}: is damaged or no picture ({type(error).__name__}: {error}). "
+                      "Copy it again, or convert it to PNG.") from error
+
+
+def _as_uint8(picture, path):
+    """Pillow image -> (H, W) or (H, W, 3) uint8. 16 bits keep their upper eight; floats are taken as 0..1 or 0..255."""
+    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        values = np.asarray(picture).astype(np.float32)
+        if not np.isfinite(values).all():
+            raise Problem(f"{path}: holds values that are no numbers (NaN or infinite). Write it again as 8-bit PNG.")
+        if values.min(initial=0) < 0:
+            raise Problem(f"{path}: holds negative values. Write it again as 8-bit PNG.")
+        top = values.max(initial=0)
+        full = 1.0 if top <= 1 and picture.mode == "F" else 255.0 if top <= 255 else 65535.0
+        return np.clip(values * (255.0 / full), 0, 255).astype(np.uint8)
+    return np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+
+
+def read_photograph(path):
+    """-> (H, W, 3) uint8 RGB, turned as its EXIF says. Problem if it is no sound picture or smaller than 32 x 32."""
+    return photograph_of(_open(path), path)
+
+
+def photograph_of(picture, path):
+    values = _as_uint8(picture, path)
+    if min(values.shape[:2]) < 32:
+        raise Problem(f"{path}: has {values.shape[1]} x {values.shape[0]} pixels; a photograph needs 32 x 32 or more.")
+    return np.ascontiguousarray(values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2))
+
+
+def read_mask(path, shape=None):
+    """-> (H, W) bool: 1-bit, 0/1, 0/255, palette, grey or one colour on black, cut at half of the file's own maximum.
+
+    `shape` is the photograph's (H, W); another size is a Problem, and so is a mask that is mostly white.
+    """
+    values = _as_uint8(_open(path), path)
+    values = values.max(axis=2) if values.ndim == 3 else values
+    if shape is not None and values.shape != tuple(shape[:2]):
+        raise Problem(f"{path}: is {values.shape[1]} x {values.shape[0]}, its photograph {shape[1]} x {shape[0]}. "
+                      "Give the mask that was drawn on this photograph.")
+    return values.astype(np.int32) * 2 > values.max(initial=0)
+
+
+def read_vessels(path, shape, empty_is_fine=False):
+    """`read_mask` of vessels: one that is mostly white is inverted or another thing's, and one without any is of no use."""
+    mask = read_mask(path, shape)
+    if mask.mean() > 0.5:
+        raise Problem(f"{path}: more than half of it is white. Vessels are white on black: invert it, or give the right file.")
+    if not empty_is_fine and not mask.any():
+        raise Problem(f"{path}: is black everywhere, no vessel is drawn. Give the right mask or remove this photograph.")
+    return mask
+
+
+# ---- the field of view ---------------------------------------------------------------------------------------------
+
+def find_fov(photograph):
+    """(H, W, 3) uint8 -> (H, W) bool: the lit part, convex; everything where no corner is dark; nothing if all is dark.
+
+    Vessels, lesions and shadows inside belong to it, so the convex hull of the largest lit piece is taken.
+    """
+    import cv2
+
+    height, width = photograph.shape[:2]
+    scale = min(1.0, 1024 / max(height, width))
+    small = cv2.resize(photograph, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photograph
+    light = cv2.GaussianBlur(small.max(axis=2), (0, 0), 1.0).astype(np.float32)
+    bright = np.percentile(light, 95)
+    if bright < 16:
+        return np.zeros((height, width), bool)
+    rows, columns = small.shape[0] // 32 + 1, small.shape[1] // 32 + 1
+    corners = [np.median(light[a, b]) for a in (slice(rows), slice(-rows, None)) for b in (slice(columns), slice(-columns, None))]
+    dark = min(corners)
+    if dark > 0.3 * bright:
+        return np.ones((height, width), bool)
+    lit = (light > dark + 0.12 * (bright - dark)).astype(np.uint8)
+    lit = cv2.morphologyEx(lit, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+    _, pieces, sizes, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
+    if len(sizes) < 2:
+        return np.zeros((height, width), bool)
+    largest = (pieces == 1 + np.argmax(sizes[1:, cv2.CC_STAT_AREA])).astype(np.uint8)
+    outline = max(cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
+    hull = np.zeros((height, width), np.uint8)
+    native = (cv2.convexHull(outline).astype(np.float64) + 0.5) / (scale, scale) - 0.5
+    cv2.fillConvexPoly(hull, np.rint(native * 16).astype(np.int32), 1, shift=4)
+    return hull > 0
+
+
+def fov_of(photograph, rgb):
+    """-> (H, W) bool: the set's own FOV mask, else the one found in `rgb`. An empty one is a Problem."""
+    if photograph.fov is not None:
+        fov = read_mask(photograph.fov, rgb.shape)
+        if not fov.any():
+            raise Problem(f"{photograph.fov}: this FOV mask is empty. Give the right one, or remove it to have the FOV found.")
+        return fov
+    fov = find_fov(rgb)
+    if not fov.any():
+        raise Problem(f"{photograph.path}: is dark everywhere, no field of view is found. Take the photograph again.")
+    return fov
+
+
+# ---- the square and the way back -----------------------------------------------------------------------------------
+
+@dataclass(frozen=True)
+class Square:
+    """The smallest centred square around an FOV's box, in the photograph's pixels; it may reach beyond the photograph."""
+
+    top: int
+    left: int
+    side: int
+
+    @classmethod
+    def around(cls, fov):
+        rows, columns = np.flatnonzero(fov.any(axis=1)), np.flatnonzero(fov.any(axis=0))
+        height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
+        side = max(height, width)
+        return cls(int(rows[0] - (side - height) // 2), int(columns[0] - (side - width) // 2), int(side))
+
+    def _overlap(self, shape):
+        rows = slice(max(self.top, 0), min(self.top + self.side, shape[0]))
+        columns = slice(max(self.left, 0), min(self.left + self.side, shape[1]))
+        inner = (slice(rows.start - self.top, rows.stop - self.top), slice(columns.start - self.left, columns.stop - self.left))
+        return (rows, columns), inner
+
+    def cut(self, values, fov, size=SIDE):
+        """(H, W[, 3]) uint8 or bool -> (size, size[, 3]) uint8, black outside the FOV; bool becomes soft, 0..255.
+
+        Area-averaging when it shrinks: a DRIVE mask comes back with Dice 0.997, nearest neighbours give 0.69.
+        """
+        import cv2
+
+        native, inner = self._overlap(fov.shape)
+        square = np.zeros((self.side, self.side) + values.shape[2:], np.uint8)
+        part = values[native] * np.uint8(255) if values.dtype == bool else values[native]
+        square[inner] = part * fov[native].reshape(fov[native].shape + (1,) * (values.ndim - 2))
+        if size == self.side:
+            return square
+        return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if size < self.side else cv2.INTER_CUBIC)
+
+    def back(self, probability, fov):
+        """(size, size) float32 -> (H, W) float32 in [0, 1], cubic, zero outside the FOV."""
+        import cv2
+
+        size = len(probability)
+        if size != self.side:
+            way = cv2.INTER_CUBIC if size < self.side else cv2.INTER_AREA
+            probability = cv2.resize(probability, (self.side, self.side), interpolation=way)
+        native, inner = self._overlap(fov.shape)
+        whole = np.zeros(fov.shape, np.float32)
+        whole[native] = np.clip(probability[inner], 0, 1)
+        return whole * fov
+
+
+# ---- splits --------------------------------------------------------------------------------------------------------
+
+def split_validation(photographs, share=0.2, seed=0):
+    """-> (training, validation), patient by patient within each set, the same for the same seed whatever the order given.
+
+    Each set gives about `share` of its patients and at least one; a set with a single patient is a Problem.
+    """
+    training, validation = [], []
+    for name in sorted({photograph.set for photograph in photographs}):
+        own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
+        patients = sorted({p.patient for p in own})
+        if len(patients) < 2:
+            raise Problem(f"{own[0].path.parent}: all photographs are of one patient; two or more are needed for a validation part.")
+        chosen = set(random.Random(f"{seed} {name}").sample(patients, max(1, round(share * len(patients)))))
+        validation += [p for p in own if p.patient in chosen]
+        training += [p for p in own if p.patient not in chosen]
+    return training, validation
+
+
+def photographs_of(folders, split, whole_sets=()):
+    """The photographs of `split` ('training', 'test', 'all') in `folders`. `whole_sets`: sets without an official training
+    split, STARE say, that are taken whole for training when one asks for it."""
+    chosen = []
+    for found in find_sets(folders):
+        if split == "training" and found.name in whole_sets:
+            if any(p.split == "training" for p in found.photographs):
+                raise Problem(f"{found.folder}: {found.name} has an official split; its test photographs are not for training.")
+            chosen += found.photographs
+        else:
+            chosen += found.photographs if split == "all" else found.of(split)
+    if not chosen:
+        raise Problem(f"{', '.join(map(str, folders))}: there is no photograph of the {split} split. `python data.py` shows what there is.")
+    return chosen
+
+
+if __name__ == "__main__":
+    pass

@@ -1,0 +1,174 @@
+"""The known data sets as downloaded: which file is what, who is whose, which split is official.
+
+A layout is a table of patterns over the paths inside a set's folder. `key` pairs a photograph with its mask, its FOV and
+its second observer, always by name and never by position.
+"""
+
+import csv
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PICTURE = r"(?:jpe?g|png|tiff?|gif|ppm|pgm|bmp|webp)"
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """One photograph of a set and what belongs to it. `split` is 'training', 'test', or 'all' where there is none."""
+
+    set: str
+    name: str
+    split: str
+    patient: str
+    path: Path
+    mask: Path | None = None
+    fov: Path | None = None
+    second: Path | None = None
+
+
+@dataclass
+class Set:
+    name: str
+    folder: Path
+    photographs: list = field(default_factory=list)
+    problems: list = field(default_factory=list)
+    remarks: list = field(default_factory=list)
+
+    def of(self, split):
+        return [photograph for photograph in self.photographs if photograph.split in (split, "all")]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Patterns for whole relative paths, upper and lower case alike; `split` and `patient` take the photograph's match."""
+
+    name: str
+    photograph: str
+    mask: str
+    fov: str | None
+    second: str | None
+    split: object
+    patient: object
+
+
+def _chase_split(match):
+    return "training" if int(match["child"]) <= 10 else "test"
+
+
+def _hrf_split(match):
+    return "training" if int(match["number"]) <= 5 else "test"
+
+
+def _folder_split(match):
+    folder = (match["split"] or "").lower()
+    return "training" if folder.startswith("train") else "test" if folder == "test" else "all"
+
+
+LAYOUTS = [
+    Layout("DRIVE", r"(?P<split>training|test)/images/(?P<key>\d+)_(?:training|test)\.tif",
+           r"(?P<split>training|test)/1st_manual/(?P<key>\d+)_manual1\.gif",
+           r"(?P<split>training|test)/mask/(?P<key>\d+)_(?:training|test)_mask\.gif",
+           r"(?P<split>training|test)/2nd_manual/(?P<key>\d+)_manual2\.gif",
+           _folder_split, lambda match: match["key"]),
+    Layout("CHASE_DB1", r"Image_(?P<key>(?P<child>\d\d)[LR])\.jpg", r"Image_(?P<key>\d\d[LR])_1stHO\.png", None,
+           r"Image_(?P<key>\d\d[LR])_2ndHO\.png", _chase_split, lambda match: match["child"]),
+    Layout("STARE", r"stare-images/(?P<key>im\d{4})\.ppm(?:\.gz)?", r"labels-ah/(?P<key>im\d{4})\.ah\.ppm(?:\.gz)?", None,
+           r"labels-vk/(?P<key>im\d{4})\.vk\.ppm(?:\.gz)?", lambda match: "test", lambda match: match["key"]),
+    Layout("HRF", r"images/(?P<key>(?P<number>\d\d)_(?:h|dr|g))\.jpe?g", r"manual1/(?P<key>\d\d_(?:h|dr|g))\.tif",
+           r"mask/(?P<key>\d\d_(?:h|dr|g))_mask\.tif", None, _hrf_split, lambda match: match["key"].lower()),
+    Layout("FIVES", r"(?P<split>train|test)/Original/(?P<key>\d+_[ADGN])\.png",
+           r"(?P<split>train|test)/Ground truth/(?P<key>\d+_[ADGN])\.png", None, None,
+           _folder_split, lambda match: f"{match['split']}/{match['key']}"),
+    Layout("plain", rf"(?:(?P<split>train|training|test)/)?images/(?P<key>.+)\.{PICTURE}",
+           rf"(?:(?P<split>train|training|test)/)?masks/(?P<key>.+?)(?:[_-](?:mask|manual1?|vessels?|label|gt|1stHO))?\.{PICTURE}",
+           rf"(?:(?P<split>train|training|test)/)?fovs/(?P<key>.+?)(?:[_-](?:fov|mask))?\.{PICTURE}", None,
+           _folder_split, lambda match: match["key"]),
+]
+
+
+def _files(folder, depth=3):
+    """Relative paths of the files in `folder`, at most `depth` folders down, hidden ones left out, in order."""
+    found = []
+
+    def visit(place, left):
+        for entry in sorted(place.iterdir()):
+            if entry.name.startswith((".", "__MACOSX")):
+                continue
+            if entry.is_dir():
+                if left > 1 and not entry.is_symlink():
+                    visit(entry, left - 1)
+            else:
+                found.append(entry.relative_to(folder))
+
+    visit(folder, depth)
+    return found
+
+
+def _matches(pattern, files):
+    """{(split folder, key): (path, match)} and the problems of a key that two files claim."""
+    found, problems = {}, []
+    for path in files if pattern else []:
+        match = re.fullmatch(pattern, path.as_posix(), re.IGNORECASE)
+        if not match:
+            continue
+        # a file can stand there twice, as .ppm and .ppm.gz say
+        key = ((match.groupdict().get("split") or "").lower(), match["key"].lower())
+        if key in found:
+            problems.append(f"{found[key][0]} and {path} claim the same place: remove one.")
+        else:
+            found[key] = (path, match)
+    return found, problems
+
+
+def recognise(folder):
+    """The set that lies in `folder`, or None. What does not pair stands in its `problems`, a sentence each."""
+    folder = Path(folder)
+    files = _files(folder)
+    for layout in LAYOUTS:
+        photographs, problems = _matches(layout.photograph, files)
+        if photographs:
+            return _pair(layout, folder, files, photographs, problems)
+    return None
+
+
+def _pair(layout, folder, files, photographs, problems):
+    name = layout.name if layout.name != "plain" else folder.resolve().name
+    found = Set(name, folder, [], problems)
+    parts = {}
+    for part in ("mask", "fov", "second"):
+        parts[part], doubled = _matches(getattr(layout, part), files)
+        found.problems += doubled
+        for key, (path, _) in parts[part].items():
+            if key not in photographs:
+                found.problems.append(f"{folder / path}: there is no photograph for it. Add the photograph or remove the file.")
+    patients = _patients(folder)
+    for key, (path, match) in photographs.items():
+        beside = {part: folder / parts[part][key][0] if key in parts[part] else None for part in parts}
+        patient = patients.get(Path(match["key"]).name, layout.patient(match))
+        stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+        found.photographs.append(Photograph(name, stem, layout.split(match), patient, folder / path, **beside))
+    _note_unlabelled(found)
+    if layout.name == "FIVES":
+        found.remarks.append("FIVES does not say which photographs are of one patient: each counts as its own, so a validation "
+                             "part taken from its training split may share patients with the rest.")
+    return found
+
+
+def _note_unlabelled(found):
+    """A split with no mask at all can be predicted; one with some masks is a mistake that must be named."""
+    for split in ("training", "test", "all"):
+        photographs = [photograph for photograph in found.photographs if photograph.split == split]
+        without = [photograph for photograph in photographs if photograph.mask is None]
+        if without and len(without) == len(photographs):
+            found.remarks.append(f"its {split} photographs have no masks: they can be segmented, but not scored or trained on.")
+        else:
+            found.problems += [f"{photograph.path}: has no mask. Add the mask or remove the photograph." for photograph in without]
+
+
+def _patients(folder):
+    """{name: patient} of a `patients.csv` with the columns name and patient, where there is one."""
+    table = folder / "patients.csv"
+    if not table.exists():
+        return {}
+    with open(table, newline="", encoding="utf-8-sig") as lines:
+        return {Path(row["name"]).stem: row["patient"] for row in csv.DictReader(lines) if row.get("name") and row.get("patient")}
