@@ -290,7 +290,7 @@ def roc_curve(counts):
 
 
 def pr_curve(counts):
-    """Recall, rising to 1, and precision, from the highest probability on; at most 1000 points, none without vessels."""
+    """Recall, rising to 1, and precision, from the highest probability on; at most 1000 points, none without vessel."""
     fp, tp = _falling(counts)
     if not tp[-1]:
         return np.empty(0), np.empty(0)

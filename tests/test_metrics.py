@@ -228,7 +228,7 @@ def test_scores_worked_by_hand():
         "mcc": (3 * 4 - 1 * 2) / math.sqrt(4 * 5 * 5 * 6),
         # Pairs won by the vessel: 0.9, 0.8 win 5 each; 0.5 wins 4; 0.2 and 0.1 win against the two zeros.
         "roc_auc": (5 + 5 + 4 + 2 + 2) / 25,
-        # Precision at each vessel from the top: 1/1, 2/2, 3/4 after 0.7, 4/7 and 5/8 after 0.4, 0.3; recall rises by 1/5.
+        # Precision at each vessel, from the top: 1, 1, 3/4 after 0.7, 4/7 and 5/8 after 0.4, 0.3; recall rises by 1/5.
         "average_precision": (1 + 1 + 3 / 4 + 4 / 7 + 5 / 8) / 5,
     }
     found = metrics.scores(by_hand(), 0.5)
