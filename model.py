@@ -1,0 +1,333 @@
+"""The U-Net, its precision, and how it is kept: a stock Keras file with a card (JSON) beside it.
+
+    python model.py                                            the network's summary
+    python model.py --export savedmodel|onnx|litert            the model in another form, checked against the original
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+
+from files import Problem, read_json, run, say, whole  # noqa: E402
+
+WIDTH, DEPTH = 16, 4
+WIDEST = 2048  # channels at the bottom; 120 million parameters. A file that asks for more is not one of ours
+MOMENTUM = 0.9  # 0.99 needs several hundred steps before validation means anything; an epoch has some hundred and fifty
+PROBABILITY = "probability"
+CHECKPOINT, SHIPPED = Path("checkpoints/model.keras"), Path(__file__).parent / "weights" / "vessels.keras"
+
+
+def unet(width=WIDTH, depth=DEPTH, precision="float32", normalization=None, folded=False):
+    """U-Net of Ronneberger et al. 2015 (arXiv 1505.04597) with batch normalization and padded convolutions.
+
+    (N, H, W, 3) in [0, 1] -> (N, H, W, 1) float32 in [0, 1]; H and W are multiples of 2^depth. `width` channels at full
+    resolution, twice as many each level down. `normalization` is the batch normalization's class (stock by default);
+    `folded` leaves it out: the weights that go there come from `fold`. Problem if width or depth make no sense.
+    """
+    from keras import Input, Model, layers
+
+    if not (width >= 1 and 1 <= depth <= 8 and width << depth <= WIDEST):
+        raise Problem(f"A U-Net of width {width} and depth {depth} cannot be built: choose a depth of 1 to 8 and a width "
+                      f"of 1 to {WIDEST} / 2^depth.")
+    normalization = normalization or layers.BatchNormalization
+    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+
+    def convolve(x, channels, name):
+        x = layers.Conv2D(channels, 3, padding="same", use_bias=folded, activation="relu" if folded else None,
+                          kernel_initializer="he_normal", dtype=policy, name=name)(x)
+        if folded:
+            return x
+        x = normalization(momentum=MOMENTUM, dtype=policy, name=f"{name}_normalization")(x)
+        return layers.ReLU(dtype=policy, name=f"{name}_relu")(x)
+
+    def block(x, channels, name):
+        return convolve(convolve(x, channels, f"{name}_1"), channels, f"{name}_2")
+
+    x = inputs = Input((None, None, 3), name="photograph")
+    skips = []
+    for level in range(depth):
+        x = block(x, width << level, f"down{level}")
+        skips.append(x)
+        x = layers.MaxPooling2D(dtype=policy, name=f"pool{level}")(x)
+    x = block(x, width << depth, "bottom")
+    for level in reversed(range(depth)):
+        x = layers.Conv2DTranspose(width << level, 2, strides=2, padding="same", use_bias=False, dtype=policy,
+                                   name=f"up{level}_grow")(x)
+        x = layers.Concatenate(dtype=policy, name=f"up{level}_skip")([skips[level], x])
+        x = block(x, width << level, f"up{level}")
+    # float32: bfloat16 has 8 bits of mantissa, and thresholds and ROC curves would turn into stairs
+    outputs = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name=PROBABILITY)(x)
+    return Model(inputs, outputs, name="unet")
+
+
+def network(width=WIDTH, depth=DEPTH, precision="float32"):
+    """The U-Net to train: with fused batch normalization where that pays (TensorFlow on a CPU), else stock layers."""
+    if not _tensorflow_on_cpu():
+        return unet(width, depth, precision)
+    from fused import FusedBatchNormalization
+
+    return unet(width, depth, precision, FusedBatchNormalization)
+
+
+def _tensorflow_on_cpu():
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.config.list_physical_devices("GPU")
+
+
+def hardware_precision(choice="auto"):
+    """'auto', 'float32' or 'bfloat16' -> the last two; 'auto' is bfloat16 only where the hardware computes in it.
+
+    In software bfloat16 is slower than float32. Processors: AVX512_BF16 or AMX; GPUs: compute capability 8 (Ampere).
+    """
+    if choice != "auto":
+        return choice
+    gpus = _gpu_capabilities()
+    if gpus:
+        return "bfloat16" if min(gpus) >= (8, 0) else "float32"
+    try:
+        flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())
+    except (OSError, TypeError):  # not Linux, or a processor that describes itself otherwise
+        return "float32"
+    return "bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
+def _gpu_capabilities():
+    """Compute capabilities of the GPUs that TensorFlow sees: [(major, minor)]."""
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return []
+    import tensorflow as tf
+
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
+    return [detail.get("compute_capability", (0, 0)) for detail in details]
+
+
+def shape_of(model):
+    """(width, depth) of a U-Net made here."""
+    names = [layer.name for layer in model.layers]
+    return model.get_layer("down0_1").filters, sum(name.endswith("_grow") for name in names)
+
+
+def copy_weights(source, target):
+    """From one U-Net of the same width and depth to another, whatever their precision and kind of normalization."""
+    for layer in source.layers:
+        if layer.weights:
+            target.get_layer(layer.name).set_weights(layer.get_weights())
+
+
+def fold(model, precision="float32"):
+    """A U-Net for prediction: batch normalizations folded into the convolutions before them, the same probabilities.
+
+    relu(gamma (w * x - mean) / s + beta) = relu((gamma w / s) * x + beta - gamma mean / s), s = sqrt(variance + epsilon)
+    """
+    folded = unet(*shape_of(model), precision, folded=True)
+    for layer in folded.layers:
+        weights = model.get_layer(layer.name).get_weights()
+        if layer.name not in (PROBABILITY,) and layer.weights and len(weights) < len(layer.weights):
+            normalization = model.get_layer(f"{layer.name}_normalization")
+            gamma, beta, mean, variance = normalization.get_weights()
+            scale = gamma / (variance + normalization.epsilon) ** 0.5
+            weights = [weights[0] * scale, beta - mean * scale]
+        layer.set_weights(weights)
+    return folded
+
+
+def save(model, path):
+    """Write `model` as a file that stock Keras loads without this project: stock layers, float32, no optimizer."""
+    portable = unet(*shape_of(model))
+    copy_weights(model, portable)
+    with whole(path) as beside:
+        portable.save(beside)
+
+
+def find_model(given=None):
+    """The model to use: the one `given`, else the one trained last, else the one that comes with the project."""
+    if given:
+        return Path(given)
+    return CHECKPOINT if CHECKPOINT.exists() else SHIPPED
+
+
+def load(path):
+    """(model, card) of a model file and the JSON beside it; the model has stock layers in float32.
+
+    Nothing in the file is run or built: it may only fill the weights of a U-Net made here. Problem where it cannot.
+    """
+    path = Path(path)
+    width, depth = _read_shape(path)
+    model = unet(width, depth)
+    _refuse_swollen_weights(path, model.count_params())
+    try:
+        model.load_weights(path)
+    except Exception as error:  # whatever a damaged file makes h5py or Keras raise
+        raise _unusable(path, "its weights cannot be read") from error
+    card = _read_card(path.with_suffix(".json"), width, depth)
+    return model, card
+
+
+def _unusable(path, reason):
+    return Problem(f"{path}: not a model of this project ({reason}). Train one with training.py, or give another --model.")
+
+
+# What decides a layer's arithmetic, besides its class and its inputs
+SETTINGS = ("filters", "kernel_size", "strides", "padding", "pool_size", "dilation_rate", "groups", "use_bias", "activation",
+            "axis", "epsilon", "center", "scale", "max_value", "negative_slope", "threshold", "data_format")
+
+
+def _outline(config):
+    """A network's configuration, as in a .keras file, -> {layer: (class, settings, inputs)}."""
+    outline = {}
+    for layer in config["config"]["layers"]:
+        settings = [layer["config"].get(key) for key in SETTINGS]
+        inputs = re.findall(r'"keras_history": \["([^"]*)"', json.dumps(layer["inbound_nodes"]))
+        outline[layer["config"]["name"]] = (layer["class_name"], settings, inputs)
+    return outline
+
+
+def _read_shape(path):
+    """(width, depth) of a model file, from its configuration, which must be that of a U-Net made here."""
+    if not path.is_file():
+        raise Problem(f"{path}: there is no such model. Train one with training.py, or give another --model.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > 1 << 22:
+                raise ValueError("a configuration of this size is none of ours")
+            outline = _outline(json.loads(archive.read("config.json")))
+        width = outline["down0_1"][1][0]
+        depth = sum(name.endswith("_grow") for name in outline)
+    except Exception as error:  # whatever a damaged or hostile file makes zipfile and json raise
+        raise _unusable(path, "it cannot be read as a Keras U-Net") from error
+    if not isinstance(width, int) or not (width >= 1 and 1 <= depth <= 8 and width << depth <= WIDEST):
+        raise _unusable(path, f"a U-Net of width {str(width)[:20]} and depth {depth}")
+    if outline != _outline(json.loads(unet(width, depth).to_json())):
+        raise _unusable(path, "other layers than those of model.py")
+    return width, depth
+
+
+def _refuse_swollen_weights(path, count):
+    """Before Keras reads the weights: as many numbers as the network has, and no file behind the file."""
+    import h5py
+
+    sizes = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("model.weights.h5").file_size > 8 * count + (1 << 22):
+                raise ValueError("more bytes than weights")
+            with h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as store:
+                store.visititems(lambda name, entry: sizes.append(getattr(entry, "size", 0)))
+    except Exception as error:  # whatever a damaged or hostile file makes zipfile and h5py raise
+        raise _unusable(path, "its weights are damaged") from error
+    if sum(sizes) != count:
+        raise _unusable(path, f"{sum(sizes):,} weights where the network has {count:,}")
+
+
+def _read_card(path, width, depth):
+    if not path.is_file():
+        raise Problem(f"{path}: the model's card is missing (threshold, square). Put it beside the model again.")
+    card = read_json(path)
+    shape = card.get("network") if isinstance(card, dict) else None
+    if not isinstance(shape, dict) or (shape.get("width"), shape.get("depth")) != (width, depth):
+        raise Problem(f"{path}: this card is of another model (network {shape}; the file beside it has width {width} and "
+                      f"depth {depth}). Put the card and the model of the same training side by side.")
+    threshold = card.get("threshold")
+    if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+        raise Problem(f"{path}: the threshold must be a number from 0 to 1, not {threshold!r}. Mend the card.")
+    return card
+
+
+FORMATS = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
+NEEDED = {"onnx": ("tf2onnx", "onnx", "onnxruntime")}
+
+
+def export(path, kind, out=None, side=512):
+    """Write the folded float32 model for N photographs of side x side; returns (where, largest difference found).
+
+    `kind` is a key of FORMATS. Problem if an extra package is missing or the probabilities differ by more than 1e-4.
+    """
+    import numpy as np
+
+    missing = [name for name in NEEDED.get(kind, ()) if not importlib.util.find_spec(name)]
+    if missing:
+        raise Problem(f"--export {kind} needs {', '.join(missing)}: pip install -r requirements-export.txt")
+    model, card = load(path)
+    if side % (1 << card["network"]["depth"]):
+        raise Problem(f"--side {side}: choose a multiple of {1 << card['network']['depth']}.")
+    out = Path(out or path.with_name(path.stem + (FORMATS[kind] or "_savedmodel")))
+    picture = np.random.default_rng(0).random((1, side, side, 3), dtype=np.float32)
+    with _whole_folder(out) if kind == "savedmodel" else whole(out) as beside:
+        _write(fold(model), kind, beside, side)
+        difference = float(np.abs(_reader(kind, beside)(picture) - np.asarray(model(picture))).max())
+        if not difference <= 1e-4:
+            raise Problem(f"{out}: not written, since its probabilities differ by {difference:.1e} from the model's.")
+    return out, difference
+
+
+@contextlib.contextmanager
+def _whole_folder(out):
+    """A temporary folder beside `out` that takes its name when all went well. Problem if there is something already."""
+    if out.exists():
+        raise Problem(f"{out}: is there already. Remove it, or choose another --out.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out.parent) as folder:
+        beside = Path(folder) / out.name
+        yield beside
+        os.replace(beside, out)
+
+
+def _write(folded, kind, path, side):
+    import keras
+
+    # a fixed height and width give transposed convolutions without shape arithmetic around them
+    signature = [keras.InputSpec(shape=(None, side, side, 3), dtype="float32", name="photograph")]
+    kind = {"savedmodel": "tf_saved_model"}.get(kind, kind)
+    folded.export(str(path), format=kind, input_signature=signature, verbose=False)
+
+
+def _reader(kind, path):
+    """An exported model as a function (1, side, side, 3) float32 -> (1, side, side, 1) float32, by its own runtime."""
+    if kind == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return lambda picture: session.run(None, {session.get_inputs()[0].name: picture})[0]
+    import tensorflow as tf
+
+    if kind == "savedmodel":
+        return lambda picture: tf.saved_model.load(str(path)).serve(picture).numpy()
+    signature = tf.lite.Interpreter(str(path)).get_signature_runner("serving_default")
+    return lambda picture: next(iter(signature(**{next(iter(signature.get_input_details())): picture}).values()))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help=f"model file (default: {CHECKPOINT}, else weights/{SHIPPED.name})")
+    parser.add_argument("--export", choices=FORMATS, help="write the model in this form, batch normalizations folded in")
+    parser.add_argument("--out", type=Path, help="where to (default: beside the model)")
+    parser.add_argument("--side", type=int, default=512, help="height and width of the exported model (default: 512)")
+    arguments = parser.parse_args()
+    if not arguments.export:
+        (load(arguments.model)[0] if arguments.model else unet()).summary(line_length=110)
+        return
+    path = find_model(arguments.model)
+    out, difference = export(path, arguments.export, arguments.out, arguments.side)
+    say(f"{path} -> {out}: probabilities equal to {difference:.0e}. Input (N, {arguments.side}, {arguments.side}, 3) RGB in [0, 1].")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
