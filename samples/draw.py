@@ -28,7 +28,7 @@ def draw(rng, height, width):
 
 
 def drawn(number, seed, size=None):
-    """Picture `number` (from 1) of a seed, whatever else is drawn, as `draw` gives it. `size`: side of a square frame."""
+    """Picture `number` (from 1) of a seed, whatever else is drawn, as `draw` gives it; `size`: side of a square."""
     import numpy as np
 
     height, width = (size, size) if size else FRAMES[number % len(FRAMES)]

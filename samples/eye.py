@@ -14,7 +14,7 @@ from samples.vessels import ARTERY, VEIN, Eye, grow
 
 FINER = 4                   # vessels are drawn at 4 times the frame's pixels, then averaged
 SHADES = 360                # a layer's value for an absorbance of 1 (uint8: up to .7)
-PROFILE = ((1.0, 0.60), (0.75, 0.86), (0.42, 1.0))      # a cylinder's shadow: share of the width, share of the depth
+PROFILE = ((1.0, 0.40), (0.82, 0.75), (0.52, 1.0))      # a cylinder's shadow: share of the width, share of the depth
 
 
 @dataclass
@@ -67,7 +67,7 @@ def photograph(rng, height, width):
     eye = Eye(rng, camera.view, fovea=(rng.normal(0.74, 0.03), rng.normal(0.05, 0.03)),
               disc_radius=rng.uniform(0.125, 0.165), tortuosity=rng.uniform(0.7, 1.3), density=rng.uniform(0.85, 1.15),
               calibre=rng.uniform(0.9, 1.1))
-    layers, mask = rendered(camera, grow(eye), contrast=rng.uniform(0.8, 1.3), reflex=rng.uniform(0.35, 0.75))
+    layers, mask = rendered(camera, grow(eye), contrast=rng.uniform(0.8, 1.3), reflex=rng.uniform(0.5, 0.95))
     light = background(rng, camera, eye)
     for kind, red in ((ARTERY, rng.uniform(0.18, 0.30)), (VEIN, rng.uniform(0.32, 0.46))):
         light *= np.exp(-layers[kind][..., None] * np.float32([red, 1.0, rng.uniform(0.5, 0.7)]))
@@ -96,7 +96,7 @@ def stroke(camera, layer, vessel, depth, reflex):
     points = np.int32(np.round((camera.pixels(vessel.points) * FINER + (FINER - 1) / 2) * 16)).tolist()
     widths = 2 * vessel.radii * camera.scale
     # 9 pixels of a DRIVE photograph are .034 units. The depth at the axis saturates with the width.
-    depths = depth * 0.47 * (1 - np.exp(-2 * vessel.radii / 0.020))
+    depths = depth * 0.53 * (1 - np.exp(-2 * vessel.radii / 0.022))
     profile = PROFILE + ((0.26, reflex),) if widths[0] > 4.5 else PROFILE
     for share, shade in profile:
         thick = np.maximum(np.round(widths * share * FINER), 5 if share == 1 else 1).astype(int).tolist()

@@ -78,7 +78,8 @@ def test_eight_train_and_four_test_photographs_with_mask_and_fov_are_shipped_und
     assert [path.parts[-3] for path in SHIPPED] == ["test"] * 4 + ["train"] * 8
     files = [path for path in SAMPLES.glob("t*/*/*") if path.is_file()]
     assert len(files) == 3 * 12
-    assert sum(path.stat().st_size for path in SAMPLES.rglob("*") if path.is_file()) < 2_000_000
+    ours = [path for path in SAMPLES.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    assert sum(path.stat().st_size for path in ours) < 2_000_000
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
@@ -95,7 +96,7 @@ def test_the_shipped_pictures_are_what_the_script_draws():
         photograph, mask, fov = drawn(int(path.stem.split("_")[1]), 0)
         there = read(path, cv2.IMREAD_COLOR)[..., ::-1]
         # Another processor may round otherwise, and JPEG is not exact; other code draws another eye.
-        assert np.abs(there.astype(int) - photograph).mean() < 3
+        assert np.abs(there.astype(int) - photograph).mean() < (0.5 if path.suffix == ".png" else 2)
         assert (mask != (read(path.parent.parent / "masks" / f"{path.stem}.png") > 0)).mean() < 0.001
         assert (fov != (read(path.parent.parent / "fovs" / f"{path.stem}.png") > 0)).mean() < 0.001
 
