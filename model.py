@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import tempfile
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -169,6 +170,8 @@ def load(path):
 
     Nothing in the file is run or built: it may only fill the weights of a U-Net made here. Problem where it cannot.
     """
+    import numpy as np
+
     path = Path(path)
     width, depth = _read_shape(path)
     model = unet(width, depth)
@@ -177,6 +180,8 @@ def load(path):
         model.load_weights(path)
     except Exception as error:  # whatever a damaged file makes h5py or Keras raise
         raise _unusable(path, "its weights cannot be read") from error
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise _unusable(path, "some of its weights are not numbers")
     card = _read_card(path.with_suffix(".json"), width, depth)
     return model, card
 
@@ -266,11 +271,15 @@ def export(path, kind, out=None, side=512):
     if missing:
         raise Problem(f"--export {kind} needs {', '.join(missing)}: pip install -r requirements-export.txt")
     model, card = load(path)
-    if side % (1 << card["network"]["depth"]):
+    if side < 1 or side % (1 << card["network"]["depth"]):
         raise Problem(f"--side {side}: choose a multiple of {1 << card['network']['depth']}.")
     out = Path(out or path.with_name(path.stem + (FORMATS[kind] or "_savedmodel")))
+    if out.suffix != FORMATS[kind]:
+        raise Problem(f"--out {out}: choose a name that ends in {FORMATS[kind]}." if FORMATS[kind]
+                      else f"--out {out}: a SavedModel is a folder: choose a name without an ending.")
     picture = np.random.default_rng(0).random((1, side, side, 3), dtype=np.float32)
-    with _whole_folder(out) if kind == "savedmodel" else whole(out) as beside:
+    with warnings.catch_warnings(), _whole_folder(out) if kind == "savedmodel" else whole(out) as beside:
+        warnings.simplefilter("ignore")  # of the converters among themselves; what counts is the comparison below
         _write(fold(model), kind, beside, side)
         difference = float(np.abs(_reader(kind, beside)(picture) - np.asarray(model(picture))).max())
         if not difference <= 1e-4:
@@ -309,7 +318,8 @@ def _reader(kind, path):
     import tensorflow as tf
 
     if kind == "savedmodel":
-        return lambda picture: tf.saved_model.load(str(path)).serve(picture).numpy()
+        loaded = tf.saved_model.load(str(path))
+        return lambda picture: loaded.serve(picture).numpy()
     signature = tf.lite.Interpreter(str(path)).get_signature_runner("serving_default")
     return lambda picture: next(iter(signature(**{next(iter(signature.get_input_details())): picture}).values()))
 
@@ -326,7 +336,8 @@ def main():
         return
     path = find_model(arguments.model)
     out, difference = export(path, arguments.export, arguments.out, arguments.side)
-    say(f"{path} -> {out}: probabilities equal to {difference:.0e}. Input (N, {arguments.side}, {arguments.side}, 3) RGB in [0, 1].")
+    say(f"{path} -> {out}: probabilities equal to {difference:.0e}. "
+        f"Give it RGB in [0, 1], (N, {arguments.side}, {arguments.side}, 3).")
 
 
 if __name__ == "__main__":
