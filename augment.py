@@ -1,0 +1,226 @@
+"""Augmented pairs: photographs of the training split -> 512 x 512 photograph/mask PNGs that training.py learns from.
+
+    python augment.py                                  every set under datasets/, else the samples
+    python augment.py --data DRIVE HRF --copies 60     these sets, 60 copies of each photograph
+    python augment.py --preview                        draws some pairs with their masks outlined: what the network will see
+"""
+
+import argparse
+import hashlib
+import multiprocessing
+import os
+import random
+import sys
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import data
+from data import SIDE, Square
+from files import Problem, mark, run, same_as_before, say, write_png, write_table
+
+CHUNK = 8  # copies a task: few enough to keep all cores busy at the end, enough to read a photograph rarely
+FINEST, COARSEST = 960, 448
+
+
+def transforms():
+    """The recipe, in the order applied: whole square in, 512 x 512 out. benchmarks/recipe.md says what each was worth."""
+    import albumentations as A
+    import cv2
+
+    # INTER_NEAREST, albumentations' default for masks, moves them half a pixel or more against their photograph
+    bend = {"interpolation": cv2.INTER_CUBIC, "mask_interpolation": cv2.INTER_LINEAR, "border_mode": cv2.BORDER_CONSTANT}
+    return [
+        A.Affine(rotate=(-180, 180), shear=(-6, 6), scale={"x": (0.92, 1.08), "y": (0.92, 1.08)}, p=1.0, **bend),
+        A.PadIfNeeded(SIDE, SIDE, border_mode=cv2.BORDER_CONSTANT, p=1.0),
+        A.RandomCrop(SIDE, SIDE, p=1.0),
+        A.D4(p=1.0),
+        A.ElasticTransform(alpha=60, sigma=8, p=0.3, **bend),
+        A.RandomBrightnessContrast(0.25, 0.25, p=0.8),
+        A.RandomGamma((65, 150), p=0.5),
+        A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=35, val_shift_limit=0, p=0.6),
+        A.RGBShift(20, 20, 20, p=0.3),
+        A.Illumination(mode="linear", intensity_range=(0.02, 0.2), effect_type="both", p=0.3),
+        A.GaussianBlur(sigma_limit=(0.3, 1.3), blur_limit=0, p=0.3),
+        A.GaussNoise(std_range=(0.005, 0.03), p=0.3),
+        A.ImageCompression(quality_range=(50, 95), p=0.2),
+    ]
+
+
+def draw_pair(compose, photograph, mask, fov, square, seed):
+    """One augmented pair, a pure function of its arguments -> (512, 512, 3) uint8, (512, 512) uint8 soft.
+
+    The square's side is drawn too, so that the network meets vessels as wide as on any square it will predict on.
+    """
+    import numpy as np
+
+    rng = random.Random(seed)
+    side = round(COARSEST * (FINEST / COARSEST) ** rng.random())
+    compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+    pair = compose(image=square.cut(photograph, fov, side), mask=square.cut(mask, fov, side))
+    return pair["image"], pair["mask"]
+
+
+def seed_of(*parts):
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode("utf-8", "surrogateescape")).digest()[:6], "big")
+
+
+def file_name(name, copy):
+    return f"{name}_{copy:04d}.png"
+
+
+def read_source(photograph):
+    """-> photograph (H, W, 3) uint8, mask (H, W) bool, fov (H, W) bool, its square."""
+    rgb = data.read_photograph(photograph.path)
+    fov = data.fov_of(photograph, rgb)
+    return rgb, data.read_vessels(photograph.mask, rgb.shape), fov, Square.around(fov)
+
+
+def make_pairs(photograph, name, copies, folder, seed):
+    """A worker's task: writes the pairs of `copies` that are not there yet; `seed` None: the plain square."""
+    import albumentations as A
+    import cv2
+
+    cv2.setNumThreads(1)
+    images, masks = Path(folder) / "images", Path(folder) / "masks"
+    missing = [k for k in copies if not ((masks / file_name(name, k)).exists() and (images / file_name(name, k)).exists())]
+    if not missing:
+        return len(copies)
+    rgb, mask, fov, square = read_source(photograph)
+    compose = A.Compose(transforms(), strict=True) if seed is not None else None
+    for copy in missing:
+        if seed is None:
+            pair = square.cut(rgb, fov), square.cut(mask, fov)
+        else:
+            pair = draw_pair(compose, rgb, mask, fov, square, seed_of(seed, photograph.set, photograph.name, copy))
+        write_png(images / file_name(name, copy), pair[0])
+        write_png(masks / file_name(name, copy), pair[1])
+    return len(copies)
+
+
+def start_worker():
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks a package index at every import
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def manifest(training, validation, held_out, names, copies, seed):
+    """One row a pair, and one without a file for each photograph of a test split, which training.py keeps out."""
+    import pandas as pd
+
+    rows = []
+    for part, photographs, count in (("train", training, copies), ("validation", validation, 1), ("test", held_out, 1)):
+        for photograph in photographs:
+            source = {"set": photograph.set, "split": part, "patient": photograph.patient, "source name": photograph.name,
+                      "source sha256": sha256(photograph.path)}
+            places = {"path": str(photograph.path.resolve()), "mask path": str(photograph.mask.resolve()) if photograph.mask else "",
+                      "fov path": str(photograph.fov.resolve()) if photograph.fov else ""}
+            for copy in range(count):
+                file = "" if part == "test" else file_name(names[photograph], copy)
+                rows.append({"file": file, **source, "copy": copy, "seed": seed if part == "train" else "", **places})
+    return pd.DataFrame(rows)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", nargs="+", type=Path, metavar="DIR", help="folders of data sets (default: datasets/, else samples/)")
+    add("--out", type=Path, default=Path("augmented"), help="(default: %(default)s)")
+    add("--copies", type=int, default=40, help="augmented pairs of each training photograph (default: %(default)s)")
+    add("--validation", type=float, default=0.2, help="share of the patients kept for validation (default: %(default)s)")
+    add("--whole", nargs="+", default=[], metavar="SET", help="sets without an official split to train on whole, STARE say")
+    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--workers", type=int, default=os.cpu_count(), help="processes (default: all cores, %(default)s here)")
+    add("--preview", action="store_true", help="draw preview.png as well: some of the pairs, masks outlined")
+    add("--overwrite", action="store_true", help="throw away what an earlier run left in --out")
+    options = parser.parse_args()
+    if options.copies < 1 or options.workers < 1 or not 0 < options.validation < 1:
+        parser.error("--copies and --workers are 1 or more, --validation lies between 0 and 1")
+    return options
+
+
+def settings_of(options, folders):
+    return {"data": [str(folder.resolve()) for folder in folders], "copies": options.copies, "seed": options.seed,
+            "validation": options.validation, "whole": options.whole, "side": SIDE}
+
+
+def clear(folder):
+    """Removes what an earlier run of this script wrote, and nothing else."""
+    for picture in [*folder.glob("train/*/*.png"), *folder.glob("validation/*/*.png")]:
+        picture.unlink()
+    for name in ("manifest.csv", "preview.png", "run.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def main():
+    options = arguments()
+    start_worker()
+    folders = options.data or data.default_folders()
+    if not options.data:
+        say(f"Data: {', '.join(map(str, folders))}" + (" (the drawn samples; put data sets under datasets/)" if folders[0].name == "samples" else ""))
+    settings = settings_of(options, folders)
+    state = same_as_before(options.out, settings, options.overwrite)
+    if state == "finished" and not options.preview:
+        say(f"{options.out}: these pairs are there already. Next: python training.py")
+        return 0
+    training, validation = data.split_validation(
+        data.photographs_of(folders, "training", options.whole), options.validation, options.seed)
+    everyone = data.photographs_of(folders, "all")
+    held_out = [p for p in everyone if p not in set(training) | set(validation)]
+    for photograph in training + validation:
+        read_source(photograph)  # what is wrong is said before anything is written
+    if options.overwrite:
+        clear(options.out)
+    names = dict(zip(everyone, data.unique_names([p.path for p in everyone], [p.set for p in everyone]), strict=True))
+    if state != "finished":
+        mark(options.out, settings, finished=False)
+        write_all(options, training, validation, names)
+        write_table(options.out / "manifest.csv", manifest(training, validation, held_out, names, options.copies, options.seed))
+        mark(options.out, settings, finished=True)
+    if options.preview:
+        draw_preview(options.out, training, names, options.copies)
+    say(f"{len(training) * options.copies} pairs of {len(training)} photographs and {len(validation)} of validation are in "
+        f"{options.out}. Next: python training.py" + ("" if options.out == Path("augmented") else f" --pairs {options.out}"))
+    return 0
+
+
+def write_all(options, training, validation, names):
+    from tqdm import tqdm
+
+    for part in ("train", "validation"):
+        for kind in ("images", "masks"):
+            (options.out / part / kind).mkdir(parents=True, exist_ok=True)
+    tasks = [(p, names[p], range(start, min(start + CHUNK, options.copies)), options.out / "train", options.seed)
+             for start in range(0, options.copies, CHUNK) for p in training]
+    tasks += [(p, names[p], range(1), options.out / "validation", None) for p in validation]
+    # spawn: forking after OpenCV was used can hang
+    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn"), start_worker) as pool, \
+            tqdm(total=sum(len(task[2]) for task in tasks), unit="pair", disable=not sys.stderr.isatty()) as bar:
+        try:
+            for done in as_completed([pool.submit(make_pairs, *task) for task in tasks]):
+                bar.update(done.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def draw_preview(folder, training, names, copies, count=24):
+    """A contact sheet of pairs spread over the photographs, the mask's outline drawn."""
+    import cv2
+
+    from pictures import contact_sheet, outlined
+
+    shown, labels = [], []
+    for k in range(min(count, len(training) * copies)):
+        photograph = training[k % len(training)]
+        file = file_name(names[photograph], k // len(training))
+        picture = cv2.imread(str(folder / "train/images" / file))[..., ::-1]
+        mask = cv2.imread(str(folder / "train/masks" / file), cv2.IMREAD_GRAYSCALE)
+        shown.append(outlined(picture, mask >= 128))
+        labels.append(file)
+    write_png(folder / "preview.png", contact_sheet(shown, labels, columns=6))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

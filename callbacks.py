@@ -1,0 +1,162 @@
+"""What watches a training: keeps the best model, anneals the rate, keeps everything that resuming needs, warns."""
+
+import io
+import json
+import math
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import model as models
+from files import Problem, complain, write_bytes, write_table
+
+
+class _Portable:
+    """What ModelCheckpoint saves: the portable file of the contract, whole or not at all."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def save(self, path, overwrite=True):
+        models.save(self.network, path)
+
+
+class KeepBest(keras.callbacks.ModelCheckpoint):
+    """ModelCheckpoint that writes stock layers in float32, atomically."""
+
+    def set_model(self, network):
+        super().set_model(_Portable(network))
+
+
+class Anneal(keras.callbacks.Callback):
+    """Warm-up, then half a cosine, in factors on the present rate, so that a cut by ReduceLROnPlateau stays.
+
+    With a budget of `minutes` the share of the time that has passed counts where it is ahead of the share of the steps:
+    the rate has come down when the time is over, and the fit stops.
+    """
+
+    WARM_UP, LAST = 0.03, 0.01
+
+    def __init__(self, steps, minutes=None):
+        super().__init__()
+        self.steps, self.minutes, self.done, self.seconds = steps, minutes, 0, 0.0
+
+    def factor(self, progress):
+        if progress < self.WARM_UP:
+            return 0.05 + 0.95 * progress / self.WARM_UP
+        cosine = 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - self.WARM_UP) / (1 - self.WARM_UP)))
+        return self.LAST + (1 - self.LAST) * cosine
+
+    def on_train_begin(self, logs=None):
+        self.began, self.last = time.monotonic() - self.seconds, None
+
+    def _share_of_time(self):
+        self.seconds = time.monotonic() - self.began
+        return self.seconds / (60 * self.minutes) if self.minutes else 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        factor = self.factor(max(self.done / self.steps, self._share_of_time()))
+        rate = self.model.optimizer.learning_rate
+        rate.assign(float(rate) * factor / (self.last or 1.0))
+        self.last = factor
+        self.done += 1
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._share_of_time() >= 1:
+            self.model.stop_training = True
+
+
+class Watch(keras.callbacks.Callback):
+    """Stops at a loss that is no number, naming the batch; says aloud when the network predicts nothing or everything."""
+
+    def __init__(self, names_of):
+        super().__init__()
+        self.names_of, self.odd = names_of, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            names = ", ".join(self.names_of(self.epoch, batch))
+            raise Problem(f"The loss became {logs['loss']} in epoch {self.epoch + 1} at the pairs {names}. The best model so far is "
+                          "kept. Look at these pairs; if they are sound, train with a smaller --rate.")
+
+    def on_epoch_end(self, epoch, logs=None):
+        nothing = logs["val_recall"] < 0.01
+        everything = logs["val_recall"] > 0.99 and logs["val_precision"] < 0.3
+        self.odd = self.odd + 1 if nothing or everything else 0
+        if self.odd == 3:
+            complain(f"For three epochs the network has predicted {'nothing' if nothing else 'vessels everywhere'}. "
+                     + ("Likely the masks are empty or do not lie on their photographs" if nothing else
+                        "Likely the masks are inverted or mostly white") + ": look at them with  python augment.py --preview")
+
+
+class Table(keras.callbacks.Callback):
+    """history.csv, a row an epoch, written whole each time; rows of an earlier part of the run come first."""
+
+    def __init__(self, path, after=lambda table: None):
+        super().__init__()
+        self.path, self.after, self.rows = path, after, []
+
+    def on_epoch_end(self, epoch, logs=None):
+        import pandas as pd
+
+        self.rows.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()},
+                          "learning_rate": float(self.model.optimizer.learning_rate)})
+        table = pd.DataFrame(self.rows)
+        write_table(self.path, table)
+        self.after(table)
+
+
+REMEMBERED = {"EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
+              "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"), "KeepBest": ("best",),
+              "Anneal": ("done", "seconds", "last"), "Watch": ("odd",), "Table": ("rows",)}
+
+
+class KeepState(keras.callbacks.Callback):
+    """Writes all that a training knows at the start of each epoch, and puts it back: the last of the callbacks.
+
+    One file, replaced whole: every variable of network and optimizer, and what the other callbacks remember, which
+    keras.callbacks.BackupAndRestore forgets. Putting back happens after their `on_train_begin`, which resets them.
+    """
+
+    def __init__(self, path, others):
+        super().__init__()
+        self.path, self.others = Path(path), others
+
+    def epoch(self):
+        """The epoch to go on with; 0 where there is nothing yet."""
+        return int(self._read()["epoch"]) if self.path.exists() else 0
+
+    def _read(self):
+        try:
+            with np.load(self.path, allow_pickle=False) as state:
+                return dict(state)
+        except Exception as error:  # whatever a damaged file makes numpy raise
+            raise Problem(f"{self.path}: cannot be read; start anew with --overwrite.") from error
+
+    def _variables(self):
+        return [*self.model.variables, *self.model.optimizer.variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        memory = [{name: getattr(other, name) for name in REMEMBERED.get(type(other).__name__, ())} for other in self.others]
+        arrays = {f"variable{k:04d}": keras.ops.convert_to_numpy(v) for k, v in enumerate(self._variables())}
+        content = io.BytesIO()
+        np.savez(content, epoch=epoch, memory=json.dumps(memory), **arrays)
+        write_bytes(self.path, content.getvalue())
+
+    def on_train_begin(self, logs=None):
+        if not self.path.exists():
+            return
+        state = self._read()
+        for k, variable in enumerate(self._variables()):
+            variable.assign(state[f"variable{k:04d}"])
+        for other, memory in zip(self.others, json.loads(str(state["memory"])), strict=True):
+            for name, value in memory.items():
+                setattr(other, name, value)
+        for other in self.others:
+            if isinstance(other, Anneal):
+                other.began = time.monotonic() - other.seconds

@@ -1,0 +1,160 @@
+"""The pairs that augment.py wrote, as tf.data pipelines: cached when they fit in memory, streamed when they do not."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+
+from data import SIDE, Photograph
+from files import Problem, read_json
+
+BYTES = SIDE * SIDE * 4  # a photograph and its mask, uint8
+SHARE_OF_MEMORY = 0.35
+
+
+def free_memory():
+    """Bytes that this process may still take: the system's free memory or what a limit on the process leaves."""
+    import resource
+
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return free if limit == resource.RLIM_INFINITY else min(free, limit)
+
+
+class Pairs:
+    """A folder of pairs with its manifest. Problem if it is unfinished, was edited, or would leak into validation."""
+
+    def __init__(self, folder):
+        import pandas as pd
+
+        self.folder = Path(folder)
+        card = self.folder / "run.json"
+        if not card.exists() or not read_json(card).get("finished"):
+            raise Problem(f"{self.folder}: holds no finished pairs. Run  python augment.py  first"
+                          + ("." if str(folder) == "augmented" else f" (with --out {folder})."))
+        self.recipe = read_json(card)["settings"]
+        manifest = self.folder / "manifest.csv"
+        try:
+            self.table = pd.read_csv(manifest, dtype={"patient": str, "source name": str}, keep_default_na=False)
+            self.parts = {part: self.table[self.table["split"] == part] for part in ("train", "validation", "test")}
+            self.fingerprint = hashlib.sha256(manifest.read_bytes()).hexdigest()
+            self._check()
+        except (OSError, ValueError, KeyError) as error:
+            raise Problem(f"{manifest}: cannot be read ({error}). Run  python augment.py --overwrite  again.") from error
+        self._cache = None
+
+    def _check(self):
+        shas = {part: set(rows["source sha256"]) for part, rows in self.parts.items()}
+        for part in ("validation", "test"):
+            leaked = shas["train"] & shas[part]
+            if leaked:
+                name = self.table[self.table["source sha256"].isin(leaked)]["source name"].iloc[0]
+                raise Problem(f"{self.folder}: {name} is among the training pairs and in the {part} split. "
+                              "Remove one of the two from the data and run  python augment.py --overwrite")
+        for part in ("train", "validation"):
+            if not len(self.parts[part]):
+                raise Problem(f"{self.folder}: there is no {part} pair. Run  python augment.py --overwrite  again.")
+            for kind in ("images", "masks"):
+                there = {entry.name for entry in os.scandir(self.folder / part / kind)}
+                gone = [file for file in self.parts[part]["file"] if file not in there]
+                if gone:
+                    raise Problem(f"{self.folder / part / kind / gone[0]}: is missing. Run  python augment.py --overwrite  again.")
+
+    # ---- tf.data ---------------------------------------------------------------------------------------------------
+
+    def steps(self, batch):
+        return max(1, len(self.parts["train"]) // batch)
+
+    def _order(self, seed, epoch):
+        """Which pair, and turned how, at each place of an epoch: a pure function of seed and epoch. -> (N, 2) int64."""
+        rng = np.random.default_rng([seed, epoch])
+        count = len(self.parts["train"])
+        return np.stack([rng.permutation(count), rng.integers(0, 8, count)], axis=1)
+
+    def names_of(self, seed, epoch, step, batch):
+        files = self.parts["train"]["file"].to_numpy()
+        return [str(files[k]) for k, _ in self._order(seed, epoch)[step * batch:(step + 1) * batch]]
+
+    def _decode(self, part, k):
+        """-> (512, 512, 4) uint8: red, green, blue, mask."""
+        import cv2
+
+        file = self.parts[part]["file"].iloc[k]
+        image = cv2.imread(str(self.folder / part / "images" / file), cv2.IMREAD_COLOR)
+        mask = cv2.imread(str(self.folder / part / "masks" / file), cv2.IMREAD_GRAYSCALE)
+        for kind, read in (("images", image), ("masks", mask)):
+            if read is None or read.shape[:2] != (SIDE, SIDE):
+                raise Problem(f"{self.folder / part / kind / file}: is no {SIDE} x {SIDE} picture. "
+                              "Run  python augment.py --overwrite  again.")
+        return np.dstack([image[..., ::-1], mask])
+
+    def _train_pair(self, place):
+        k, view = int(place[0]), int(place[1])
+        if self._cache is None:
+            pair = self._decode("train", k)
+        else:
+            if not self._decoded[k]:
+                self._cache[k] = self._decode("train", k)
+                self._decoded[k] = True
+            pair = self._cache[k]
+        turned = np.rot90(pair, view % 4)
+        return np.ascontiguousarray(turned[:, ::-1] if view >= 4 else turned)
+
+    def training(self, seed, first, epochs, batch, workers):
+        """Batches (N, 512, 512, 3) and (N, 512, 512, 1) float32 in [0, 1] of the epochs from `first` on.
+
+        Flips and quarter turns cost nothing here; order and turns are a function of seed and epoch alone.
+        """
+        import tensorflow as tf
+
+        count, used = len(self.parts["train"]), self.steps(batch) * batch
+        if self._cache is None and count * BYTES < SHARE_OF_MEMORY * free_memory():
+            self._cache = np.empty((count, SIDE, SIDE, 4), np.uint8)
+            self._decoded = np.zeros(count, bool)
+        places = (self._order(seed, epoch)[np.arange(max(used, batch)) % count] for epoch in range(first, epochs))
+        order = np.concatenate([*places, np.zeros((0, 2), np.int64)])
+
+        def read(place):
+            pair = tf.numpy_function(self._train_pair, [place], tf.uint8, stateful=False)
+            return tf.ensure_shape(pair, (SIDE, SIDE, 4))
+
+        pairs = tf.data.Dataset.from_tensor_slices(order).map(read, num_parallel_calls=workers, deterministic=True)
+        return pairs.batch(batch, drop_remainder=True).map(_as_floats).prefetch(2)
+
+    def validation(self, batch):
+        import tensorflow as tf
+
+        squares = np.stack([self._decode("validation", k) for k in range(len(self.parts["validation"]))])
+        return tf.data.Dataset.from_tensor_slices(squares).batch(batch).map(_as_floats).cache()
+
+    # ---- sources ---------------------------------------------------------------------------------------------------
+
+    def _sources(self, part):
+        return self.parts[part].drop_duplicates("source sha256")
+
+    def validation_photographs(self):
+        """The validation photographs themselves, to choose threshold and squares on at native size."""
+        return [Photograph(row["set"], row["source name"], "validation", row["patient"], Path(row["path"]), Path(row["mask path"]),
+                           Path(row["fov path"]) if row["fov path"] else None) for _, row in self._sources("validation").iterrows()]
+
+    def sources(self):
+        """For the card: {set: {part: {name: sha256}}} of training and validation."""
+        found = {}
+        for part in ("train", "validation"):
+            for _, row in self._sources(part).iterrows():
+                found.setdefault(row["set"], {}).setdefault(part, {})[row["source name"]] = row["source sha256"]
+        return found
+
+    def licence(self):
+        told = {"DRIVE": "DRIVE: for research and education, no redistribution of the photographs",
+                "CHASE_DB1": "CHASE_DB1: CC BY 4.0", "HRF": "HRF: CC BY 4.0", "FIVES": "FIVES: CC BY 4.0",
+                "STARE": "STARE: offered for research, no explicit licence", "samples": "samples: made by this project, CC0"}
+        return "; ".join(told.get(name, f"{name}: as its owner says") for name in sorted(set(self.table["set"])))
+
+
+def _as_floats(pairs):
+    import tensorflow as tf
+
+    values = tf.cast(pairs, tf.float32) / 255.0
+    return values[..., :3], values[..., 3:]

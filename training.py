@@ -1,0 +1,163 @@
+"""Fits the U-Net to the pairs of augment.py and keeps the best model, with a card that says how it came about.
+
+    python training.py                                  checkpoints/model.keras, model.json, history.csv, curves.png
+    python training.py --minutes 30                     the same within half an hour
+    python training.py --resume                         goes on with a run that was interrupted
+    python training.py --init weights/vessels.keras     starts from a trained model (fine-tuning)
+"""
+
+import argparse
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+from files import Problem, mark, read_json, run, same_as_before, say, write_json
+
+EPOCHS, BATCH, RATE, AVERAGE = 17, 4, 2e-3, 0.995
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--pairs", type=Path, default=Path("augmented"), help="folder that augment.py wrote (default: %(default)s)")
+    add("--out", type=Path, default=Path("checkpoints"), help="(default: %(default)s)")
+    add("--epochs", type=int, default=EPOCHS, help="(default: %(default)s)")
+    add("--minutes", type=float, help="stop within this time, the rate annealed (default: no limit)")
+    add("--batch", type=int, default=BATCH, help="pairs a step (default: %(default)s)")
+    add("--rate", type=float, default=RATE, help="Adam's highest learning rate (default: %(default)s)")
+    add("--loss", default="dice", help="dice, dice+bce, bce, dice+bce+cldice (default: %(default)s)")
+    add("--width", type=int, default=16, help="channels at full resolution (default: %(default)s)")
+    add("--depth", type=int, default=4, help="levels (default: %(default)s)")
+    add("--init", type=Path, metavar="MODEL", help="start from this model's weights; its width and depth count")
+    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--workers", type=int, default=os.cpu_count(), help="threads that read pairs (default: all cores, %(default)s here)")
+    add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
+    add("--devices", type=int, help="GPUs to use (default: all there are)")
+    add("--resume", action="store_true", help="go on with an interrupted run")
+    add("--overwrite", action="store_true", help="start anew over an earlier run")
+    options = parser.parse_args()
+    if min(options.epochs, options.batch, options.width, options.depth, options.workers) < 1 or options.rate <= 0:
+        parser.error("--epochs, --batch, --width, --depth, --workers and --rate must be positive")
+    return options
+
+
+def settings_of(options, pairs):
+    keys = ("epochs", "minutes", "batch", "rate", "loss", "width", "depth", "seed", "precision")
+    return {"pairs": pairs.fingerprint, "init": str(options.init) if options.init else None,
+            **{key: getattr(options, key) for key in keys}}
+
+
+def prepare(options, settings):
+    """Whether there is something to do in --out; an unfinished run wants --resume or --overwrite."""
+    state = same_as_before(options.out, settings, options.overwrite)
+    if state == "unfinished" and not options.resume:
+        raise Problem(f"{options.out}: holds an unfinished run. Go on with --resume, or start anew with --overwrite.")
+    if state == "new":
+        for name in ("state/training.npz", "model.keras", "model.json", "history.csv", "curves.png"):
+            (options.out / name).unlink(missing_ok=True)
+        mark(options.out, settings, finished=False)
+    return state
+
+
+def build(options, steps):
+    """The compiled network: Adam with an exponential average of the weights, which validation and the file take."""
+    import keras
+
+    import metrics
+    import model as models
+
+    precision = models.hardware_precision(options.precision)
+    keras.utils.set_random_seed(options.seed)
+    network = models.network(options.width, options.depth, precision)
+    if options.init:
+        models.copy_weights(models.load(options.init)[0], network)
+    adam = keras.optimizers.Adam(options.rate, use_ema=True, ema_momentum=min(AVERAGE, 1 - 10 / (steps + 10)))
+    network.compile(optimizer=adam, loss=metrics.loss(options.loss), metrics=list(metrics.METRICS), jit_compile="auto")
+    adam.build(network.trainable_variables)
+    return network
+
+
+def watchers(options, pairs, steps):
+    import keras
+
+    import callbacks
+    from pictures import draw_curves
+
+    best = {"monitor": "val_dice_coefficient", "mode": "max"}
+    listening = [
+        callbacks.Anneal(options.epochs * steps, 0.9 * options.minutes if options.minutes else None),
+        callbacks.Watch(lambda epoch, batch: pairs.names_of(options.seed, epoch, batch, options.batch)),
+        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+        callbacks.KeepBest(options.out / "model.keras", save_best_only=True, **best),
+        keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=4, min_delta=5e-4, **best),
+        keras.callbacks.EarlyStopping(patience=12, min_delta=1e-4, **best),
+        callbacks.Table(options.out / "history.csv", lambda table: draw_curves(options.out / "curves.png", table)),
+    ]
+    return [*listening, callbacks.KeepState(options.out / "state/training.npz", listening)]
+
+
+def fit(options, pairs):
+    """Trains, or goes on training; the best model is in --out afterwards."""
+    steps = pairs.steps(options.batch)
+    network = build(options, steps)
+    listening = watchers(options, pairs, steps)
+    first = listening[-1].epoch()
+    network.fit(pairs.training(options.seed, first, options.epochs, options.batch, options.workers), epochs=options.epochs,
+                initial_epoch=first, steps_per_epoch=steps, validation_data=pairs.validation(options.batch),
+                callbacks=listening, verbose=1 if sys.stderr.isatty() else 2)
+
+
+def write_card(options, pairs, began):
+    """Chooses squares, calibration and threshold on the validation photographs at native size, and writes the card."""
+    import keras
+    import pandas as pd
+    import tensorflow as tf
+
+    import model as models
+    from predict import tune
+
+    history = pd.read_csv(options.out / "history.csv")
+    best = history.loc[history["val_dice_coefficient"].idxmax()]
+    model_file = options.out / "model.keras"
+    card = {
+        "network": {"width": options.width, "depth": options.depth},
+        "threshold": 0.5, "sides": [512],
+        "loss": options.loss,
+        "recipe": {**settings_of(options, pairs), "augmentation": pairs.recipe},
+        "best epoch": int(best["epoch"]), "epochs": len(history),
+        "best validation square": {key[4:]: round(float(best[key]), 5) for key in history if key.startswith("val_")},
+        "data": pairs.sources(), "seed": options.seed, "seconds": round(time.time() - began),
+        "precision": models.hardware_precision(options.precision),
+        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
+        "licence": pairs.licence(),
+    }
+    write_json(model_file.with_suffix(".json"), card)
+    card.update(tune(model_file, pairs.validation_photographs(), options.precision))
+    write_json(model_file.with_suffix(".json"), card)
+    return card
+
+
+def main():
+    options = arguments()
+    from pairs import Pairs
+
+    began = time.time()
+    pairs = Pairs(options.pairs)
+    settings = settings_of(options, pairs)
+    if prepare(options, settings) == "finished":
+        card = read_json(options.out / "model.json")
+        say(f"{options.out}: this run is finished (validation Dice {card['validation']['dice']:.4f}). Next: python testing.py")
+        return 0
+    fit(options, pairs)
+    card = write_card(options, pairs, began)
+    mark(options.out, settings, finished=True)
+    say(f"Best epoch {card['best epoch']} of {card['epochs']}: validation Dice {card['validation']['dice']:.4f}, ROC AUC "
+        f"{card['validation']['roc_auc']:.4f} at native size, with --tta {card['tta']['validation']['dice']:.4f}. "
+        f"The model is {options.out / 'model.keras'}. Next: python testing.py" + ("" if options.out == Path("checkpoints") else f" --model {options.out / 'model.keras'}"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main, "Go on with  python training.py --resume"))
