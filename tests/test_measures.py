@@ -1,12 +1,17 @@
 """Measures of drawn shapes whose answers are known on paper."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.integrate import quad
 from scipy.spatial import cKDTree
 
+from files import write_png
 from measures import ABOUT, fractal_dimension, measures
 
 SIDE = 300
@@ -241,3 +246,43 @@ def test_the_smallest_masks_do_not_fail(size):
 def test_mask_and_fov_of_different_sizes_are_refused():
     with pytest.raises(ValueError, match="one shape"):
         measures(np.zeros((1, 8), bool), np.ones((8, 8), bool))
+
+
+def movements(folder, *flags):
+    """What benchmarks/measures.py prints: {measure: its cells}, or the sentence with which it refuses."""
+    script = Path(__file__).parents[1] / "benchmarks" / "measures.py"
+    done = subprocess.run([sys.executable, script, "--data", folder, *flags], capture_output=True, text=True, check=False)
+    if done.returncode:
+        return done.returncode, done.stderr
+    return {row[0]: row[1:] for row in ([cell.strip() for cell in line.strip("| ").split("|")]
+                                        for line in done.stdout.splitlines())}
+
+
+@pytest.fixture
+def two_observers(tmp_path):
+    """Three photographs as CHASE_DB1 names them: bars of 4 px by the first observer, 5 px and shorter by the second."""
+    for name, length in (("01L", 160), ("01R", 200), ("11L", 240)):
+        Image.new("RGB", (SIDE, SIDE), (180, 90, 40)).save(tmp_path / f"Image_{name}.jpg")
+        for observer, width, end in (("1stHO", 4, 20 + length), ("2ndHO", 5, 20 + length // 2)):
+            mask = np.zeros((SIDE, SIDE), np.uint8)
+            mask[100:100 + width, 20:end] = 255
+            write_png(tmp_path / f"Image_{name}_{observer}.png", mask)
+    return tmp_path
+
+
+def test_the_benchmark_says_how_far_each_measure_moves(two_observers, tmp_path):
+    found = movements(two_observers)
+    assert found["width_median_px"] == ["4", "0.0%", "25.0% (+25.0%)"]
+    assert found["vessel_density"][1:] == ["20.0%", "37.5% (-37.5%)"]
+    masks = tmp_path / "masks"
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    mask[100:103, 20:260] = 255
+    write_png(masks / "Image_11L.png", mask)
+    found = movements(two_observers, "--masks", str(masks), "--split", "test")
+    assert found["measure"][2:] == ["second (1 photographs)", "prediction (1 photographs)"]
+    assert found["width_mean_px"][2:] == ["25.0% (+25.0%)", "25.0% (-25.0%)"]
+
+
+def test_the_benchmark_refuses_a_folder_without_these_masks(two_observers, tmp_path):
+    code, sentence = movements(two_observers, "--masks", str(tmp_path / "nowhere"))
+    assert code == 2 and "nowhere" in sentence and "Traceback" not in sentence
