@@ -56,8 +56,9 @@ def draw_pair(compose, photograph, mask, fov, square, seed):
     rng = random.Random(seed)
     side = round(COARSEST * (FINEST / COARSEST) ** rng.random())
     compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
-    pair = compose(image=square.cut(photograph, fov, side), mask=square.cut(mask, fov, side))
-    return pair["image"], pair["mask"]
+    pair = compose(image=square.cut(photograph, fov, side), masks=[square.cut(mask, fov, side), square.cut(fov, fov, side)])
+    mask, inside = pair["masks"]
+    return pair["image"] * (inside >= 128)[..., None].astype(np.uint8), mask
 
 
 def seed_of(*parts):

@@ -57,10 +57,13 @@ async function show(photograph) {
   const before = view.current;
   Object.assign(view, { current: photograph, data: null, zoom: 1 });
   at("name").textContent = photograph.name;
+  canvas.classList.add("reading");
+  delete at("viewer").dataset.shown;
   markCurrent();
   const data = await unpacked(photograph);
   if (view.current !== photograph) return;  // one has gone on meanwhile
   view.data = data;
+  canvas.classList.remove("reading");
   if (before?.threshold !== photograph.threshold) view.level = photograph.level;
   at("threshold").value = view.level;
   fillLayers(photograph.labelled);
@@ -188,7 +191,8 @@ function listenToKeys() {
   document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey || !view.data) return;
     if (event.key === "Escape") return document.activeElement.blur();
-    if (event.target.closest("input:not([type=radio]), select, .scroll")) return;
+    const own = event.target.closest("input, select, .scroll");  // has arrows, some have letters, of its own
+    if (own && (event.key in ARROWS || own.matches("select, [type=search], [type=number]"))) return;
     if (act(event)) event.preventDefault();
   });
 }
@@ -230,6 +234,11 @@ function start() {
     at("viewer").scrollIntoView();
   });
   if (!view.photographs.length) return;
+  if (!("DecompressionStream" in window)) {
+    at("waiting").hidden = false;
+    at("waiting").textContent = "This browser cannot unpack the photographs: open the page in one of 2023 or later.";
+    return;
+  }
   at("viewer").hidden = false;
   fillList();
   listenToControls();
