@@ -1,0 +1,227 @@
+"""The report, as a page in a real browser (skipped where there is no Chromium) and as bytes."""
+
+import re
+import shutil
+import time
+import zlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import report
+
+THRESHOLD = 0.37
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+ENDING = "</script><script>window.broken = 1</script>\u2028'\".png"
+FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync
+           --no-first-run --disable-quic --disable-dev-shm-usage --window-size=1440,1000""".split()
+
+
+def dice_of(photograph, threshold):
+    inside = photograph["fov"]
+    found, drawn = photograph["probability"][inside] >= np.float32(threshold), photograph["reference"][inside]
+    return 2 * (found & drawn).sum() / (found.sum() + drawn.sum())
+
+
+def photograph(name, seed, labelled=True, height=90, width=120):
+    """A drawn one: two bars for vessels, a probability that is right about most of them, a round FOV."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    fov = np.hypot(y - height / 2, x - width / 2) < height * 0.48
+    drawn = (abs(y - height / 2 - 12 * np.sin(x / 15)) < 3) | (abs(x - width / 2) < 2)
+    probability = (np.clip(0.5 * drawn + 0.3 * random.random(fov.shape) * (1 + seed % 3), 0, 1) * fov).astype(np.float32)
+    probability[:, :width // 4] *= 0.4  # vessels that are missed
+    rgb = np.stack([160 + 40 * drawn, 90 - 50 * drawn, np.full_like(y, 50)], -1).astype(np.uint8)
+    one = {"name": name, "photograph": rgb, "probability": probability, "fov": fov,
+           "reference": drawn if labelled else None, "dice": None, "threshold": THRESHOLD}
+    return one | {"dice": dice_of(one, THRESHOLD) if labelled else None}
+
+
+def table_of(photographs):
+    rows = [{"photograph": one["name"], "dice": one["dice"], "note": None if one["dice"] else "no mask"} for one in photographs]
+    dice = [one["dice"] for one in photographs if one["dice"]]
+    rows += [{"photograph": "mean", "dice": np.mean(dice)}, {"photograph": "standard deviation", "dice": np.std(dice)},
+             {"photograph": "pooled", "dice": 0.8, "precision": 0.8, "recall": 0.8, "specificity": 0.97},
+             {"photograph": "second observer (pooled)", "dice": 0.78, "precision": 0.8, "recall": 0.77, "specificity": 0.97}]
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture(scope="module")
+def photographs():
+    return [photograph("01 plain", 1), photograph(HOSTILE, 2), photograph(ENDING, 3), photograph("mean", 4),
+            photograph("no label", 5, labelled=False)]
+
+
+@pytest.fixture(scope="module")
+def page(photographs, tmp_path_factory):
+    ramp = np.linspace(0, 1, 5000)
+    curves = {"roc": {"x": ramp, "y": ramp**0.1}, "pr": {"x": ramp, "y": 1 - ramp**9},
+              "reliability": {"probability": [0.1, 0.5, np.nan], "share": [0.1, 0.4, np.nan], "count": [90, 10, 0]}}
+    about = {"title": "Drawn photographs", "protocol": "Drawn.", "threshold": np.float32(THRESHOLD), "model": HOSTILE, "warnings": [ENDING]}
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    report.write(path, about, table_of(photographs), curves, iter(photographs))
+    return path
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (requirements-dev.txt)")
+    programs = [next(filter(None, map(shutil.which, names)), None)
+                for names in (["chromium", "chromium-browser", "google-chrome"], ["chromedriver"])]
+    if None in programs:
+        pytest.skip("there is no Chromium with its driver here (Debian: apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    options.binary_location = programs[0]
+    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(chromium, page):
+    """The page just opened; after each test, nothing may have been complained about on the console."""
+    chromium.get(page.as_uri())
+    until_shown(chromium)
+    yield chromium
+    assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def until_shown(browser, number=None):
+    end = time.monotonic() + 10
+    while time.monotonic() < end:
+        shown = browser.execute_script("return document.getElementById('viewer').dataset.shown")
+        if shown is not None and number in (None, int(shown)):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"photograph {number} was not shown")
+
+
+def show(browser, number):
+    browser.execute_script(f"show(view.photographs[{number}])")
+    until_shown(browser, number)
+
+
+def slide(browser, name, value):
+    """Move a slider as a hand does, and wait until the picture has followed."""
+    browser.execute_async_script("""const [name, value, done] = arguments, slider = document.getElementById(name);
+        slider.value = value; slider.dispatchEvent(new Event("input", { bubbles: true }));
+        requestAnimationFrame(() => requestAnimationFrame(done));""", name, value)
+
+
+def words(browser, name):
+    return browser.execute_script(f"return document.getElementById('{name}').textContent")
+
+
+def picture(browser):
+    return browser.execute_script("return document.getElementById('canvas').toDataURL()")
+
+
+def test_dice_follows_the_threshold_slider_and_is_the_tables_at_the_cards(browser, photographs):
+    for number, one in enumerate(photographs[:4]):
+        show(browser, number)
+        assert float(words(browser, "reading-dice")) == pytest.approx(one["dice"], abs=1e-4)
+        for level in (1, 40, 130, 255):
+            slide(browser, "threshold", level)
+            expected = dice_of(one, report.edges(THRESHOLD)[level - 1])
+            assert float(words(browser, "reading-dice")) == pytest.approx(expected, abs=1e-4)
+            assert float(words(browser, "threshold-value")) == pytest.approx(report.edges(THRESHOLD)[level - 1], abs=1e-3)
+        browser.execute_script("document.getElementById('reset').click()")
+
+
+def test_agreement_shows_each_pixel_in_its_colour(browser, photographs):
+    show(browser, 0)
+    colours = browser.execute_script("""const sheet = layer("agreement"), count = {};
+        const words = new Uint32Array(sheet.getContext("2d").getImageData(0, 0, sheet.width, sheet.height).data.buffer);
+        for (const word of words) count[word] = (count[word] ?? 0) + 1;
+        const word = colour => { const [r, g, b] = colour.match(/[0-9a-f]{2}/g); return parseInt("ff" + b + g + r, 16); };
+        return [BOTH, ONLY_PREDICTED, ONLY_REFERENCE, OUTSIDE].map(colour => count[word(colour)]);""")
+    one = photographs[0]
+    found, drawn, fov = one["probability"] >= np.float32(THRESHOLD), one["reference"], one["fov"]
+    assert colours == [np.sum(part) for part in (found & drawn & fov, found & ~drawn & fov, ~found & drawn & fov, ~fov)]
+
+
+def test_sliders_wheel_and_keys_move_pixels(browser):
+    from selenium.webdriver.common.keys import Keys
+
+    seen = [picture(browser)]
+
+    def moved():
+        slide(browser, "text", "")  # only waits
+        seen.append(picture(browser))
+        assert seen[-1] != seen[-2]
+
+    slide(browser, "mix", 20)
+    moved()
+    slide(browser, "threshold", 200)
+    moved()
+    body = browser.find_element("tag name", "body")
+    for key in ("w", "2", Keys.SHIFT + "3", "+", Keys.SHIFT + Keys.ARROW_DOWN, "0"):
+        body.send_keys(key)
+        moved()
+    browser.execute_script("canvas.dispatchEvent(new WheelEvent('wheel', { deltaY: -300, clientX: 9, clientY: 9, cancelable: true }))")
+    moved()
+    first = words(browser, "name")
+    body.send_keys(Keys.ARROW_RIGHT)
+    until_shown(browser, browser.execute_script("return view.list[1].number"))
+    assert words(browser, "name") != first
+
+
+def test_names_are_harmless_and_a_photograph_without_label_is_shown(browser):
+    assert browser.execute_script("return window.broken") is None
+    assert browser.execute_script("return document.querySelectorAll('img:not([src^=data])').length") == 0
+    listed = browser.execute_script("return view.list.map(one => one.button.innerText)")
+    assert any(HOSTILE in text for text in listed) and len(listed) == 5
+    assert HOSTILE in words(browser, "about") and HOSTILE in words(browser, "each")
+    assert browser.execute_script("return view.photographs.map(one => one.place)") == [0, 1, 2, 3, 4]
+    show(browser, 4)
+    assert words(browser, "reading-dice") == "–" and words(browser, "legend") == ""
+    assert browser.execute_script("return [view.left, view.right]") == ["photograph", "prediction"]
+    assert browser.find_element("id", "unlabelled").is_displayed()
+
+
+def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, photographs):
+    dice = browser.execute_script("return view.list.map(one => one.dice)")
+    assert dice[:4] == pytest.approx(sorted(one["dice"] for one in photographs[:4])) and dice[4] is None
+    slide(browser, "to", str(np.median(dice[:4])))
+    assert words(browser, "count") == "2 of 5 photographs"
+    slide(browser, "text", "no such name")
+    assert words(browser, "count") == "No photograph fits."
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        assert browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [390, 390]
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("threshold", [0.001, 0.1, 1 / 3, THRESHOLD, 0.5, 0.6180339, 0.999])
+def test_the_packed_numbers_keep_the_cut_and_the_masks(threshold):
+    one = photograph("one", 7)
+    one["probability"][40, 40:43] = np.nextafter(np.float32(threshold), np.float32([0, threshold, 1]))
+    numbers = np.frombuffer(zlib.decompress(report.packed(one["probability"], one["fov"], one["reference"], threshold)), np.uint8)
+    levels, flags = numbers.reshape(2, *one["fov"].shape)
+    levels = np.cumsum(levels.ravel(), dtype=np.uint8).reshape(levels.shape)
+    assert np.array_equal(levels >= report.level_of(threshold), one["probability"] >= np.float32(threshold))
+    assert np.array_equal(flags, one["fov"] + 2 * one["reference"])
+
+
+def test_a_report_that_breaks_off_leaves_the_old_one(photographs, page, tmp_path):
+    def broken():
+        yield photographs[0]
+        raise ValueError("gone")
+
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="gone"):
+        report.write(path, {"threshold": THRESHOLD}, table_of(photographs), {"roc": None}, broken())
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_in_the_page_is_fetched(page):
+    content = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"(?:https?:)?//[\w.-]+\.\w+[^\s\"']*", re.sub(r"<script type=\"text/plain\".*?</script>", "", content))) <= {"http://www.w3.org/2000/svg"}
+    assert "default-src 'none'" in content
