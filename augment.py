@@ -102,10 +102,6 @@ def start_worker():
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks a package index at every import
 
 
-def sha256(path):
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
 def manifest(training, validation, held_out, names, copies, seed):
     """One row a pair, and one without a file for each photograph of a test split, which training.py keeps out."""
     import pandas as pd
@@ -114,7 +110,7 @@ def manifest(training, validation, held_out, names, copies, seed):
     for part, photographs, count in (("train", training, copies), ("validation", validation, 1), ("test", held_out, 1)):
         for photograph in photographs:
             source = {"set": photograph.set, "split": part, "patient": photograph.patient, "source name": photograph.name,
-                      "source sha256": sha256(photograph.path)}
+                      "source sha256": data.sha256(photograph.path)}
             places = {"path": str(photograph.path.resolve()), "mask path": str(photograph.mask.resolve()) if photograph.mask else "",
                       "fov path": str(photograph.fov.resolve()) if photograph.fov else ""}
             for copy in range(count):

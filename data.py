@@ -7,6 +7,7 @@
 
 import argparse
 import gzip
+import hashlib
 import io
 import random
 import sys
@@ -153,6 +154,20 @@ def read_mask(path, shape=None):
         raise Problem(f"{path}: is {values.shape[1]} x {values.shape[0]}, its photograph {shape[1]} x {shape[0]}. "
                       "Give the mask that was drawn on this photograph.")
     return values.astype(np.int32) * 2 > values.max(initial=0)
+
+
+def read_levels(path):
+    """A probability PNG -> (H, W) uint16, 65535 = 1."""
+    import cv2
+
+    levels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
+        raise Problem(f"{path}: is no 16-bit probability picture. Say --overwrite to make it again.")
+    return levels
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def read_vessels(path, shape, empty_is_fine=False):

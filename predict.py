@@ -1,5 +1,7 @@
 """From a photograph to its probability: squares, the network, test-time augmentation, and the way back to native size."""
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +9,7 @@ import numpy as np
 import metrics
 import model as models
 from data import Square
+from files import Problem
 
 VIEWS = [(turn, flip) for flip in (False, True) for turn in range(4)]  # the eight flips and quarter turns
 
@@ -82,6 +85,37 @@ class Predictor:
         """-> (H, W) float32 probability in [0, 1], zero outside the FOV, and the spread over all looks at it."""
         mean, spread = self.raw(photograph, fov, plan.sides, plan.views)
         return calibrated(mean, plan.temperature, plan.bias) * fov, spread
+
+
+def in_step(items, read, compute, finish, ahead=2):
+    """Yields (item, finish's result or the Problem met), in order: reads ahead and finishes behind while `compute` works.
+
+    read(item) -> what compute(item, read) needs -> what finish(item, computed) needs. At most `ahead` items wait on either
+    side, so memory stays bounded however many items there are.
+    """
+    def attempt(step, *given):
+        try:
+            return step(*given)
+        except Problem as problem:
+            return problem
+
+    def computed(item, future):
+        result = future.result()
+        return result if isinstance(result, Problem) else attempt(compute, item, result)
+
+    items = list(items)
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as finisher:
+        reading = deque((item, reader.submit(attempt, read, item)) for item in items[:ahead])
+        finishing = deque()
+        for k in range(len(items)):
+            item, future = reading.popleft()
+            result = computed(item, future)
+            if k + ahead < len(items):
+                reading.append((items[k + ahead], reader.submit(attempt, read, items[k + ahead])))
+            finishing.append((item, result if isinstance(result, Problem) else finisher.submit(attempt, finish, item, result)))
+            while finishing and (len(finishing) > ahead or k == len(items) - 1):
+                done, outcome = finishing.popleft()
+                yield done, outcome if isinstance(outcome, Problem) else outcome.result()
 
 
 # ---- choosing the plan on validation photographs -------------------------------------------------------------------

@@ -21,7 +21,7 @@ import numpy as np
 from files import whole
 
 TEMPLATES = Path(__file__).parent / "templates"
-SCRIPTS = "report.js", "viewer.js", "controls.js"
+SCRIPTS = "report.js", "curves.js", "viewer.js", "controls.js"
 LEVELS = 256  # probabilities travel as bytes
 POINTS = 400  # of a curve; more are not seen at the size of the page
 THUMBNAIL = 96  # pixels, the longer side

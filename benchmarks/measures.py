@@ -3,8 +3,8 @@
     python benchmarks/measures.py                                     the two observers of datasets/CHASE_DB1
     python benchmarks/measures.py --masks results/masks --split test  and the masks that testing.py wrote
 
-For each measure m and photograph the movement is |m(other) - m(first)| / |m(first)|; the table gives its median over the
-photographs, and in brackets the median of the same with its sign. The column "between eyes" is there to judge it by:
+For each measure m and photograph the movement is |m(other) - m(first)| / |m(first)|; the table gives its median over
+the photographs, and in brackets the median of the same with its sign. The column "between eyes" is there to judge it by:
 the median of |m - median| / |median| over the photographs, all by the first observer.
 """
 
@@ -22,7 +22,8 @@ from files import Problem, run, say  # noqa: E402
 def parsed():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0],
                                      formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("datasets/CHASE_DB1"), help="folder of a set with two observers")
+    parser.add_argument("--data", type=Path, default=Path("datasets/CHASE_DB1"),
+                        help="folder of a set with two observers")
     parser.add_argument("--masks", type=Path, help="folder of predicted masks, each named as its photograph, NAME.png")
     parser.add_argument("--split", choices=("all", "test"), default="all",
                         help="which photographs; for a prediction those that its model has not seen: test")
@@ -56,7 +57,8 @@ def table(rows):
     others = [who for who in ("second", "prediction") if any(who in row for row in rows)]
     counts = [sum(who in row for row in rows) for who in others]
     heads = [f"{who} ({count} photographs)" for who, count in zip(others, counts, strict=True)]
-    lines = ["| " + " | ".join(["measure", "first observer", "between eyes", *heads]) + " |", "|---" * (3 + len(heads)) + "|"]
+    heads = ["measure", "first observer", "between eyes", *heads]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for key in rows[0]["first"]:
         if key == "fov_diameter_px" or key.endswith("_share"):
             continue
@@ -76,7 +78,8 @@ def main():
     photographs = [photograph for photograph in photographs_of([arguments.data], arguments.split) if photograph.mask]
     rows = [measured(photograph, arguments.masks) for photograph in tqdm(photographs, disable=None, unit="photograph")]
     if arguments.masks and not any("prediction" in row for row in rows):
-        raise Problem(f"{arguments.masks}: holds no mask of these photographs (NAME.png). Give the folder that testing.py wrote.")
+        raise Problem(f"{arguments.masks}: holds no mask of these photographs (NAME.png). "
+                      "Give the folder that testing.py wrote.")
     if not any(len(row) > 1 for row in rows):
         raise Problem(f"{arguments.data}: nothing to compare with: no second observer, no --masks. Give either.")
     say(table(rows))

@@ -6,7 +6,8 @@
 function readPhotographs() {
   const rows = facts.table.photographs.map((row, place) => ({ row, place, name: String(row[0]), free: true }));
   view.photographs = [...document.getElementsByClassName("photograph")].map(sheet => {
-    const photograph = JSON.parse(sheet.textContent), found = rows.find(row => row.free && row.name === photograph.name);
+    const photograph = JSON.parse(sheet.textContent),
+      found = rows.find(row => row.free && row.name === photograph.name);
     if (found) found.free = false;
     photograph.place = found?.place;
     photograph.scores = Object.fromEntries(SCORES.map(name => [name, found ? score(found.row, name) : null]));
@@ -18,7 +19,12 @@ function readPhotographs() {
 function entry(photograph) {
   const picture = make("img", { src: "data:image/jpeg;base64," + photograph.thumbnail, alt: "", loading: "lazy" });
   const value = photograph.scores[at("score").value];
-  const button = make("button", { type: "button" }, picture, make("span", { class: "caption" }, make("b", {}, shown(value)), photograph.name));
+  const button = make(
+    "button",
+    { type: "button" },
+    picture,
+    make("span", { class: "caption" }, make("b", {}, shown(value)), photograph.name),
+  );
   button.title = photograph.name;
   button.addEventListener("click", () => show(photograph));
   photograph.button = button;
@@ -26,30 +32,41 @@ function entry(photograph) {
 }
 
 function fillList() {
-  const name = at("score").value, words = at("text").value.toLowerCase(), [from, to] = [at("from"), at("to")].map(input => input.value === "" ? null : Number(input.value));
-  const worst = LESS_IS_BETTER.includes(name) ? -1 : 1, order = at("order").value;
-  const fits = ({ name: called, scores }) => called.toLowerCase().includes(words) && (from === null || scores[name] !== null && scores[name] >= from) && (to === null || scores[name] !== null && scores[name] <= to);
+  const name = at("score").value,
+    words = at("text").value.toLowerCase(),
+    [from, to] = [at("from"), at("to")].map(input => (input.value === "" ? null : Number(input.value)));
+  const worst = LESS_IS_BETTER.includes(name) ? -1 : 1,
+    order = at("order").value;
+  const fits = ({ name: called, scores }) =>
+    called.toLowerCase().includes(words) &&
+    (from === null || (scores[name] !== null && scores[name] >= from)) &&
+    (to === null || (scores[name] !== null && scores[name] <= to));
   const byName = (a, b) => compare(a.name, b.name, 1);
   const byScore = (a, b) => compare(a.scores[name], b.scores[name], order === "worst" ? worst : -worst) || byName(a, b);
   view.list = view.photographs.filter(fits).sort(order === "name" ? byName : byScore);
   at("list").replaceChildren(...view.list.map(entry));
-  at("count").textContent = view.list.length ? `${view.list.length} of ${view.photographs.length} photographs` : "No photograph fits.";
+  at("count").textContent = view.list.length
+    ? `${view.list.length} of ${view.photographs.length} photographs`
+    : "No photograph fits.";
   markCurrent();
 }
 
 function markCurrent() {
   for (const photograph of view.list) photograph.button.setAttribute("aria-current", photograph === view.current);
-  const place = view.list.indexOf(view.current), button = view.list[place]?.button, list = at("list");
+  const place = view.list.indexOf(view.current),
+    button = view.list[place]?.button,
+    list = at("list");
   at("previous").disabled = place === 0 || !view.list.length;
   at("next").disabled = place === view.list.length - 1;
   if (!button) return;
-  const [outer, inner] = [list.getBoundingClientRect(), button.getBoundingClientRect()];  // scrollIntoView would move the page too
+  const [outer, inner] = [list.getBoundingClientRect(), button.getBoundingClientRect()]; // scrollIntoView would move the page too
   list.scrollTop += Math.min(0, inner.top - outer.top - 4) + Math.max(0, inner.bottom - outer.bottom + 4);
   list.scrollLeft += Math.min(0, inner.left - outer.left - 4) + Math.max(0, inner.right - outer.right + 4);
 }
 
 function step(by) {
-  const place = view.list.indexOf(view.current), next = view.list[place < 0 ? 0 : place + by];
+  const place = view.list.indexOf(view.current),
+    next = view.list[place < 0 ? 0 : place + by];
   if (next) show(next);
 }
 
@@ -61,7 +78,7 @@ async function show(photograph) {
   delete at("viewer").dataset.shown;
   markCurrent();
   const data = await unpacked(photograph);
-  if (view.current !== photograph) return;  // one has gone on meanwhile
+  if (view.current !== photograph) return; // one has gone on meanwhile
   view.data = data;
   canvas.classList.remove("reading");
   if (before?.threshold !== photograph.threshold) view.level = photograph.level;
@@ -110,7 +127,8 @@ function setWipe(wipe) {
 
 function listenToControls() {
   for (const side of ["left", "right"]) at(side).addEventListener("change", event => choose(side, event.target.value));
-  for (const radio of document.querySelectorAll("input[name=mode]")) radio.addEventListener("change", () => setWipe(radio.value === "wipe"));
+  for (const radio of document.querySelectorAll("input[name=mode]"))
+    radio.addEventListener("change", () => setWipe(radio.value === "wipe"));
   for (const id of ["text", "score", "order", "from", "to"]) at(id).addEventListener("input", fillList);
   const listen = (id, kind, act) => at(id).addEventListener(kind, act);
   listen("mix", "input", event => setMix(Number(event.target.value)));
@@ -129,7 +147,8 @@ function listenToControls() {
 // Zoom so that what is at (x, y), in the canvas's own pixels, stays there; from 1 to 32 screen pixels for one.
 function zoomBy(factor, x = canvas.width / 2, y = canvas.height / 2) {
   if (!view.data) return;
-  const before = scale(), most = Math.max(32 * view.zoom / before, 1);
+  const before = scale(),
+    most = Math.max((32 * view.zoom) / before, 1);
   view.zoom = Math.min(Math.max(view.zoom * factor, 1), most);
   moveBy((x - canvas.width / 2) * (scale() / before - 1), (y - canvas.height / 2) * (scale() / before - 1));
 }
@@ -150,35 +169,46 @@ function inCanvas(event) {
 function listenToHands() {
   const fingers = new Map();
   let dividing = false;
-  const onDivider = x => view.wipe && Math.abs(x - view.mix / 100 * canvas.width) < 14 * dense();
+  const onDivider = x => view.wipe && Math.abs(x - (view.mix / 100) * canvas.width) < 14 * dense();
   canvas.addEventListener("pointerdown", event => {
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, inCanvas(event));
     dividing = fingers.size === 1 && onDivider(inCanvas(event)[0]);
   });
   canvas.addEventListener("pointermove", event => {
-    const here = inCanvas(event), before = fingers.get(event.pointerId);
-    canvas.classList.toggle("divider", dividing || !before && onDivider(here[0]));
+    const here = inCanvas(event),
+      before = fingers.get(event.pointerId);
+    canvas.classList.toggle("divider", dividing || (!before && onDivider(here[0])));
     canvas.classList.toggle("moving", Boolean(before) && !dividing);
     if (!before) return;
     const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
     fingers.set(event.pointerId, here);
-    if (dividing) return setMix(100 * here[0] / canvas.width);
-    const part = other ? 0.5 : 1;  // of two fingers each moves the middle by half
+    if (dividing) return setMix((100 * here[0]) / canvas.width);
+    const part = other ? 0.5 : 1; // of two fingers each moves the middle by half
     moveBy(part * (before[0] - here[0]), part * (before[1] - here[1]));
-    if (other) zoomBy(apart(here, other) / Math.max(apart(before, other), 1), (here[0] + other[0]) / 2, (here[1] + other[1]) / 2);
+    if (other)
+      zoomBy(
+        apart(here, other) / Math.max(apart(before, other), 1),
+        (here[0] + other[0]) / 2,
+        (here[1] + other[1]) / 2,
+      );
   });
-  for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, event => {
-    fingers.delete(event.pointerId);
-    dividing = false;
-    canvas.classList.remove("moving");
-  });
+  for (const kind of ["pointerup", "pointercancel"])
+    canvas.addEventListener(kind, event => {
+      fingers.delete(event.pointerId);
+      dividing = false;
+      canvas.classList.remove("moving");
+    });
   canvas.addEventListener("dblclick", event => zoomBy(event.shiftKey ? 0.5 : 2, ...inCanvas(event)));
-  canvas.addEventListener("wheel", event => {
-    if (event.deltaY > 0 && view.zoom === 1) return;  // nothing left to zoom out of: the page scrolls on
-    event.preventDefault();
-    zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...inCanvas(event));
-  }, { passive: false });
+  canvas.addEventListener(
+    "wheel",
+    event => {
+      if (event.deltaY > 0 && view.zoom === 1) return; // nothing left to zoom out of: the page scrolls on
+      event.preventDefault();
+      zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...inCanvas(event));
+    },
+    { passive: false },
+  );
 }
 
 const apart = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
@@ -191,7 +221,7 @@ function listenToKeys() {
   document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey || !view.data) return;
     if (event.key === "Escape") return document.activeElement.blur();
-    const own = event.target.closest("input, select, .scroll");  // has arrows, some have letters, of its own
+    const own = event.target.closest("input, select, .scroll"); // has arrows, some have letters, of its own
     if (own && (event.key in ARROWS || own.matches("select, [type=search], [type=number]"))) return;
     if (act(event)) event.preventDefault();
   });
@@ -202,7 +232,7 @@ function act({ key, code, shiftKey }) {
   const digit = /^Digit([1-5])$/.exec(code)?.[1] ?? /^[1-5]$/.exec(key)?.[0];
   const arrow = ARROWS[key];
   if (digit) choose(shiftKey ? "left" : "right", KINDS[digit - 1]);
-  else if (arrow && shiftKey) moveBy(arrow[0] * canvas.width / 10, arrow[1] * canvas.height / 10);
+  else if (arrow && shiftKey) moveBy((arrow[0] * canvas.width) / 10, (arrow[1] * canvas.height) / 10);
   else if (arrow && arrow[0]) step(arrow[0]);
   else if (key === "+" || key === "=") zoomBy(1.5);
   else if (key === "-") zoomBy(1 / 1.5);
@@ -217,7 +247,10 @@ function act({ key, code, shiftKey }) {
 
 function fit() {
   const dense = window.devicePixelRatio || 1;
-  Object.assign(canvas, { width: Math.max(Math.round(canvas.clientWidth * dense), 1), height: Math.max(Math.round(canvas.clientHeight * dense), 1) });
+  Object.assign(canvas, {
+    width: Math.max(Math.round(canvas.clientWidth * dense), 1),
+    height: Math.max(Math.round(canvas.clientHeight * dense), 1),
+  });
   paint();
 }
 

@@ -251,7 +251,8 @@ def test_mask_and_fov_of_different_sizes_are_refused():
 def movements(folder, *flags):
     """What benchmarks/measures.py prints: {measure: its cells}, or the sentence with which it refuses."""
     script = Path(__file__).parents[1] / "benchmarks" / "measures.py"
-    done = subprocess.run([sys.executable, script, "--data", folder, *flags], capture_output=True, text=True, check=False)
+    command = [sys.executable, script, "--data", folder, *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return done.returncode, done.stderr
     return {row[0]: row[1:] for row in ([cell.strip() for cell in line.strip("| ").split("|")]

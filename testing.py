@@ -1,0 +1,292 @@
+"""Segments a split at native size, scores it inside the FOV and pictures it.
+
+    python testing.py                                        the test split of datasets/, else of the samples
+    python testing.py --data CHASE_DB1 --split all --tta     all of a set, eight views and several squares averaged
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import data
+from files import Problem, complain, mark, run, same_as_before, say, write_json, write_png, write_table
+
+PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, which was chosen on "
+            "validation photographs; 'pooled' is one confusion matrix over all pixels, 'mean' the mean over photographs.")
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--data", nargs="+", type=Path, metavar="DIR", help="folders of data sets (default: datasets/, else samples/)")
+    add("--split", choices=["test", "training", "validation", "all"], default="test",
+        help="validation: what the model's card names (default: %(default)s)")
+    add("--out", type=Path, default=Path("results"), help="(default: %(default)s)")
+    add("--model", type=Path, help="(default: checkpoints/model.keras, else weights/vessels.keras)")
+    add("--tta", action="store_true", help="average eight flips and turns on several squares: better and slower")
+    add("--threshold", type=float, help="(default: the card's)")
+    add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
+    add("--overwrite", action="store_true", help="throw away what an earlier run left in --out")
+    options = parser.parse_args()
+    if options.threshold is not None and not 0 < options.threshold < 1:
+        parser.error("--threshold lies between 0 and 1")
+    return options
+
+
+def chosen_photographs(folders, split, card):
+    """The photographs to test; 'validation' are those whose content the card lists as its validation part."""
+    if split != "validation":
+        return data.photographs_of(folders, split)
+    known = {sha for parts in card.get("data", {}).values() for sha in parts.get("validation", {}).values()}
+    found = [p for p in data.photographs_of(folders, "all") if data.sha256(p.path) in known]
+    if not found:
+        raise Problem(f"{', '.join(map(str, folders))}: none of the model's validation photographs is here. Give the data it was trained with.")
+    return found
+
+
+class Test:
+    """One run: where its files are, and what is known of each photograph."""
+
+    def __init__(self, out, predictor, plan, photographs):
+        self.out, self.predictor, self.plan = out, predictor, plan
+        self.names = dict(zip(photographs, data.unique_names([p.path for p in photographs], [p.set for p in photographs]), strict=True))
+
+    def path(self, kind, photograph):
+        return self.out / kind / f"{self.names[photograph]}.png"
+
+    def read(self, photograph):
+        """-> photograph, FOV, reference or None, second observer or None."""
+        rgb = data.read_photograph(photograph.path)
+        fov = data.fov_of(photograph, rgb)
+        reference, second = (data.read_vessels(path, rgb.shape, empty_is_fine=True) if path else None
+                             for path in (photograph.mask, photograph.second))
+        return rgb, fov, reference, second
+
+    def probability(self, photograph, rgb, fov):
+        """(H, W) uint16, 65535 = 1: computed, or read from what an interrupted run left."""
+        import numpy as np
+
+        there = self.path("probabilities", photograph)
+        if there.exists():
+            kept = data.read_levels(there)
+            if kept.shape == fov.shape:
+                return kept
+        return np.rint(self.predictor(rgb, fov, self.plan)[0] * 65535).astype(np.uint16)
+
+    def write(self, photograph, rgb, fov, levels, reference):
+        import metrics
+        import pictures
+
+        mask = metrics.cut(levels, self.plan.threshold) & fov
+        shown = [rgb, (levels >> 8).astype("uint8"), mask.astype("uint8") * 255]
+        titles = [photograph.path.name, "probability", f"prediction, cut at {self.plan.threshold:.3f}"]
+        if reference is not None:
+            shown[1:1] = [reference.astype("uint8") * 255]
+            titles[1:1] = ["reference"]
+            shown.append(pictures.agreement(rgb, mask, reference, fov))
+            titles.append("white: both, orange: only predicted, blue: only reference")
+        row = pictures.in_a_row([pictures.shrunk(picture, 900) for picture in shown], titles)
+        write_png(self.path("comparisons", photograph), row)
+        write_png(self.path("masks", photograph), mask.astype("uint8") * 255)
+        write_png(self.path("probabilities", photograph), levels)
+
+    def score(self, photograph, fov, levels, reference, second):
+        """What is kept of a photograph: histograms in and without the FOV, clDice, the second observer's."""
+        import numpy as np
+
+        import metrics
+
+        if reference is None:
+            return None
+        mask = metrics.cut(levels, self.plan.threshold)
+        kept = {"fov": metrics.histogram(levels, reference, fov), "whole": metrics.histogram(levels, reference, np.ones_like(fov)),
+                "cldice": metrics.cldice(mask, reference, fov)}
+        if second is not None:
+            kept |= {"second": metrics.histogram(second, reference, fov), "second cldice": metrics.cldice(second, reference, fov)}
+        return kept
+
+
+def predict_all(test, photographs):
+    """{photograph: its scores' histograms or None} and {photograph: what is wrong with it}."""
+    from tqdm import tqdm
+
+    from predict import in_step
+
+    kept, failed = {}, {}
+
+    def compute(photograph, read):
+        rgb, fov, reference, second = read
+        return rgb, fov, test.probability(photograph, rgb, fov), reference, second
+
+    def finish(photograph, computed):
+        rgb, fov, levels, reference, second = computed
+        test.write(photograph, rgb, fov, levels, reference)
+        return test.score(photograph, fov, levels, reference, second)
+
+    steps = in_step(photographs, test.read, compute, finish)
+    for photograph, result in tqdm(steps, total=len(photographs), unit="photograph", disable=not sys.stderr.isatty()):
+        (failed if isinstance(result, Problem) else kept)[photograph] = result
+    return kept, failed
+
+
+def row_of(name, counts, threshold, cldice, note=""):
+    import metrics
+
+    return {"photograph": name, **metrics.scores(counts, threshold), "cldice": cldice, "note": metrics.why_not(counts) or note}
+
+
+def scores_table(test, kept, failed):
+    """metrics.csv: a row a photograph, then mean, standard deviation, pooled, and the second observer as the human line."""
+    import pandas as pd
+
+    scored = {photograph: scores for photograph, scores in kept.items() if scores}
+    threshold = test.plan.threshold
+    seen = {sha for parts in test.predictor.card.get("data", {}).values() for sha in parts.get("train", {}).values()}
+    rows = []
+    for photograph, scores in kept.items():
+        name, note = test.names[photograph], "trained on" if data.sha256(photograph.path) in seen else ""
+        rows.append(row_of(name, scores["fov"], threshold, scores["cldice"], note) if scores
+                    else {"photograph": name, "note": "no reference mask: predicted and pictured, not scored"})
+    rows += [{"photograph": test.names[photograph], "note": str(problem)} for photograph, problem in failed.items()]
+    rows += summary_rows(rows, [scores["fov"] for scores in scored.values()], threshold)
+    human = {photograph: scores for photograph, scores in scored.items() if "second" in scores}
+    if human:
+        second = [row_of(test.names[p], s["second"], 0.5, s["second cldice"]) for p, s in human.items()]
+        for row in summary_rows(second, [s["second"] for s in human.values()], 0.5):
+            # a drawing has no ranking and no confidence
+            rows.append({**row, "photograph": f"second observer, {row['photograph']}", "roc_auc": None, "average_precision": None, "ece": None})
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+COLUMNS = ["photograph", "dice", "iou", "precision", "recall", "specificity", "accuracy", "mcc", "roc_auc", "average_precision", "cldice",
+           "ece", "note"]
+
+
+def summary_rows(rows, histograms, threshold):
+    import pandas as pd
+
+    if not histograms:
+        return []
+    table = pd.DataFrame(rows)[COLUMNS[1:-1]].astype(float)
+    return [{"photograph": "mean", **table.mean()}, {"photograph": "standard deviation", **table.std()},
+            row_of("pooled", sum(histograms), threshold, table["cldice"].mean(), "clDice: the mean over photographs")]
+
+
+def summary(options, test, folders, table, kept, failed):
+    """summary.json: what was tested with what, the protocol in words, and the same at 0.5 and over the whole image."""
+    import metrics
+
+    scored = [scores for scores in kept.values() if scores]
+    told = {"protocol": PROTOCOL if scored else "Predicted and pictured; there are no reference masks here, so nothing can be scored.",
+            "model": str(test.predictor.path), "model sha256": data.sha256(test.predictor.path),
+            "data": [str(folder) for folder in folders], "split": options.split, "photographs": len(kept), "scored": len(scored),
+            "failed": {test.names[p]: str(problem) for p, problem in failed.items()},
+            "trained on": int((table["note"] == "trained on").sum()),
+            "tta": options.tta, "sides": list(test.plan.sides), "views": len(test.plan.views), "threshold": test.plan.threshold,
+            "precision": test.predictor.precision}
+    if scored:
+        rows = table.set_index("photograph")
+        for name in ("mean", "standard deviation", "pooled", "second observer, mean", "second observer, pooled"):
+            if name in rows.index:
+                told[name] = {key: None if value != value else round(float(value), 5) for key, value in rows.loc[name, COLUMNS[1:-1]].items()}
+        pooled, whole = sum(s["fov"] for s in scored), sum(s["whole"] for s in scored)
+        for name, counts, threshold in (("pooled at 0.5", pooled, 0.5), ("pooled over the whole image", whole, test.plan.threshold),
+                                        ("pooled over the whole image at 0.5", whole, 0.5)):
+            told[name] = {key: round(value, 5) for key, value in metrics.scores(counts, threshold).items()}
+    return told
+
+
+def draw(options, test, table, told, kept):
+    """ROC and precision-recall curves, and the report."""
+    import metrics
+    import report
+    from pictures import draw_line
+
+    scored = [scores["fov"] for scores in kept.values() if scores]
+    curves = dict.fromkeys(("roc", "pr", "reliability"))
+    if scored:
+        pooled = sum(scored)
+        for name, (x, y) in (("roc", metrics.roc_curve(pooled)), ("pr", metrics.pr_curve(pooled))):
+            curves[name] = {"x": x, "y": y}
+        curves["reliability"] = dict(zip(("probability", "share", "count"), metrics.reliability(pooled), strict=True))
+        told_scores = told["pooled"]
+        draw_line(options.out / "roc.png", **curves["roc"], xlabel="false positive rate", ylabel="recall (sensitivity)", diagonal=True,
+                  title=f"ROC, pooled in FOV, area {told_scores['roc_auc']:.4f}")
+        draw_line(options.out / "pr.png", **curves["pr"], xlabel="recall", ylabel="precision",
+                  title=f"Precision and recall, average precision {told_scores['average_precision']:.4f}")
+    dice = table.set_index("photograph")["dice"]
+    about = {"title": f"Vessels of {', '.join(Path(folder).name for folder in told['data'])}: {options.split} split",
+             **{key: told[key] for key in ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "sides", "views", "precision")},
+             "loss": test.predictor.card.get("loss"), "trained on sets": list(test.predictor.card.get("data", {})),
+             "licence": test.predictor.card.get("licence"), "not done": [f"{k}: {v}" for k, v in told["failed"].items()]}
+    report.write(options.out / "report.html", about, table, curves,
+                 (shown(test, photograph, dice, scores) for photograph, scores in kept.items()))
+
+
+def shown(test, photograph, dice, scores):
+    rgb, fov, reference, _ = test.read(photograph)
+    levels = data.read_levels(test.path("probabilities", photograph))
+    value = dice[test.names[photograph]]
+    return {"name": test.names[photograph], "photograph": rgb, "probability": levels.astype("float32") / 65535, "fov": fov,
+            "reference": reference, "dice": float(value) if scores and value == value else None, "threshold": test.plan.threshold}
+
+
+def clear(out):
+    for kind in ("probabilities", "masks", "comparisons"):
+        for picture in (out / kind).glob("*.png"):
+            picture.unlink()
+
+
+def main():
+    options = arguments()
+    import model as models
+
+    model_file = models.find_model(options.model)
+    folders = options.data or data.default_folders()
+    say(f"Model: {model_file}. Data: {', '.join(map(str, folders))}, {options.split} split.")
+    card = models.load(model_file)[1]
+    photographs = chosen_photographs(folders, options.split, card)
+    settings = {"data": [str(folder.resolve()) for folder in folders], "split": options.split, "model sha256": data.sha256(model_file),
+                "card sha256": data.sha256(model_file.with_suffix(".json")), "tta": options.tta, "threshold": options.threshold,
+                "precision": models.hardware_precision(options.precision)}
+    if same_as_before(options.out, settings, options.overwrite) == "finished":
+        say(f"{options.out}: this test is finished; its report is {options.out / 'report.html'}.")
+        return 0
+    if options.overwrite:
+        clear(options.out)
+    mark(options.out, settings, finished=False)
+    return test_all(options, model_file, folders, photographs, settings)
+
+
+def test_all(options, model_file, folders, photographs, settings):
+    from dataclasses import replace
+
+    from predict import Predictor, plan_of
+
+    predictor = Predictor(model_file, options.precision)
+    plan = plan_of(predictor.card, options.tta)
+    if options.threshold is not None:
+        plan = replace(plan, threshold=options.threshold)
+    test = Test(options.out, predictor, plan, photographs)
+    kept, failed = predict_all(test, photographs)
+    if not kept:
+        raise Problem(f"None of the {len(photographs)} photographs could be read. The first: {next(iter(failed.values()))}")
+    table = scores_table(test, kept, failed)
+    told = summary(options, test, folders, table, kept, failed)
+    write_table(options.out / "metrics.csv", table)
+    write_json(options.out / "summary.json", told)
+    draw(options, test, table, told, kept)
+    mark(options.out, settings, finished=not failed)
+    for photograph, problem in failed.items():
+        complain(f"not done: {test.names[photograph]}: {problem}")
+    if "pooled" in told:
+        say(f"Pooled Dice {told['pooled']['dice']:.4f}, ROC AUC {told['pooled']['roc_auc']:.4f}, clDice {told['mean']['cldice']:.4f} of "
+            f"{told['scored']} photographs" + (f" ({told['trained on']} of them trained on)" if told["trained on"] else "")
+            + f". Open {options.out / 'report.html'}; next: python eval.py YOUR_PHOTOGRAPH")
+    else:
+        say(f"{len(kept)} photographs are segmented; without reference masks they cannot be scored. Open {options.out / 'report.html'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
