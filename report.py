@@ -65,7 +65,8 @@ def embedded(number, name, photograph, probability, fov, reference, dice, thresh
     """One photograph as three script elements that the browser does not run: facts, JPEG, numbers."""
     height, width = fov.shape
     facts = {"number": number, "name": name, "width": width, "height": height, "labelled": reference is not None,
-             "dice": dice, "threshold": threshold, "level": level_of(threshold), "thumbnail": text(thumbnail(photograph))}
+             "dice": dice, "threshold": threshold, "level": level_of(threshold),
+             "thumbnail": text(thumbnail(photograph))}
     return (f'<script type="application/json" class="photograph">{as_json(facts)}</script>\n'
             f'<script type="text/plain" id="jpeg-{number}">{text(jpeg(photograph, QUALITY))}</script>\n'
             f'<script type="text/plain" id="numbers-{number}">{text(packed(probability, fov, reference, threshold))}'
@@ -100,7 +101,8 @@ def edges(threshold):
 
 
 def jpeg(rgb, quality):
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality,
+               cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), options)[1].tobytes()
 
 

@@ -6,8 +6,8 @@
 function readPhotographs() {
   const rows = facts.table.photographs.map((row, place) => ({ row, place, name: String(row[0]), free: true }));
   view.photographs = [...document.getElementsByClassName("photograph")].map(sheet => {
-    const photograph = JSON.parse(sheet.textContent),
-      found = rows.find(row => row.free && row.name === photograph.name);
+    const photograph = JSON.parse(sheet.textContent);
+    const found = rows.find(row => row.free && row.name === photograph.name);
     if (found) found.free = false;
     photograph.place = found?.place;
     photograph.scores = Object.fromEntries(SCORES.map(name => [name, found ? score(found.row, name) : null]));
@@ -32,11 +32,11 @@ function entry(photograph) {
 }
 
 function fillList() {
-  const name = at("score").value,
-    words = at("text").value.toLowerCase(),
-    [from, to] = [at("from"), at("to")].map(input => (input.value === "" ? null : Number(input.value)));
-  const worst = LESS_IS_BETTER.includes(name) ? -1 : 1,
-    order = at("order").value;
+  const name = at("score").value;
+  const words = at("text").value.toLowerCase();
+  const [from, to] = [at("from"), at("to")].map(input => (input.value === "" ? null : Number(input.value)));
+  const worst = LESS_IS_BETTER.includes(name) ? -1 : 1;
+  const order = at("order").value;
   const fits = ({ name: called, scores }) =>
     called.toLowerCase().includes(words) &&
     (from === null || (scores[name] !== null && scores[name] >= from)) &&
@@ -53,20 +53,21 @@ function fillList() {
 
 function markCurrent() {
   for (const photograph of view.list) photograph.button.setAttribute("aria-current", photograph === view.current);
-  const place = view.list.indexOf(view.current),
-    button = view.list[place]?.button,
-    list = at("list");
+  const place = view.list.indexOf(view.current);
+  const button = view.list[place]?.button;
+  const list = at("list");
   at("previous").disabled = place === 0 || !view.list.length;
   at("next").disabled = place === view.list.length - 1;
   if (!button) return;
-  const [outer, inner] = [list.getBoundingClientRect(), button.getBoundingClientRect()]; // scrollIntoView would move the page too
+  // scrollIntoView() would move the page too.
+  const [outer, inner] = [list.getBoundingClientRect(), button.getBoundingClientRect()];
   list.scrollTop += Math.min(0, inner.top - outer.top - 4) + Math.max(0, inner.bottom - outer.bottom + 4);
   list.scrollLeft += Math.min(0, inner.left - outer.left - 4) + Math.max(0, inner.right - outer.right + 4);
 }
 
 function step(by) {
-  const place = view.list.indexOf(view.current),
-    next = view.list[place < 0 ? 0 : place + by];
+  const place = view.list.indexOf(view.current);
+  const next = view.list[place < 0 ? 0 : place + by];
   if (next) show(next);
 }
 
@@ -147,8 +148,8 @@ function listenToControls() {
 // Zoom so that what is at (x, y), in the canvas's own pixels, stays there; from 1 to 32 screen pixels for one.
 function zoomBy(factor, x = canvas.width / 2, y = canvas.height / 2) {
   if (!view.data) return;
-  const before = scale(),
-    most = Math.max((32 * view.zoom) / before, 1);
+  const before = scale();
+  const most = Math.max((32 * view.zoom) / before, 1);
   view.zoom = Math.min(Math.max(view.zoom * factor, 1), most);
   moveBy((x - canvas.width / 2) * (scale() / before - 1), (y - canvas.height / 2) * (scale() / before - 1));
 }
@@ -176,8 +177,8 @@ function listenToHands() {
     dividing = fingers.size === 1 && onDivider(inCanvas(event)[0]);
   });
   canvas.addEventListener("pointermove", event => {
-    const here = inCanvas(event),
-      before = fingers.get(event.pointerId);
+    const here = inCanvas(event);
+    const before = fingers.get(event.pointerId);
     canvas.classList.toggle("divider", dividing || (!before && onDivider(here[0])));
     canvas.classList.toggle("moving", Boolean(before) && !dividing);
     if (!before) return;

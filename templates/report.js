@@ -30,14 +30,12 @@ function filled(element, attributes, children) {
 }
 
 const label = column => NAMES[column] ?? String(column).replaceAll("_", " ");
-const shown = (value, digits = 3) =>
-  value === null || value === undefined
-    ? "–"
-    : typeof value !== "number"
-      ? String(value)
-      : Number.isInteger(value) && Math.abs(value) > 1
-        ? value.toLocaleString("en")
-        : value.toFixed(digits);
+
+function shown(value, digits = 3) {
+  if (value === null || value === undefined) return "–";
+  if (typeof value !== "number") return String(value);
+  return Number.isInteger(value) && Math.abs(value) > 1 ? value.toLocaleString("en") : value.toFixed(digits);
+}
 
 // ---- facts
 
@@ -133,13 +131,13 @@ function writeSummaries() {
   at("summaries").append(head(columns), make("tbody", {}, ...rows.map(row => line(row, columns))));
 }
 
-// `open(name)` shows a photograph in the viewer; a click on a heading sorts by it.
+// `open(place)` shows the photograph of that row in the viewer; a click on a heading sorts by it.
 function writeEach(open) {
   const rows = facts.table.photographs;
   const columns = columnsOf(rows);
   const body = make("tbody");
-  let sorted = null,
-    turn = 1;
+  let sorted = null;
+  let turn = 1;
   const fill = () =>
     body.replaceChildren(
       ...rows
@@ -168,12 +166,8 @@ function writeEach(open) {
 // Ascending for turn 1, descending for -1; what is not there comes last either way.
 function compare(a, b, turn) {
   if (a === null || b === null) return (a === null) - (b === null);
-  return (
-    turn *
-    (typeof a === "number" && typeof b === "number"
-      ? a - b
-      : String(a).localeCompare(String(b), "en", { numeric: true }))
-  );
+  if (typeof a === "number" && typeof b === "number") return turn * (a - b);
+  return turn * String(a).localeCompare(String(b), "en", { numeric: true });
 }
 
 writeAbout();

@@ -2,17 +2,17 @@
 // looked at is unpacked. A pixel's code is 256 x (inside the FOV + 2 x reference) + level of its probability, so that
 // a layer is a table of 1024 colours and every score a sum over 1024 counts. What hands do is in controls.js.
 
-const FOV = 1,
-  REFERENCE = 2;
-const KINDS = ["photograph", "probability", "prediction", "reference", "agreement"],
-  DRAWINGS = KINDS.slice(2);
-const BOTH = "#f2f2f2",
-  ONLY_PREDICTED = "#e69f00",
-  ONLY_REFERENCE = "#56b4e9",
-  OUTSIDE = "#2b3138",
-  UNCOUNTED = "#6b747e"; // orange and sky blue of Okabe and Ito
-const canvas = at("canvas"),
-  brush = canvas.getContext("2d", { alpha: false });
+const FOV = 1;
+const REFERENCE = 2;
+const KINDS = ["photograph", "probability", "prediction", "reference", "agreement"];
+const DRAWINGS = KINDS.slice(2);
+const BOTH = "#f2f2f2";
+const ONLY_PREDICTED = "#e69f00"; // this orange and this blue: Okabe and Ito
+const ONLY_REFERENCE = "#56b4e9";
+const OUTSIDE = "#2b3138";
+const UNCOUNTED = "#6b747e";
+const canvas = at("canvas");
+const brush = canvas.getContext("2d", { alpha: false });
 const view = {
   photographs: [],
   list: [],
@@ -31,8 +31,8 @@ const view = {
 // ---- unpacking
 
 function bytes(id) {
-  const binary = atob(at(id).textContent),
-    array = new Uint8Array(binary.length);
+  const binary = atob(at(id).textContent);
+  const array = new Uint8Array(binary.length);
   for (let i = 0; i < binary.length; i++) array[i] = binary.charCodeAt(i);
   return array;
 }
@@ -43,10 +43,10 @@ async function unpacked({ number, width, height }) {
     new Response(stream).arrayBuffer(),
     createImageBitmap(new Blob([bytes(`jpeg-${number}`)], { type: "image/jpeg" })),
   ]);
-  const size = width * height,
-    packed = new Uint8Array(numbers),
-    codes = new Uint16Array(size),
-    counts = new Uint32Array(1024);
+  const size = width * height;
+  const packed = new Uint8Array(numbers);
+  const codes = new Uint16Array(size);
+  const counts = new Uint32Array(1024);
   for (let i = 0, level = 0; i < size; i++) {
     level = (level + packed[i]) & 255;
     counts[(codes[i] = (packed[size + i] << 8) | level)]++;
@@ -54,7 +54,7 @@ async function unpacked({ number, width, height }) {
   return { codes, counts, layers: { photograph: { picture } } };
 }
 
-// The probability from which on a pixel has this level; report.py's edges() in words of one line.
+// The probability from which on a pixel has this level; as edges() in report.py.
 function probabilityOf(level, { threshold, level: own } = view.current) {
   return level <= own ? (threshold * level) / own : threshold + ((1 - threshold) * (level - own)) / (256 - own);
 }
@@ -66,42 +66,37 @@ const COLOURS = {
   prediction: (level, flags) => (!(flags & FOV) ? OUTSIDE : level >= view.level ? "#ffffff" : "#000000"),
   reference: (level, flags) =>
     flags & FOV ? (flags & REFERENCE ? "#ffffff" : "#000000") : flags & REFERENCE ? UNCOUNTED : OUTSIDE,
-  agreement: (level, flags) =>
-    !(flags & FOV)
-      ? OUTSIDE
-      : flags & REFERENCE
-        ? level >= view.level
-          ? BOTH
-          : ONLY_REFERENCE
-        : level >= view.level
-          ? ONLY_PREDICTED
-          : "#000000",
+  agreement: (level, flags) => {
+    if (!(flags & FOV)) return OUTSIDE;
+    if (flags & REFERENCE) return level >= view.level ? BOTH : ONLY_REFERENCE;
+    return level >= view.level ? ONLY_PREDICTED : "#000000";
+  },
 };
-const grey = share =>
-  "#" +
-  Math.round(255 * Math.min(share, 1))
-    .toString(16)
-    .padStart(2, "0")
-    .repeat(3);
+
+function grey(share) {
+  const byte = Math.round(255 * Math.min(share, 1));
+  return "#" + byte.toString(16).padStart(2, "0").repeat(3);
+}
+
 const cut = kind => (kind === "prediction" || kind === "agreement" ? view.level : 0);
 
 // The layer as something to draw; made when first asked for, and again when the threshold has moved. Of `bare` layers
 // only the vessels are there, so that they can lie on a photograph without making it dark.
 function layer(kind, bare = false) {
-  const { codes, layers } = view.data,
-    { width, height } = view.current,
-    key = bare ? `bare ${kind}` : kind,
-    known = layers[key];
+  const { codes, layers } = view.data;
+  const { width, height } = view.current;
+  const key = bare ? `bare ${kind}` : kind;
+  const known = layers[key];
   if (kind === "photograph" || known?.cut === cut(kind)) return known.picture;
   const table = new Uint32Array(1024).map((_, code) => {
-    const name = COLOURS[kind](code & 255, code >> 8),
-      colour = parseInt(name.slice(1), 16);
+    const name = COLOURS[kind](code & 255, code >> 8);
+    const colour = parseInt(name.slice(1), 16);
     if (bare && [OUTSIDE, "#000000"].includes(name)) return 0;
     return 0xff000000 | ((colour & 255) << 16) | (colour & 0xff00) | (colour >> 16); // red is the first byte in memory
   });
   const picture = known?.picture ?? Object.assign(document.createElement("canvas"), { width, height });
-  const pixels = new ImageData(width, height),
-    words = new Uint32Array(pixels.data.buffer);
+  const pixels = new ImageData(width, height);
+  const words = new Uint32Array(pixels.data.buffer);
   for (let i = 0; i < words.length; i++) words[i] = table[codes[i]];
   picture.getContext("2d").putImageData(pixels, 0, 0);
   layers[key] = { picture, cut: cut(kind) };
@@ -122,10 +117,10 @@ function compared() {
 }
 
 function writeReadings() {
-  const { both, predicted, reference } = compared(),
-    labelled = view.current.labelled;
-  const scored = labelled && view.current.dice !== null,
-    part = (a, b) => (scored && b > 0 ? (a / b).toFixed(4) : "–");
+  const { both, predicted, reference } = compared();
+  const labelled = view.current.labelled;
+  const scored = labelled && view.current.dice !== null;
+  const part = (a, b) => (scored && b > 0 ? (a / b).toFixed(4) : "–");
   const readings = {
     Dice: part(2 * both, 2 * both + predicted + reference),
     precision: part(both, both + predicted),
@@ -180,10 +175,10 @@ function held(centre, side, seen) {
 
 function paint() {
   if (!view.data) return;
-  const { width, height } = view.current,
-    size = scale(),
-    share = view.mix / 100,
-    edge = share * canvas.width;
+  const { width, height } = view.current;
+  const size = scale();
+  const share = view.mix / 100;
+  const edge = share * canvas.width;
   view.x = held(view.x, width, canvas.width / size);
   view.y = held(view.y, height, canvas.height / size);
   const place = (kind, bare, opacity = 1) => {
