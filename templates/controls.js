@@ -261,10 +261,9 @@ function start() {
   at("waiting").textContent = "There are no photographs here.";
   const scored = SCORES.filter(name => view.photographs.some(({ scores }) => scores[name] !== null));
   at("score").append(...(scored.length ? scored : ["dice"]).map(name => make("option", { value: name }, label(name))));
-  writeEach(place => {
-    const photograph = view.photographs.find(one => one.place === place);
-    if (!photograph) return;
-    show(photograph);
+  const places = view.photographs.map(photograph => photograph.place);
+  writeEach(places, place => {
+    show(view.photographs[places.indexOf(place)]);
     at("viewer").scrollIntoView();
   });
   if (!view.photographs.length) return;

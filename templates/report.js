@@ -47,7 +47,7 @@ function writeAbout() {
   at("warnings").hidden = warnings.length === 0;
   at("warnings").append(...warnings.map(warning => make("li", {}, warning)));
   for (const [name, value] of Object.entries(about)) {
-    if (["title", "protocol", "warnings"].includes(name) || value === null || value === "") continue;
+    if (["title", "protocol", "warnings"].includes(name) || value === null || value === "" || value.length === 0) continue;
     const words = [value]
       .flat()
       .map(one => make("dd", {}, name === "command" ? make("code", {}, String(one)) : String(one)));
@@ -131,8 +131,8 @@ function writeSummaries() {
   at("summaries").append(head(columns), make("tbody", {}, ...rows.map(row => line(row, columns))));
 }
 
-// `open(place)` shows the photograph of that row in the viewer; a click on a heading sorts by it.
-function writeEach(open) {
+// `open(place)` shows the photograph of that row in the viewer; of those that failed there is none. Headings sort.
+function writeEach(places, open) {
   const rows = facts.table.photographs;
   const columns = columnsOf(rows);
   const body = make("tbody");
@@ -142,6 +142,7 @@ function writeEach(open) {
     body.replaceChildren(
       ...rows
         .map((row, place) => {
+          if (!places.includes(place)) return { row, line: line(row, columns) };
           const button = make("button", { type: "button" }, String(row[0]));
           button.addEventListener("click", () => open(place));
           return { row, line: line(row, columns, button) };

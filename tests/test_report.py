@@ -43,6 +43,7 @@ def photograph(name, seed, labelled=True, height=90, width=120):
 def table_of(photographs):
     rows = [{"photograph": one["name"], "dice": one["dice"], "note": None if one["dice"] else "no mask"}
             for one in photographs]
+    rows.append({"photograph": "cut short", "note": "cannot be read"})
     dice = [one["dice"] for one in photographs if one["dice"]]
     pooled = {"precision": 0.8, "recall": 0.78, "specificity": 0.97}
     rows += [{"photograph": "mean", "dice": np.mean(dice)}, {"photograph": "standard deviation", "dice": np.std(dice)},
@@ -62,7 +63,7 @@ def page(photographs, tmp_path_factory):
     curves = {"roc": {"x": ramp, "y": ramp**0.1}, "pr": {"x": ramp, "y": 1 - ramp**9},
               "reliability": {"probability": [0.1, 0.5, np.nan], "share": [0.1, 0.4, np.nan], "count": [90, 10, 0]}}
     about = {"title": "Drawn photographs", "protocol": "Drawn.", "threshold": np.float32(THRESHOLD), "model": HOSTILE,
-             "warnings": [ENDING]}
+             "warnings": [ENDING], "sides": [512, 768], "not done": []}
     path = tmp_path_factory.mktemp("report") / "report.html"
     report.write(path, about, table_of(photographs), curves, iter(photographs))
     return path
@@ -182,7 +183,10 @@ def test_names_are_harmless_and_a_photograph_without_label_is_shown(browser):
     listed = browser.execute_script("return view.list.map(one => one.button.innerText)")
     assert any(HOSTILE in text for text in listed) and len(listed) == 5
     assert HOSTILE in words(browser, "about") and HOSTILE in words(browser, "each")
+    assert "not done" not in words(browser, "about") and "512" in words(browser, "about")
     assert browser.execute_script("return view.photographs.map(one => one.place)") == [0, 1, 2, 3, 4]
+    assert len(browser.find_elements("css selector", "#each tbody tr")) == 6  # the one that failed too, as plain text
+    assert len(browser.find_elements("css selector", "#each tbody button")) == 5
     show(browser, 4)
     assert words(browser, "reading-dice") == "–" and words(browser, "legend") == ""
     assert browser.execute_script("return [view.left, view.right]") == ["photograph", "prediction"]
