@@ -47,7 +47,7 @@ function writeAbout() {
   at("warnings").hidden = warnings.length === 0;
   at("warnings").append(...warnings.map(warning => make("li", {}, warning)));
   for (const [name, value] of Object.entries(about)) {
-    if (["title", "protocol", "warnings"].includes(name) || value === null || value === "" || value.length === 0) continue;
+    if (["title", "protocol", "warnings"].includes(name) || value === null || value.length === 0) continue;
     const words = [value]
       .flat()
       .map(one => make("dd", {}, name === "command" ? make("code", {}, String(one)) : String(one)));
