@@ -106,7 +106,7 @@ def fit(options, pairs):
     first = listening[-1].epoch()
     network.fit(pairs.training(options.seed, first, options.epochs, options.batch, options.workers), epochs=options.epochs,
                 initial_epoch=first, steps_per_epoch=steps, validation_data=pairs.validation(options.batch),
-                callbacks=listening, verbose=1 if sys.stderr.isatty() else 2)
+                callbacks=listening, shuffle=False, verbose=1 if sys.stderr.isatty() else 2)
 
 
 def write_card(options, pairs, began):

@@ -1,0 +1,284 @@
+"""Segments photographs without masks: probability, mask and overlay at native size, and a table of measures.
+
+    python eval.py image.png                        predictions/image_probability.png, image_mask.png, image_overlay.png
+    python eval.py FOLDER other.jpg --tta           many; eight views and several squares averaged, with the uncertainty
+    python eval.py --ray local FOLDER --out DIR     the same on a cluster (README, Beyond one machine)
+"""
+
+import argparse
+import csv
+import io
+import math
+import sys
+from pathlib import Path
+
+import data
+from files import Problem, complain, mark, read_json, run, same_as_before, say, write_json, write_png, write_text
+
+ROWS = ".rows"  # a row a finished photograph: what a killed run has done is known by it
+SHEET = 120  # photographs on a contact sheet at most
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("photographs", nargs="+", help="files or folders (with --ray also URIs)")
+    add("--out", type=str, default="predictions", help="(default: %(default)s)")
+    add("--model", type=Path, help="(default: checkpoints/model.keras, else weights/vessels.keras)")
+    add("--tta", action="store_true", help="average eight flips and turns on several squares: better and slower")
+    add("--threshold", type=float, help="(default: the card's)")
+    add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
+    add("--show", action="store_true", help="open a window with the result of each photograph")
+    add("--ray", metavar="ADDRESS", help="run on this Ray cluster; 'local' starts one on this machine")
+    add("--overwrite", action="store_true", help="do all again, whatever an earlier run left in --out")
+    options = parser.parse_args()
+    if options.threshold is not None and not 0 < options.threshold < 1:
+        parser.error("--threshold lies between 0 and 1")
+    return options
+
+
+def find_photographs(places):
+    """Files as given, and every picture in the folders as given, whatever the case of its extension, in order."""
+    import os
+
+    found = []
+    for place in map(Path, places):
+        if place.is_dir():
+            inside = [Path(folder) / name for folder, _, names in sorted(os.walk(place)) for name in sorted(names)]
+            pictures = [path for path in inside if path.suffix.lower() in data.EXTENSIONS and not path.name.startswith(".")]
+            if not pictures:
+                raise Problem(f"{place}: there is no photograph in this folder ({', '.join(sorted(data.EXTENSIONS))}).")
+            found += pictures
+        elif place.exists():
+            found.append(place)
+        else:
+            raise Problem(f"{place}: there is no such file. Give a photograph or a folder of them.")
+    return list(dict.fromkeys(found))
+
+
+def describe(photograph, fov):
+    """What a photograph is like, to be compared with those that the model was trained on: dict of floats."""
+    import cv2
+    import numpy as np
+
+    square = data.Square.around(fov)
+    small, inside = square.cut(photograph, fov, 512), square.cut(fov, fov, 512) > 250
+    green = small[..., 1]
+    detail = cv2.Laplacian(cv2.GaussianBlur(green, (0, 0), 1.0), cv2.CV_32F)
+    core = cv2.erode(inside.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    core = core if core.any() else inside
+    if not core.any():
+        return {"brightness": 0.0, "sharpness": 0.0, "side": float(square.side)}
+    light = float(small.max(axis=2)[core].mean())
+    return {"brightness": light, "sharpness": float(detail[core].std() / max(float(green[core].mean()), 1.0)), "side": float(square.side)}
+
+
+LIMITS = (("brightness", 0.5, "too dark", "darker than"), ("sharpness", 0.4, "blurred", "less sharp than"),
+          ("side", 0.6, "too small", "fewer pixels across the FOV than"))
+
+
+def warnings_of(description, fov, known):
+    """Sentences on how a photograph is unlike those of the training; `known`: {quantity: its least in training}."""
+    told = ["no dark surround, so all of it counts as FOV"] if fov.all() else []
+    for key, share, word, how in LIMITS:
+        if key in known and description[key] < share * known[key]:
+            told.append(f"{word} ({how} the training photographs: {description[key]:.3g}, theirs {known[key]:.3g} or more)")
+    return told
+
+
+def segment(predictor, plan, photograph, fov):
+    """-> levels (H, W) uint16, mask (H, W) bool, spread (H, W) float32: what one photograph's files are made of."""
+    import numpy as np
+
+    import metrics
+
+    probability, spread = predictor(photograph, fov, plan)
+    levels = np.rint(probability * 65535).astype(np.uint16)
+    return levels, metrics.cut(levels, plan.threshold) & fov, spread
+
+
+def row_of(name, path, photograph, fov, levels, mask, card):
+    """A photograph's row of predictions.csv."""
+    import numpy as np
+
+    import measures
+
+    inside = levels[fov].astype(np.float32) / 65535
+    box = data.Square.around(fov)
+    found = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0], "fov_share": round(float(fov.mean()), 4),
+             "fov_top": box.top, "fov_left": box.left, "certainty": round(float(np.maximum(inside, 1 - inside).mean()), 4)}
+    description = describe(photograph, fov)
+    found |= {key: float(f"{value:.5g}") for key, value in measures.measures(mask, fov).items()}
+    return found | {"warnings": "; ".join(warnings_of(description, fov, card.get("photographs", {}))), "status": "done"}
+
+
+def write_pictures(out, name, photograph, levels, mask, spread, tta):
+    import numpy as np
+
+    from pictures import outlined
+
+    write_png(out / f"{name}_probability.png", levels)
+    write_png(out / f"{name}_mask.png", mask.astype(np.uint8) * 255)
+    write_png(out / f"{name}_overlay.png", outlined(photograph, mask, thickness=max(1, round(max(mask.shape) / 1500))))
+    if tta:  # 16 bits, 65535 = a standard deviation of 0.5, the largest there can be
+        write_png(out / f"{name}_uncertainty.png", np.rint(np.clip(spread * 2, 0, 1) * 65535).astype(np.uint16))
+
+
+def as_csv(rows):
+    """Rows of the same or fewer keys -> CSV text; what is not a number is an empty cell."""
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, keys, restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows({key: "" if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()} for row in rows)
+    return text.getvalue()
+
+
+def collect(out):
+    """predictions.csv, from the rows of all photographs done so far."""
+    rows = [read_json(path) for path in sorted((out / ROWS).glob("*.json"))]
+    write_text(out / "predictions.csv", as_csv([{key: value for key, value in row.items() if key != "sha256"} for row in rows]))
+    return rows
+
+
+def pending(out, named):
+    """Those of {path: name} that are still to do; another photograph under a name that is taken is a Problem."""
+    left = {}
+    for path, name in named.items():
+        row = out / ROWS / f"{name}.json"
+        if not row.exists():
+            left[path] = name
+        elif read_json(row)["sha256"] != data.sha256(path):
+            raise Problem(f"{path}: {out} holds the results of another photograph of this name. Choose another --out, or say --overwrite.")
+    return left
+
+
+def segment_all(options, out, predictor, plan, named):
+    """Reads, predicts and writes side by side; -> {path: Problem} of those that could not be done."""
+    from tqdm import tqdm
+
+    from predict import in_step
+
+    def read(path):
+        photograph = data.read_photograph(path)
+        fov = data.find_fov(photograph)
+        if not fov.any():
+            raise Problem(f"{path}: is dark everywhere, no field of view is found. Take the photograph again.")
+        return photograph, fov
+
+    def compute(path, given):
+        return *given, *segment(predictor, plan, *given)
+
+    def finish(path, computed):
+        photograph, fov, levels, mask, spread = computed
+        write_pictures(out, named[path], photograph, levels, mask, spread, options.tta)
+        row = row_of(named[path], path, photograph, fov, levels, mask, predictor.card)
+        write_json(out / ROWS / f"{named[path]}.json", {**row, "sha256": data.sha256(path)})
+        return row
+
+    failed = {}
+    for path, result in tqdm(in_step(named, read, compute, finish), total=len(named), unit="photograph", disable=not sys.stderr.isatty()):
+        if isinstance(result, Problem):
+            failed[path] = result
+    return failed
+
+
+def draw_sheet(out, rows):
+    """The overlays of a folder at a glance."""
+    import cv2
+
+    from pictures import contact_sheet
+
+    shown = [cv2.imread(str(out / f"{row['name']}_overlay.png"))[..., ::-1] for row in rows[:SHEET]]
+    labels = [f"{row['name']}  {row['vessel_density']:.3f}" for row in rows[:SHEET]]
+    write_png(out / "contact_sheet.png", contact_sheet(shown, labels, columns=min(6, len(shown)), size=320))
+
+
+def show(out, names):
+    """A window a photograph, where there is a display; matplotlib's, since the headless OpenCV has none."""
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    if matplotlib.get_backend().lower() == "agg":
+        complain("There is no display here, so --show is left out; the pictures are in " + str(out))
+        return
+    for name in names:
+        figure, axes = plt.subplots(1, 2, figsize=(14, 7), num=name, layout="constrained")
+        for axis, kind in zip(axes, ("overlay", "probability"), strict=True):
+            axis.imshow(plt.imread(out / f"{name}_{kind}.png"), cmap="gray")
+            axis.set_title(kind)
+            axis.axis("off")
+    plt.show()
+
+
+def clear(out):
+    for kind in ("probability", "mask", "overlay", "uncertainty"):
+        for picture in out.glob(f"*_{kind}.png"):
+            picture.unlink()
+    for row in (out / ROWS).glob("*.json"):
+        row.unlink()
+
+
+def main():
+    options = arguments()
+    if options.ray:
+        from cluster import main as on_cluster
+
+        return on_cluster(options)
+    named = find_photographs(options.photographs)
+    named = dict(zip(named, data.unique_names(named), strict=True))
+    import model as models
+
+    out, model_file = Path(options.out), models.find_model(options.model)
+    say(f"Model: {model_file}")
+    settings = {"model sha256": data.sha256(model_file) if model_file.is_file() else None, "tta": options.tta, "threshold": options.threshold,
+                "precision": models.hardware_precision(options.precision)}
+    same_as_before(out, settings, options.overwrite)
+    if options.overwrite:
+        clear(out)
+    left = pending(out, named)
+    if not left:
+        say(f"All {len(named)} photographs are done already; the results are in {out}.")
+        return 0
+    return segment_left(options, out, model_file, settings, named, left)
+
+
+def segment_left(options, out, model_file, settings, named, left):
+    from dataclasses import replace
+
+    from predict import Predictor, plan_of
+
+    predictor = Predictor(model_file, options.precision)
+    plan = plan_of(predictor.card, options.tta)
+    if options.threshold is not None:
+        plan = replace(plan, threshold=options.threshold)
+    mark(out, settings, finished=True)
+    failed = segment_all(options, out, predictor, plan, left)
+    rows = collect(out)
+    for path, problem in failed.items():
+        complain(f"not done: {problem}")
+    if len(failed) == len(named):
+        raise Problem(f"None of the {len(named)} photographs could be done.") if len(named) > 1 else next(iter(failed.values()))
+    done = {name for path, name in named.items() if path not in failed}
+    if len(named) > 1:
+        draw_sheet(out, [row for row in rows if row["name"] in done])
+    tell(out, plan, [row for row in rows if row["name"] in done])
+    if options.show:
+        show(out, sorted(done))
+    return 1 if failed else 0
+
+
+def tell(out, plan, rows):
+    for row in rows:
+        if row["warnings"]:
+            complain(f"{row['name']}: {row['warnings']}")
+    looks = f"{len(plan.views)} view{'s' * (len(plan.views) > 1)} on squares of {', '.join(map(str, plan.sides))}, cut at {plan.threshold:.3f}"
+    if len(rows) == 1:
+        say(f"{rows[0]['name']}: vessel density {rows[0]['vessel_density']:.3f} in the FOV ({looks}). "
+            f"Open {out / (rows[0]['name'] + '_overlay.png')}")
+    else:
+        say(f"{len(rows)} photographs are done ({looks}). Open {out / 'contact_sheet.png'} and {out / 'predictions.csv'}")
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
