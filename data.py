@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from files import Problem, run, say
+from files import Problem, complain, run, say
 from sets.layouts import Photograph, recognise  # noqa: F401
 
 SIDE = 512
@@ -314,5 +314,93 @@ def photographs_of(folders, split, whole_sets=()):
     return chosen
 
 
+# ---- the doctor ----------------------------------------------------------------------------------------------------
+
+def examine(found):
+    """Reads all of a set -> a line of its table a split, and a sentence for everything that is wrong."""
+    wrong = list(found.problems)
+    rows = []
+    for split in ("training", "test", "all"):
+        photographs = [p for p in found.photographs if p.split == split]
+        sizes = {}
+        for photograph in photographs:
+            try:
+                rgb = read_photograph(photograph.path)
+                sizes[rgb.shape[1], rgb.shape[0]] = sizes.get((rgb.shape[1], rgb.shape[0]), 0) + 1
+                fov_of(photograph, rgb)
+                for mask in filter(None, (photograph.mask, photograph.second)):
+                    read_vessels(mask, rgb.shape)
+            except Problem as problem:
+                wrong.append(str(problem))
+        if photographs:
+            rows.append({"set": found.name, "split": split if split != "all" else "(none)", "photographs": len(photographs),
+                         "patients": len({p.patient for p in photographs}), "masks": sum(p.mask is not None for p in photographs),
+                         "second observer": sum(p.second is not None for p in photographs),
+                         "FOVs": sum(p.fov is not None for p in photographs) or "found",
+                         "width x height": ", ".join(f"{w} x {h}" for w, h in sorted(sizes)[:3]) + (", ..." if len(sizes) > 3 else "")})
+    return rows, wrong
+
+
+def draw_found(sets, path, most=120):
+    """A contact sheet of the photographs with their vessels and FOVs outlined, to see a wrong pairing at a glance."""
+    from files import write_png
+    from pictures import ORANGE, contact_sheet, outlined, shrunk
+
+    shown, labels = [], []
+    for photograph in [p for found in sets for p in found.photographs][:most]:
+        try:
+            rgb = read_photograph(photograph.path)
+            small = shrunk(rgb, 512)
+            scaled = [shrunk(m.astype(np.uint8) * 255, 512) >= 128 for m in
+                      [fov_of(photograph, rgb)] + ([read_mask(photograph.mask, rgb.shape)] if photograph.mask else [])]
+        except Problem as problem:
+            say(problem)
+            continue
+        drawn = outlined(small, scaled[0], ORANGE, 2)
+        shown.append(outlined(drawn, scaled[1]) if photograph.mask else drawn)
+        labels.append(f"{photograph.set} {photograph.name}")
+    write_png(path, contact_sheet(shown, labels, columns=5, size=400))
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="folders of data sets (default: datasets/, else samples/)")
+    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw every photograph with vessels (blue) and FOV (orange)")
+    parser.add_argument("--download", choices=["chase_db1", "hrf", "stare", "drive", "fives"],
+                        help="fetch a set into datasets/, or say how to get it")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    if options.download:
+        from sets.download import download, how_to_get
+
+        if options.download in ("drive", "fives"):
+            say(how_to_get(options.download))
+        else:
+            say(f"{download(options.download, Path('datasets'))}: is complete. Next: python augment.py")
+        return 0
+    import pandas as pd
+
+    from sets.download import about_originals
+
+    sets = find_sets(options.folders or default_folders(), strict=False)
+    rows, wrong = [], []
+    for found in sets:
+        own_rows, own_wrong = examine(found)
+        rows, wrong = rows + own_rows, wrong + own_wrong
+        say(f"{found.folder}: {found.name}" + ". ".join(["", *(remark.rstrip(".") for remark in found.remarks), about_originals(found.folder)]).rstrip())
+    say(pd.DataFrame(rows).to_string(index=False))
+    if options.picture:
+        draw_found(sets, options.picture)
+        say(f"The picture is {options.picture}.")
+    for sentence in wrong:
+        complain(f"wrong: {sentence}")
+    say(f"{sum(row['photographs'] for row in rows)} photographs, {len(wrong)} wrong. "
+        + ("Mend these first." if wrong else "Next: python augment.py" + (f" --data {' '.join(map(str, options.folders))}" if options.folders else "")))
+    return 1 if wrong else 0
+
+
 if __name__ == "__main__":
-    pass
+    sys.exit(run(main))

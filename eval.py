@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import data
-from files import Problem, complain, mark, read_json, run, same_as_before, say, write_json, write_png, write_text
+from files import Problem, complain, mark, read_json, run, same_as_before, say, start_tensorflow, write_json, write_png, write_text
 
 ROWS = ".rows"  # a row a finished photograph: what a killed run has done is known by it
 SHEET = 120  # photographs on a contact sheet at most
@@ -227,6 +227,7 @@ def main():
         return on_cluster(options)
     named = find_photographs(options.photographs)
     named = dict(zip(named, data.unique_names(named), strict=True))
+    start_tensorflow()
     import model as models
 
     out, model_file = Path(options.out), models.find_model(options.model)

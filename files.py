@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings on; TensorFlow's notes on its own build off
+
 
 class Problem(Exception):
     """Something the user can mend: one sentence that says what is wrong, with which file, and what to do."""
@@ -115,6 +117,26 @@ def say(*words):
 def complain(sentence):
     text = " ".join(str(sentence).split("\n"))
     print(text.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr, flush=True)
+
+
+def start_tensorflow():
+    """Imports TensorFlow and keeps back what it writes to stderr meanwhile, which no setting of its own silences.
+
+    Shown after all if the import fails.
+    """
+    sys.stderr.flush()
+    kept, held = os.dup(2), tempfile.TemporaryFile()
+    os.dup2(held.fileno(), 2)
+    try:
+        import tensorflow  # noqa: F401
+    except BaseException:
+        held.seek(0)
+        os.write(kept, held.read())
+        raise
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        held.close()
 
 
 FULL = {errno.ENOSPC: "the disk is full: make room", errno.EROFS: "the folder is read-only: choose another --out",

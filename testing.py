@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import data
-from files import Problem, complain, mark, run, same_as_before, say, write_json, write_png, write_table
+from files import Problem, complain, mark, run, same_as_before, say, start_tensorflow, write_json, write_png, write_table
 
 PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, which was chosen on "
             "validation photographs; 'pooled' is one confusion matrix over all pixels, 'mean' the mean over photographs.")
@@ -214,21 +214,20 @@ def draw(options, test, table, told, kept):
                   title=f"ROC, pooled in FOV, area {told_scores['roc_auc']:.4f}")
         draw_line(options.out / "pr.png", **curves["pr"], xlabel="recall", ylabel="precision",
                   title=f"Precision and recall, average precision {told_scores['average_precision']:.4f}")
-    dice = table.set_index("photograph")["dice"]
     about = {"title": f"Vessels of {', '.join(Path(folder).name for folder in told['data'])}: {options.split} split",
              **{key: told[key] for key in ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "sides", "views", "precision")},
              "loss": test.predictor.card.get("loss"), "trained on sets": list(test.predictor.card.get("data", {})),
              "licence": test.predictor.card.get("licence"), "not done": [f"{k}: {v}" for k, v in told["failed"].items()]}
     report.write(options.out / "report.html", about, table, curves,
-                 (shown(test, photograph, dice, scores) for photograph, scores in kept.items()))
+                 (shown(test, photograph, dice) for photograph, dice in zip(kept, table["dice"], strict=False)))
 
 
-def shown(test, photograph, dice, scores):
+def shown(test, photograph, dice):
+    """What the report shows of a photograph; `dice` is NaN where there was nothing to score."""
     rgb, fov, reference, _ = test.read(photograph)
     levels = data.read_levels(test.path("probabilities", photograph))
-    value = dice[test.names[photograph]]
     return {"name": test.names[photograph], "photograph": rgb, "probability": levels.astype("float32") / 65535, "fov": fov,
-            "reference": reference, "dice": float(value) if scores and value == value else None, "threshold": test.plan.threshold}
+            "reference": reference, "dice": float(dice) if dice == dice else None, "threshold": test.plan.threshold}
 
 
 def clear(out):
@@ -239,6 +238,7 @@ def clear(out):
 
 def main():
     options = arguments()
+    start_tensorflow()
     import model as models
 
     model_file = models.find_model(options.model)

@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from files import Problem, mark, read_json, run, same_as_before, say, write_json
+from files import Problem, mark, read_json, run, same_as_before, say, start_tensorflow, write_json
 
 EPOCHS, BATCH, RATE, AVERAGE = 17, 4, 2e-3, 0.995
 
@@ -141,6 +141,7 @@ def write_card(options, pairs, began):
 
 def main():
     options = arguments()
+    start_tensorflow()
     from pairs import Pairs
 
     began = time.time()
