@@ -44,8 +44,8 @@ ABOUT = {
     "fractal_dimension": "Box-counting dimension of the mask: slope of log(boxes with vessel) on log(1 / side), sides "
                          "of 1/8, 1/16, 1/32, 1/64 and 1/128 of the FOV's diameter, at least a pixel (Mainster 1990).",
     "tortuosity": "Arc over chord (Lotmar et al. 1979; Hart et al. 1999), mean over the skeleton's segments between "
-                  "branch or end points that are longer than 2 % of the FOV's diameter; the centrelines are smoothed "
-                  "by 0.4 % of it, at least 2 px.",
+                  "branch or end points that are longer than 2 % of the FOV's diameter, loops left out; the "
+                  "centrelines are smoothed by 0.4 % of the diameter, at least 2 px.",
     "branch_points": "Skeleton points where three or more segments meet (Martinez-Perez et al. 2002); those joined by "
                      "a segment no longer than the vessel is wide count once, so a steep crossing is one.",
     "end_points": "Skeleton points with one neighbour (Martinez-Perez et al. 2002), also where the FOV's edge cuts "
@@ -87,11 +87,13 @@ def of_skeleton(skeleton, diameter):
     """The measures that are taken on a Skeleton; `diameter` of the FOV in px."""
     widths = skeleton.widths[~skeleton.near_free_ends()]
     smoothing = max(LEAST_SMOOTHING, SMOOTHING_SHARE * diameter)
-    arcs = [skeleton.arc_and_chord(segment, smoothing) for segment in skeleton.segments]
-    bends = [arc / chord for arc, chord in arcs if arc > SHORTEST_SHARE * diameter and chord > 0]
+    junctions = skeleton.junctions()
+    long = [segment for segment in skeleton.segments if skeleton.along(segment)[-1] > SHORTEST_SHARE * diameter]
+    opened = [segment for segment in long if junctions[segment[0]] != junctions[segment[-1]]]  # a loop has no chord
+    bends = [np.divide(*skeleton.arc_and_chord(segment, smoothing)) for segment in opened]
     quartiles = "width_q1_px", "width_median_px", "width_q3_px"
-    found = {"skeleton_length_px": skeleton.lengths.sum(), "branch_points": skeleton.branch_points(),
-             "end_points": (skeleton.degrees == 1).sum()}
+    found = {"skeleton_length_px": skeleton.lengths.sum(), "end_points": (skeleton.degrees == 1).sum(),
+             "branch_points": len(np.unique(junctions[skeleton.degrees > 2]))}
     if bends:
         found["tortuosity"] = np.mean(bends)
     if widths.size:
@@ -192,7 +194,7 @@ class Skeleton:
                     segments.append(np.array(path))
         return segments
 
-    def _steps(self, segment):
+    def along(self, segment):
         """Path length from the segment's first point to each of its points, px: (len(segment),) float."""
         moves = np.diff(self.points[segment], axis=0)
         return np.concatenate([[0], np.cumsum(np.hypot(*moves.T))])
@@ -202,7 +204,7 @@ class Skeleton:
         for segment in self.segments:
             for way in (segment, segment[::-1]):
                 if self.degrees[way[0]] == 1:
-                    yield way, self._steps(way)
+                    yield way, self.along(way)
 
     def _spurs(self):
         """(N,) bool: points of segments with a free end that are no longer than the vessel is wide.
@@ -232,11 +234,14 @@ class Skeleton:
         line = gaussian_filter1d(self.points[segment].astype(float), smoothing, axis=0, mode="nearest")
         return np.hypot(*np.diff(line, axis=0).T).sum(), np.hypot(*(line[-1] - line[0]))
 
-    def branch_points(self):
-        """How many, where those joined by a segment no longer than the vessel is wide at one of its ends are one."""
+    def junctions(self):
+        """(N,) int: a number for each point, one number for branch points that are one.
+
+        Those are one that a segment joins which is no longer than the vessel is wide at one of its ends.
+        """
         branches, size = self.degrees > 2, len(self.points)
         joined = [segment for segment in self.segments if branches[segment[[0, -1]]].all()
-                  and self._steps(segment)[-1] <= self.widths[segment[[0, -1]]].max()]
+                  and self.along(segment)[-1] <= self.widths[segment[[0, -1]]].max()]
         ends = [segment[0] for segment in joined], [segment[-1] for segment in joined]
         graph = coo_array((np.ones(len(joined)), ends), shape=(size, size))
-        return len(np.unique(connected_components(graph, directed=False)[1][branches]))
+        return connected_components(graph, directed=False)[1]

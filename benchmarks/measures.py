@@ -4,8 +4,8 @@
     python benchmarks/measures.py --masks results/masks --split test  and the masks that testing.py wrote
 
 For each measure m and photograph the movement is |m(other) - m(first)| / |m(first)|; the table gives its median over
-the photographs, and in brackets the median of the same with its sign. The column "between eyes" is there to judge it by:
-the median of |m - median| / |median| over the photographs, all by the first observer.
+the photographs, and in brackets the median of the same with its sign. The column "between eyes" is there to judge it
+by: the median of |m - median| / |median| over the photographs, all by the first observer.
 """
 
 import argparse

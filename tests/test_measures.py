@@ -12,7 +12,7 @@ from scipy.integrate import quad
 from scipy.spatial import cKDTree
 
 from files import write_png
-from measures import ABOUT, fractal_dimension, measures
+from measures import ABOUT, Skeleton, fractal_dimension, measures
 
 SIDE = 300
 ROWS, COLUMNS = np.mgrid[:SIDE, :SIDE]
@@ -116,10 +116,29 @@ def test_tortuosity_is_the_mean_over_segments_and_skips_the_short():
     wave, expected = curve(40, 200)
     wave[20:25, 50:750] = True
     assert measured(wave)["tortuosity"] == pytest.approx((expected + 1) / 2, abs=0.008)
-    wave[280, 50:62] = wave[280:290, 62] = True  # 22 px: counts in this FOV of 800, not beside one of 1400
-    wide = np.pad(wave, ((0, 0), (0, 600)))
-    assert measured(wave)["tortuosity"] != pytest.approx((expected + 1) / 2, abs=0.008)
-    assert measured(wide)["tortuosity"] == pytest.approx((expected + 1) / 2, abs=0.012)
+    for dash in range(50, 650, 60):  # ten of 30 px count in a FOV of 800, not in one of 1900
+        wave[270:273, dash:dash + 30] = True
+    wide = np.pad(wave, ((0, 0), (0, 1100)))
+    assert measured(wave)["tortuosity"] == pytest.approx((expected + 11) / 12, abs=0.008)
+    assert measured(wide)["tortuosity"] == pytest.approx((expected + 1) / 2, abs=0.02)
+
+
+def test_a_loop_has_no_chord():
+    radius = np.hypot(ROWS - 150, COLUMNS - 80)
+    for width in (2, 4, 7):
+        lollipop = (radius < 50) & (radius > 50 - width) | bar(width + 0.5, 0, 160, (150, 210))
+        assert measured(lollipop)["branch_points"] == 1
+        assert measured(lollipop)["tortuosity"] == pytest.approx(1, abs=0.01)
+
+
+def test_quartiles_are_those_of_the_length():
+    mask = np.zeros((200, 300), bool)
+    for top, width, length in ((10, 3, 50), (50, 5, 150), (100, 9, 56)):
+        mask[top:top + width, 20:20 + length] = True
+    found = measured(mask)
+    assert [found[f"width_{key}_px"] for key in ("q1", "median", "q3")] == [5, 5, 5]
+    mask[10:13, 20:170] = True
+    assert [measured(mask)[f"width_{key}_px"] for key in ("q1", "median", "q3")] == [3, 5, 5]
 
 
 @pytest.mark.parametrize("times", [5, 6])
@@ -153,6 +172,10 @@ def test_branches_and_ends_are_counted_once(mask, branches, ends):
     assert (found["branch_points"], found["end_points"]) == (branches, ends)
 
 
+def test_each_segment_is_there_once():
+    assert [len(Skeleton(mask).segments) for mask in (bar(3, 0), rays(0, 180, 270, width=3))] == [1, 3]
+
+
 def test_a_ring_has_length_and_width_but_no_end_and_no_chord():
     radius = np.hypot(ROWS - 150, COLUMNS - 150)
     found = measured((radius < 60) & (radius > 54))
@@ -175,7 +198,7 @@ def test_a_rough_vessel_has_no_branches_and_keeps_its_ends():
 def test_specks_have_no_length_and_no_ends():
     mask = bar(5, 0)
     alone = measured(mask)
-    specks = (ROWS % 40 < 5) & (COLUMNS % 40 < 6) & (ROWS > 180)
+    specks = (ROWS % 40 < 5) & (COLUMNS % 40 < 6) & (ROWS > 200) | (ROWS % 9 == 0) & (COLUMNS % 9 == 0) & (ROWS < 90)
     found = measured(mask | specks)
     same = ("skeleton_length_px", "end_points", "branch_points", "width_mean_px", "width_q3_px", "tortuosity")
     assert [found[key] for key in same] == [alone[key] for key in same]
@@ -218,6 +241,7 @@ def test_vessels_outside_the_fov_do_not_count():
     mask, outside = bar(5, 0, length=290), bar(5, 90, centre=(150, 20))
     assert measured(mask | outside, fov) == measured(mask & fov, fov)
     assert measured(mask, fov)["skeleton_length_px"] == pytest.approx(180, abs=8)
+    assert measured(mask, fov)["vessel_density"] == pytest.approx(5 * 180 / (math.pi * 90 ** 2), rel=0.02)
 
 
 def test_vessels_may_touch_the_pictures_edge():
