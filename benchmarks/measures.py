@@ -65,7 +65,7 @@ def table(rows):
         values = np.array([row["first"][key] for row in rows])
         middle = np.nanmedian(values)
         cells = [f"{size:.1%} ({signed:+.1%})" for size, signed in (movement(rows, who, key) for who in others)]
-        lines.append("| " + " | ".join([key, f"{middle:.4g}", f"{np.nanmedian(np.abs(values - middle)) / middle:.1%}",
+        lines.append("| " + " | ".join([key, f"{middle:.5g}", f"{np.nanmedian(np.abs(values - middle)) / middle:.1%}",
                                         *cells]) + " |")
     return "\n".join(lines)
 
