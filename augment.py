@@ -16,10 +16,11 @@ from pathlib import Path
 
 import data
 from data import SIDE, Square
-from files import Problem, mark, run, same_as_before, say, write_png, write_table
+from files import mark, run, same_as_before, say, write_png, write_table
 
 CHUNK = 8  # copies a task: few enough to keep all cores busy at the end, enough to read a photograph rarely
-FINEST, COARSEST = 960, 448
+COARSEST, FINEST, FINEST_OF_LARGE = 448, 960, 1280  # sides of the squares that pairs are cut from
+FINE = 768  # the side from whose corners validation is cut besides the whole square
 
 
 def transforms():
@@ -53,12 +54,24 @@ def draw_pair(compose, photograph, mask, fov, square, seed):
     """
     import numpy as np
 
-    rng = random.Random(seed)
-    side = round(COARSEST * (FINEST / COARSEST) ** rng.random())
+    finest = FINEST_OF_LARGE if square.side >= 2 * FINEST else FINEST
+    side = round(COARSEST * (finest / COARSEST) ** random.Random(seed).random())
     compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
     pair = compose(image=square.cut(photograph, fov, side), masks=[square.cut(mask, fov, side), square.cut(fov, fov, side)])
     mask, inside = pair["masks"]
     return pair["image"] * (inside >= 128)[..., None].astype(np.uint8), mask
+
+
+def plain_pair(photograph, mask, fov, square, copy):
+    """Validation, unaugmented: the whole square at 512, then the four corners of a finer one, which show thin vessels."""
+    if copy == 0:
+        return square.cut(photograph, fov), square.cut(mask, fov)
+    rows = slice(0, SIDE) if copy < 3 else slice(FINE - SIDE, FINE)
+    columns = slice(0, SIDE) if copy % 2 else slice(FINE - SIDE, FINE)
+    return square.cut(photograph, fov, FINE)[rows, columns], square.cut(mask, fov, FINE)[rows, columns]
+
+
+VALIDATION_COPIES = 5
 
 
 def seed_of(*parts):
@@ -77,7 +90,7 @@ def read_source(photograph):
 
 
 def make_pairs(photograph, name, copies, folder, seed):
-    """A worker's task: writes the pairs of `copies` that are not there yet; `seed` None: the plain square."""
+    """A worker's task: writes the pairs of `copies` that are not there yet; `seed` None: unaugmented, for validation."""
     import albumentations as A
     import cv2
 
@@ -90,7 +103,7 @@ def make_pairs(photograph, name, copies, folder, seed):
     compose = A.Compose(transforms(), strict=True) if seed is not None else None
     for copy in missing:
         if seed is None:
-            pair = square.cut(rgb, fov), square.cut(mask, fov)
+            pair = plain_pair(rgb, mask, fov, square, copy)
         else:
             pair = draw_pair(compose, rgb, mask, fov, square, seed_of(seed, photograph.set, photograph.name, copy))
         write_png(images / file_name(name, copy), pair[0])
@@ -107,7 +120,7 @@ def manifest(training, validation, held_out, names, copies, seed):
     import pandas as pd
 
     rows = []
-    for part, photographs, count in (("train", training, copies), ("validation", validation, 1), ("test", held_out, 1)):
+    for part, photographs, count in (("train", training, copies), ("validation", validation, VALIDATION_COPIES), ("test", held_out, 1)):
         for photograph in photographs:
             source = {"set": photograph.set, "split": part, "patient": photograph.patient, "source name": photograph.name,
                       "source sha256": data.sha256(photograph.path)}
@@ -190,7 +203,7 @@ def write_all(options, training, validation, names):
             (options.out / part / kind).mkdir(parents=True, exist_ok=True)
     tasks = [(p, names[p], range(start, min(start + CHUNK, options.copies)), options.out / "train", options.seed)
              for start in range(0, options.copies, CHUNK) for p in training]
-    tasks += [(p, names[p], range(1), options.out / "validation", None) for p in validation]
+    tasks += [(p, names[p], range(VALIDATION_COPIES), options.out / "validation", None) for p in validation]
     # spawn: forking after OpenCV was used can hang
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn"), start_worker) as pool, \
             tqdm(total=sum(len(task[2]) for task in tasks), unit="pair", disable=not sys.stderr.isatty()) as bar:
