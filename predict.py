@@ -48,7 +48,8 @@ def calibrated(probability, temperature, bias):
     """sigmoid(logit(p) / temperature + bias) (Platt 1999; Guo et al. 2017, arXiv 1706.04599); 0 and 1 stay."""
     if temperature == 1 and bias == 0:
         return probability
-    odds = np.float32(np.exp(-bias)) * ((1 - probability) / np.maximum(probability, 1e-12)) ** np.float32(1 / temperature)
+    with np.errstate(over="ignore"):  # infinite odds against are a probability of 0, as they should be
+        odds = np.float32(np.exp(min(-bias, 80.0))) * ((1 - probability) / np.maximum(probability, 1e-12)) ** np.float32(1 / temperature)
     return np.where(probability > 0, 1 / (1 + odds), 0).astype(np.float32)
 
 
@@ -166,20 +167,27 @@ def _described(sides, counts, read):
 
 
 def fit_calibration(counts):
-    """(temperature, bias) that make calibrated probabilities likeliest, by Newton's method on the pooled histogram."""
+    """(temperature, bias) that make calibrated probabilities likeliest, by Newton's method on the pooled histogram.
+
+    In standardised log-odds, since a network of few steps keeps all its probabilities within a narrow band.
+    """
     level = (np.arange(metrics.LEVELS) + 0.5) / metrics.LEVELS
-    odds = np.log(level / (1 - level))
-    design = np.stack([odds, np.ones_like(odds)])
     pixels, vessels = counts.sum(axis=0), counts[1]
-    solution = np.array([1.0, 0.0])
+    odds = np.log(level / (1 - level))
+    centre = np.average(odds, weights=pixels)
+    width = max(np.average((odds - centre) ** 2, weights=pixels) ** 0.5, 1e-3)
+    design = np.stack([(odds - centre) / width, np.ones_like(odds)])
+    share = np.clip(vessels.sum() / pixels.sum(), 1e-6, 1 - 1e-6)
+    solution = np.array([0.0, np.log(share / (1 - share))])
     for _ in range(50):
-        expected = 1 / (1 + np.exp(-solution @ design))
+        expected = 1 / (1 + np.exp(np.clip(-solution @ design, -60, 60)))
         slope = design @ (vessels - pixels * expected)
         curvature = (design * (pixels * expected * (1 - expected))) @ design.T
         step = np.linalg.solve(curvature + 1e-6 * np.eye(2), slope)
-        solution = solution + np.clip(step, -1, 1)
+        solution = solution + step * min(1, 2 / np.abs(step).max())
         if np.abs(step).max() < 1e-6:
             break
-    if not solution[0] > 0.05:  # a network without any sense of vessels
+    gain, bias = solution[0] / width, solution[1] - solution[0] * centre / width
+    if not gain > 0.05:  # a network without any sense of vessels
         return 1.0, 0.0
-    return round(float(1 / solution[0]), 4), round(float(solution[1]), 4)
+    return round(float(1 / gain), 4), round(float(bias), 4)
