@@ -11,6 +11,7 @@ import hashlib
 import io
 import random
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def _open(path):
         content = path.read_bytes()
         if path.suffix.lower() == ".gz":
             content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(4 * MOST_PIXELS)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Problem(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
     return decode(content, path)
 
@@ -284,7 +285,7 @@ class Square:
 def split_validation(photographs, share=0.2, seed=0):
     """-> (training, validation), patient by patient within each set, the same for the same seed whatever the order given.
 
-    Each set gives about `share` of its patients and at least one; a set with a single patient is a Problem.
+    Each set gives about `share` of its patients, at least one and never all; a set with a single patient is a Problem.
     """
     training, validation = [], []
     for name in sorted({photograph.set for photograph in photographs}):
@@ -292,7 +293,8 @@ def split_validation(photographs, share=0.2, seed=0):
         patients = sorted({p.patient for p in own})
         if len(patients) < 2:
             raise Problem(f"{own[0].path.parent}: all photographs are of one patient; two or more are needed for a validation part.")
-        chosen = set(random.Random(f"{seed} {name}").sample(patients, max(1, round(share * len(patients)))))
+        count = min(max(1, round(share * len(patients))), len(patients) - 1)
+        chosen = set(random.Random(f"{seed} {name}").sample(patients, count))
         validation += [p for p in own if p.patient in chosen]
         training += [p for p in own if p.patient not in chosen]
     return training, validation

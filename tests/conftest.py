@@ -54,8 +54,9 @@ def put(path, array, **how):
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(array.astype(np.uint8) * 255 if array.dtype == bool else array)
     if path.suffix == ".gz":
-        with gzip.open(path, "wb") as packed:
-            picture.save(packed, format="PPM")
+        content = io.BytesIO()  # straight into a GzipFile Pillow writes past the packing
+        picture.save(content, format="PPM")
+        path.write_bytes(gzip.compress(content.getvalue()))
     else:
         picture.save(path, **how)
     return path
