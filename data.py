@@ -285,8 +285,8 @@ class Square:
 def split_validation(photographs, share=0.2, seed=0):
     """-> (training, validation), patient by patient within each set, the same for the same seed whatever the order given.
 
-    Each set gives about `share` of its patients and at least one; a set with a single patient is a Problem. Seed 0 takes
-    the last ones, as published recipes do (DRIVE 37-40, HRF 05 of each group); any other seed draws them.
+    Each set gives about `share` of its patients, at least one and never all; a set with a single patient is a Problem. Seed 0
+    takes the last ones, as published recipes do (DRIVE 37-40, HRF 05 of each group); any other seed draws them.
     """
     training, validation = [], []
     for name in sorted({photograph.set for photograph in photographs}):
@@ -294,7 +294,7 @@ def split_validation(photographs, share=0.2, seed=0):
         patients = sorted({p.patient for p in own})
         if len(patients) < 2:
             raise Problem(f"{own[0].path.parent}: all photographs are of one patient; two or more are needed for a validation part.")
-        count = max(1, round(share * len(patients)))
+        count = min(max(1, round(share * len(patients))), len(patients) - 1)
         chosen = set(random.Random(f"{seed} {name}").sample(patients, count) if seed else patients[-count:])
         validation += [p for p in own if p.patient in chosen]
         training += [p for p in own if p.patient not in chosen]
