@@ -1,0 +1,103 @@
+"""Whole commands: eval.py on one photograph, on a folder of 50, on a large one; augment.py with one worker and with all.
+
+    python benchmarks/commands.py [--model FILE] [--repetitions 5] [--large PHOTOGRAPH]
+
+eval.py counts beside `python -c "import tensorflow"`, and the folder beside its bare forward passes. Without a data set at hand
+the samples serve, enlarged where a large photograph is wanted.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from machine import alternate, as_process, describe, table  # noqa: E402
+
+SAMPLES = sorted((ROOT / "samples/test/images").glob("*.png"))
+
+
+def evaluate(model, out, *photographs):
+    return as_process(sys.executable, "eval.py", *map(str, photographs), "--out", str(out), "--overwrite", *model, cwd=ROOT)
+
+
+def one_photograph(model, work, repetitions):
+    times = alternate({"import tensorflow": lambda: as_process(sys.executable, "-c", "import tensorflow"),
+                       "eval.py, one photograph": lambda: evaluate(model, work / "one", SAMPLES[0])}, repetitions)
+    table(times, "import tensorflow")
+
+
+def folder_of_50(model, work, repetitions):
+    """The folder against start-up (eval.py on one photograph) plus 50 forward passes of the same shape, in this process."""
+    import model as models
+    from predict import Predictor, plan_of
+
+    folder = work / "fifty"
+    folder.mkdir()
+    for k in range(50):
+        shutil.copy(SAMPLES[k % len(SAMPLES)], folder / f"photograph_{k:02d}.png")
+    predictor = Predictor(models.find_model(model[1] if model else None))
+    sides = plan_of(predictor.card).sides
+
+    def passes():
+        import numpy as np
+
+        for side in sides * 50:
+            predictor.square(np.zeros((side, side, 3), np.uint8))
+
+    passes()
+    times = alternate({"one photograph": lambda: evaluate(model, work / "one", SAMPLES[0]), "50 forward passes": passes,
+                       "folder of 50": lambda: evaluate(model, work / "many", folder)}, repetitions)
+    table(times, "folder of 50")
+    middle = {name: statistics.median(seconds) for name, seconds in times.items()}
+    share = middle["folder of 50"] / (middle["one photograph"] + middle["50 forward passes"])
+    print(f"folder of 50 / (one photograph + 50 forward passes): {share:.2f}")
+
+
+def memory(model, work, large):
+    import cv2
+
+    if large is None:
+        large = work / "large.png"
+        cv2.imwrite(str(large), cv2.resize(cv2.imread(str(SAMPLES[0])), (3504, 2336), interpolation=cv2.INTER_CUBIC))
+    print(f"eval.py on 3504 x 2336: peak memory {evaluate(model, work / 'large', large)[1]:.0f} MB")
+
+
+def pairs_a_second(work, repetitions, copies=40):
+    def augment(workers):
+        as_process(sys.executable, "augment.py", "--data", str(ROOT / "samples"), "--copies", str(copies), "--workers", str(workers),
+                   "--out", str(work / f"pairs{workers}"), "--overwrite", cwd=ROOT)
+
+    cores = os.cpu_count()
+    times = alternate({"augment.py, 1 worker": lambda: augment(1), f"augment.py, {cores} workers": lambda: augment(cores)}, repetitions)
+    table(times, "augment.py, 1 worker")
+    for name, seconds in times.items():
+        print(f"{name}: {6 * copies / statistics.median(seconds):.0f} pairs a second, start-up included")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", help="(default: as eval.py)")
+    parser.add_argument("--repetitions", type=int, default=5, help="(default: %(default)s)")
+    parser.add_argument("--large", type=Path, help="a photograph of 3504 x 2336 (default: an enlarged sample)")
+    options = parser.parse_args()
+    model = ["--model", str(Path(options.model).resolve())] if options.model else []
+    print(describe())
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        one_photograph(model, work, options.repetitions)
+        pairs_a_second(work, max(3, options.repetitions // 2))
+        memory(model, work, options.large.resolve() if options.large else None)
+        folder_of_50(model, work, options.repetitions)
+    print(f"{time.perf_counter() - began:.0f} s in all")
+
+
+if __name__ == "__main__":
+    main()
