@@ -1,5 +1,6 @@
 """From a photograph to its probability: squares, the network, test-time augmentation, and the way back to native size."""
 
+import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,23 +26,40 @@ def seen_back(square, view):
     return np.rot90(square[:, ::-1] if flip else square, -turn)
 
 
+SIDES = (448, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280)
+LOOK = 512  # side of the square on which the vessels' width is measured
+ENLARGED = 1.6  # a square is at most so much larger than the FOV in the photograph's own pixels
+
+
 @dataclass(frozen=True)
 class Plan:
-    """How a photograph is predicted: the sides of its squares, the views of each, the calibration and the threshold."""
+    """How a photograph is predicted: the sides of its squares, the views of each, the calibration and the threshold.
+
+    With a `vessel_width` the sides are chosen for each photograph so that its vessels are about so many pixels wide.
+    """
 
     sides: tuple
     views: tuple
     temperature: float
     bias: float
     threshold: float
+    vessel_width: float | None = None
 
 
 def plan_of(card, tta=False):
     """The plan that a card holds, for one look at the photograph or for `tta`."""
     chosen = card.get("tta", card) if tta else card
     calibration = chosen.get("calibration") or {}
-    return Plan(tuple(chosen.get("sides", [512])), tuple(VIEWS if tta else VIEWS[:1]), calibration.get("temperature", 1.0),
-                calibration.get("bias", 0.0), chosen["threshold"])
+    return Plan(tuple(chosen.get("sides", [LOOK])), tuple(VIEWS if tta else VIEWS[:1]), calibration.get("temperature", 1.0),
+                calibration.get("bias", 0.0), chosen["threshold"], card.get("vessel width"))
+
+
+def sides_around(side, count, native):
+    """`count` sides of SIDES with `side` in their middle, none of them much larger than the FOV is in the photograph."""
+    allowed = [one for one in SIDES if one <= ENLARGED * native] or [SIDES[0]]
+    middle = min(range(len(allowed)), key=lambda k: abs(math.log(allowed[k] / side)))
+    first = min(max(middle - count // 2, 0), max(len(allowed) - count, 0))
+    return tuple(allowed[first:first + count])
 
 
 def calibrated(probability, temperature, bias):
@@ -82,9 +100,23 @@ class Predictor:
         mean = means / len(sides)
         return mean, np.sqrt(np.maximum(squares / len(sides) - mean**2, 0))
 
+    def vessel_width(self, photograph, fov):
+        """Mean width of the vessels found at first sight, in pixels of a square of LOOK: area over length; NaN without any."""
+        from skimage.morphology import skeletonize
+
+        mask = self.square(Square.around(fov).cut(photograph, fov, LOOK))[0] >= 0.5
+        return mask.sum() / skeletonize(mask).sum() if mask.any() else math.nan
+
+    def sides(self, photograph, fov, plan):
+        """The sides of this photograph's squares: the plan's, or those that bring its vessels to the plan's width."""
+        native = Square.around(fov).side
+        width = self.vessel_width(photograph, fov) if plan.vessel_width else math.nan
+        middle = plan.sides[len(plan.sides) // 2] if math.isnan(width) else LOOK * plan.vessel_width / width
+        return sides_around(middle, len(plan.sides), native)
+
     def __call__(self, photograph, fov, plan):
         """-> (H, W) float32 probability in [0, 1], zero outside the FOV, and the spread over all looks at it."""
-        mean, spread = self.raw(photograph, fov, plan.sides, plan.views)
+        mean, spread = self.raw(photograph, fov, self.sides(photograph, fov, plan), plan.views)
         return calibrated(mean, plan.temperature, plan.bias) * fov, spread
 
 
@@ -121,14 +153,15 @@ def in_step(items, read, compute, finish, ahead=2):
 
 # ---- choosing the plan on validation photographs -------------------------------------------------------------------
 
-SIDES = (448, 512, 576, 640, 704, 768, 896)
+WIDTHS = (4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0, 9.0)  # pixels
 
 
 def tune(model_file, photographs, precision="auto"):
-    """What the card says of prediction, chosen on `photographs` (with masks) at native size, inside the FOV, pooled.
+    """What the card says of prediction, chosen on `photographs` (with masks) at native size, inside the FOV.
 
-    The side with the best Dice for one look, that and its neighbours for test-time augmentation; then, for each, the
-    calibration by maximum likelihood and the threshold of best Dice.
+    The side, or the vessels' width that decides each photograph's own side where that is clearly better, with the best mean
+    Dice for one look; its neighbours too for test-time augmentation; then, for each, calibration and threshold. Each photograph
+    counts the same, however many pixels it has.
     """
     import data
 
@@ -138,32 +171,64 @@ def tune(model_file, photographs, precision="auto"):
         rgb = data.read_photograph(photograph.path)
         fov = data.fov_of(photograph, rgb)
         read.append((rgb, fov, data.read_vessels(photograph.mask, rgb.shape)))
-    tried = {side: _pooled(predictor, read, (side,), VIEWS[:1]) for side in SIDES}
-    dice = {side: metrics.scores(counts, metrics.best_threshold(counts))["dice"] for side, counts in tried.items()}
-    side = max(dice, key=dice.get)
-    place = min(max(SIDES.index(side), 1), len(SIDES) - 2)
-    beside = SIDES[place - 1:place + 2]
-    chosen = _described((side,), tried[side], read)
-    chosen["validation Dice by side"] = {str(side): round(value, 4) for side, value in dice.items()}
-    chosen["tta"] = _described(beside, _pooled(predictor, read, beside, VIEWS), read)
-    return chosen
+    looks = [{side: _histogram(predictor, one, (side,), VIEWS[:1]) for side in SIDES if side in sides_around(
+        side, 1, Square.around(one[1]).side)} for one in read]
+    widths = [predictor.vessel_width(rgb, fov) for rgb, fov, _ in read]
+    natives = [Square.around(fov).side for _, fov, _ in read]
+    chosen, told = _best_sides(looks, widths, natives)
+    plan = Plan((chosen["side"],), VIEWS[:1], 1.0, 0.0, 0.5, chosen["vessel width"])
+    card = {"vessel width": chosen["vessel width"], "validation Dice by side": told}
+    for tta, count in ((False, 1), (True, 3)):
+        sides = [sides_around(LOOK * plan.vessel_width / width if plan.vessel_width else chosen["side"], count, native)
+                 for width, native in zip(widths, natives, strict=True)]
+        counts = [_histogram(predictor, one, own, VIEWS) if tta else look[own[0]]
+                  for one, own, look in zip(read, sides, looks, strict=True)]
+        found = {"sides": list(sides_around(chosen["side"], count, 10**6)), **_described(counts)}
+        card |= {"tta": found} if tta else found
+    return card
 
 
-def _pooled(predictor, read, sides, views):
-    return sum(metrics.histogram(np.clip(predictor.raw(rgb, fov, sides, views)[0], 0, 1), mask, fov) for rgb, fov, mask in read)
+def _best_sides(looks, widths, natives):
+    """-> {side, vessel width or None} and the mean Dice at each fixed side and each width."""
+    def mean_dice(sides):
+        return _best_dice([look[side] for look, side in zip(looks, sides, strict=True)])
+
+    fixed = {side: mean_dice([sides_around(side, 1, native)[0] for native in natives]) for side in SIDES}
+    adapted = {width: mean_dice([sides_around(LOOK * width / own, 1, native)[0] for own, native in zip(widths, natives, strict=True)])
+               for width in WIDTHS} if not any(map(math.isnan, widths)) else {}
+    side, width = max(fixed, key=fixed.get), max(adapted, key=adapted.get, default=None)
+    worth_it = width is not None and adapted[width] > fixed[side] + 0.002  # a look more must bring something
+    told = {**{str(key): round(value, 4) for key, value in fixed.items()},
+            **{f"vessels {key} wide": round(value, 4) for key, value in adapted.items()}}
+    return {"side": side, "vessel width": width if worth_it else None}, told
 
 
-def _described(sides, counts, read):
-    temperature, bias = fit_calibration(counts)
+def _evenly(histograms):
+    """The sum of histograms in which each photograph counts the same."""
+    return sum(counts * (1e6 / counts.sum()) for counts in histograms)
+
+
+def _best_dice(histograms):
+    threshold = metrics.best_threshold(_evenly(histograms))
+    return float(np.mean([metrics.scores(counts, threshold)["dice"] for counts in histograms]))
+
+
+def _histogram(predictor, one, sides, views):
+    rgb, fov, mask = one
+    return metrics.histogram(np.clip(predictor.raw(rgb, fov, sides, views)[0], 0, 1), mask, fov)
+
+
+def _described(histograms):
+    """Calibration, threshold and scores of these uncalibrated histograms, one a photograph."""
+    temperature, bias = fit_calibration(_evenly(histograms))
     levels = calibrated(np.arange(metrics.LEVELS, dtype=np.float32) / (metrics.LEVELS - 1), temperature, bias)
-    moved = np.zeros_like(counts)
-    for row in (0, 1):
-        np.add.at(moved[row], np.rint(levels * (metrics.LEVELS - 1)).astype(int), counts[row])
-    threshold = round(metrics.best_threshold(moved), 4)
-    scores = {key: round(value, 4) for key, value in metrics.scores(moved, threshold).items()}
-    return {"sides": list(sides), "calibration": {"temperature": temperature, "bias": bias, "ece before": round(metrics.scores(counts, 0.5)["ece"], 4)},
-            "threshold": threshold, "threshold chosen": f"best pooled Dice on {len(read)} validation photographs, native size, in FOV",
-            "validation": scores}
+    places = np.rint(levels * (metrics.LEVELS - 1)).astype(int)
+    moved = [np.stack([np.bincount(places, row, metrics.LEVELS) for row in counts]) for counts in histograms]
+    threshold = round(metrics.best_threshold(_evenly(moved)), 4)
+    before = metrics.scores(sum(histograms), 0.5)["ece"]
+    return {"calibration": {"temperature": temperature, "bias": bias, "ece before": round(before, 4)}, "threshold": threshold,
+            "threshold chosen": f"best Dice on {len(histograms)} validation photographs, each counting the same, native size, in FOV",
+            "validation": {key: round(value, 4) for key, value in metrics.scores(sum(moved), threshold).items()}}
 
 
 def fit_calibration(counts):
