@@ -280,6 +280,22 @@ class Square:
         return whole * fov
 
 
+def describe(photograph, fov):
+    """What a photograph is like, to be compared with those that the model was trained on: dict of floats."""
+    import cv2
+
+    square = Square.around(fov)
+    small, inside = square.cut(photograph, fov, 512), square.cut(fov, fov, 512) > 250
+    green = small[..., 1]
+    detail = cv2.Laplacian(cv2.GaussianBlur(green, (0, 0), 1.0), cv2.CV_32F)
+    core = cv2.erode(inside.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
+    core = core if core.any() else inside
+    if not core.any():
+        return {"brightness": 0.0, "sharpness": 0.0, "side": float(square.side)}
+    light = float(small.max(axis=2)[core].mean())
+    return {"brightness": light, "sharpness": float(detail[core].std() / max(float(green[core].mean()), 1.0)), "side": float(square.side)}
+
+
 # ---- splits --------------------------------------------------------------------------------------------------------
 
 def split_validation(photographs, share=0.2, seed=0):

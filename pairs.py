@@ -133,10 +133,10 @@ class Pairs:
     def _sources(self, part):
         return self.parts[part].drop_duplicates("source sha256")
 
-    def validation_photographs(self):
-        """The validation photographs themselves, to choose threshold and squares on at native size."""
-        return [Photograph(row["set"], row["source name"], "validation", row["patient"], Path(row["path"]), Path(row["mask path"]),
-                           Path(row["fov path"]) if row["fov path"] else None) for _, row in self._sources("validation").iterrows()]
+    def photographs(self, part):
+        """The photographs of 'train' or 'validation' themselves, to choose threshold and squares on at native size."""
+        return [Photograph(row["set"], row["source name"], part, row["patient"], Path(row["path"]), Path(row["mask path"]),
+                           Path(row["fov path"]) if row["fov path"] else None) for _, row in self._sources(part).iterrows()]
 
     def sources(self):
         """For the card: {set: {part: {name: sha256}}} of training and validation."""

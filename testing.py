@@ -182,7 +182,7 @@ def summary(options, test, folders, table, kept, failed):
             "data": [str(folder) for folder in folders], "split": options.split, "photographs": len(kept), "scored": len(scored),
             "failed": {test.names[p]: str(problem) for p, problem in failed.items()},
             "trained on": int((table["note"] == "trained on").sum()),
-            "tta": options.tta, "sides": list(test.plan.sides), "views": len(test.plan.views), "threshold": test.plan.threshold,
+            "tta": options.tta, "sides": list(test.plan.sides), "vessel width": test.plan.vessel_width, "views": len(test.plan.views), "threshold": test.plan.threshold,
             "precision": test.predictor.precision}
     if scored:
         rows = table.set_index("photograph")
@@ -215,7 +215,7 @@ def draw(options, test, table, told, kept):
         draw_line(options.out / "pr.png", **curves["pr"], xlabel="recall", ylabel="precision",
                   title=f"Precision and recall, average precision {told_scores['average_precision']:.4f}")
     about = {"title": f"Vessels of {', '.join(Path(folder).name for folder in told['data'])}: {options.split} split",
-             **{key: told[key] for key in ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "sides", "views", "precision")},
+             **{key: told[key] for key in ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "sides", "vessel width", "views", "precision")},
              "loss": test.predictor.card.get("loss"), "trained on sets": list(test.predictor.card.get("data", {})),
              "licence": test.predictor.card.get("licence"), "not done": [f"{k}: {v}" for k, v in told["failed"].items()]}
     report.write(options.out / "report.html", about, table, curves,

@@ -134,9 +134,21 @@ def write_card(options, pairs, began):
         "licence": pairs.licence(),
     }
     write_json(model_file.with_suffix(".json"), card)
-    card.update(tune(model_file, pairs.validation_photographs(), options.precision))
+    card.update(tune(model_file, pairs.photographs("validation"), options.precision))
+    card["photographs"] = least_of(pairs.photographs("train"))
     write_json(model_file.with_suffix(".json"), card)
     return card
+
+
+def least_of(photographs):
+    """{quantity: its least among the photographs}, for eval.py to warn of one that is darker, less sharp or smaller."""
+    import data
+
+    found = []
+    for photograph in photographs:
+        rgb = data.read_photograph(photograph.path)
+        found.append(data.describe(rgb, data.fov_of(photograph, rgb)))
+    return {key: float(f"{min(one[key] for one in found):.4g}") for key in found[0]}
 
 
 def main():
