@@ -16,7 +16,7 @@ from pathlib import Path
 
 import data
 from data import SIDE, Square
-from files import mark, run, same_as_before, say, write_png, write_table
+from files import Problem, mark, run, same_as_before, say, write_png, write_table
 
 CHUNK = 8  # copies a task: few enough to keep all cores busy at the end, enough to read a photograph rarely
 COARSEST, FINEST, FINEST_OF_LARGE = 448, 960, 1280  # sides of the squares that pairs are cut from
@@ -84,6 +84,8 @@ def file_name(name, copy):
 
 def read_source(photograph):
     """-> photograph (H, W, 3) uint8, mask (H, W) bool, fov (H, W) bool, its square."""
+    if photograph.mask is None:
+        raise Problem(f"{photograph.path}: has no mask, so nothing can be learned from it. Add masks to this set or leave it out.")
     rgb = data.read_photograph(photograph.path)
     fov = data.fov_of(photograph, rgb)
     return rgb, data.read_vessels(photograph.mask, rgb.shape), fov, Square.around(fov)

@@ -210,6 +210,12 @@ def test_another_seed_gives_another_split():
     assert len({tuple(names(data.split_validation(everyone, 0.3, seed)[1])) for seed in range(5)}) == 5
 
 
+def test_seed_0_keeps_the_last_ones_as_published_recipes_do(draw, tmp_path):
+    folder = draw.drive(tmp_path, training=range(21, 41), test=())
+    training, validation = data.split_validation(data.photographs_of([folder], "training"))
+    assert names(validation) == ["37_training", "38_training", "39_training", "40_training"] and len(training) == 16
+
+
 def test_training_keeps_at_least_one_patient_whatever_the_share():
     everyone = [Photograph("A", f"{k}", "training", f"{k}", None) for k in range(2)]
     training, validation = data.split_validation(everyone, 0.9, 0)

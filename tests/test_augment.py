@@ -1,0 +1,332 @@
+"""Pairs: the same bytes for the same seed, photograph and mask moving together, and nothing done twice."""
+
+import random
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import augment
+import data
+from data import SIDE, Square
+
+
+def pictures(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.glob("*/*/*.png"))}
+
+
+def grey(path):
+    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+
+
+@pytest.fixture
+def pairs(tmp_path, tiny_pairs):
+    """A copy of the pairs that a test may damage."""
+    return shutil.copytree(tiny_pairs, tmp_path / "augmented")
+
+
+def again(command, tiny_set, pairs, *words):
+    return command("augment", "--data", tiny_set, "--out", pairs, "--copies", 2, "--workers", 1, "--validation", 0.25, *words)
+
+
+# ---- what is written -----------------------------------------------------------------------------------------------
+
+def test_every_training_photograph_has_its_copies_and_validation_lies_apart(tiny_pairs):
+    train = {path.name for path in (tiny_pairs / "train/images").iterdir()}
+    validation = {path.name for path in (tiny_pairs / "validation/images").iterdir()}
+    assert len(train) == 6 and len(validation) == augment.VALIDATION_COPIES
+    assert not {name[:4] for name in train} & {name[:4] for name in validation}
+    for part in ("train", "validation"):
+        assert {path.name for path in (tiny_pairs / part / "masks").iterdir()} == {path.name for path in (tiny_pairs / part / "images").iterdir()}
+
+
+def test_pairs_are_pictures_of_512_and_masks_stay_soft(tiny_pairs):
+    for path in tiny_pairs.glob("*/images/*.png"):
+        photograph = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        mask = cv2.imread(str(path.parent.parent / "masks" / path.name), cv2.IMREAD_UNCHANGED)
+        assert photograph.shape == (SIDE, SIDE, 3) and mask.shape == (SIDE, SIDE)
+        assert photograph.dtype == mask.dtype == np.uint8
+        assert len(np.unique(mask)) > 20 and mask.max() > 200
+
+
+def test_validation_pairs_are_the_plain_square_and_the_corners_of_a_finer_one(tiny_set, tiny_pairs):
+    files = sorted((tiny_pairs / "validation/images").iterdir())
+    stem = files[0].stem[:-5]
+    fov = data.read_mask(tiny_set / "train/fovs" / f"{stem}.png")
+    photograph = data.read_photograph(tiny_set / "train/images" / f"{stem}.png")
+    mask = data.read_mask(tiny_set / "train/masks" / f"{stem}.png")
+    square, low, high = Square.around(fov), slice(0, SIDE), slice(augment.FINE - SIDE, augment.FINE)
+    parts = [(SIDE, (low, low)), *((augment.FINE, corner) for corner in ((low, high), (low, low), (high, high), (high, low)))]
+    seen = {(cv2.imread(str(path))[..., ::-1].tobytes(), grey(path.parent.parent / "masks" / path.name).tobytes())
+            for path in files}
+    assert seen == {(square.cut(photograph, fov, size)[part].tobytes(), square.cut(mask, fov, size)[part].tobytes())
+                    for size, part in parts}
+
+
+def test_copies_of_one_photograph_differ(tiny_pairs):
+    files = pictures(tiny_pairs)
+    assert len(set(files.values())) == len(files)
+
+
+def test_the_manifest_has_a_row_a_pair_and_one_for_each_photograph_held_out(tiny_set, tiny_pairs):
+    table = pd.read_csv(tiny_pairs / "manifest.csv", keep_default_na=False)
+    assert {"file", "set", "split", "patient", "source name", "source sha256", "copy", "seed"} <= set(table.columns)
+    assert dict(table["split"].value_counts()) == {"train": 6, "validation": augment.VALIDATION_COPIES, "test": 3}
+    for _, row in table.iterrows():
+        part = "test" if row["split"] == "test" else "train"
+        assert row["source sha256"] == data.sha256(tiny_set / part / "images" / f"{row['source name']}.png")
+        assert row["set"] == "tiny" and row["patient"] == row["source name"]
+        if part == "train":
+            assert row["file"] == f"{row['source name']}_{row['copy']:04d}.png"
+            assert (tiny_pairs / row["split"] / "images" / row["file"]).exists()
+        else:
+            assert row["file"] == ""
+
+
+def test_the_last_line_says_what_to_type_next(command, draw, tmp_path):
+    ended = command("augment", "--data", draw.plain(tmp_path / "s", train=2), "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
+    assert ended.code == 0 and "1 pairs of 1 photographs" in ended.out
+    assert ended.out.strip().splitlines()[-1].endswith(f"Next: python training.py --pairs {tmp_path / 'p'}")
+
+
+# ---- the same again ------------------------------------------------------------------------------------------------
+
+def test_the_same_bytes_for_any_number_of_workers(command, tiny_set, tiny_pairs, tmp_path):
+    ended = command("augment", "--data", tiny_set, "--out", tmp_path / "two", "--copies", 2, "--workers", 2, "--validation", 0.25)
+    assert ended.code == 0, ended.err
+    assert pictures(tmp_path / "two") == pictures(tiny_pairs)
+    assert (tmp_path / "two/manifest.csv").read_bytes() == (tiny_pairs / "manifest.csv").read_bytes()
+
+
+def one_pair(draw, seed, copy=0):
+    import albumentations as A
+
+    photograph, mask, fov = draw.eye(1, 300, 310)
+    compose = A.Compose(augment.transforms(), strict=True)
+    return augment.draw_pair(compose, photograph, mask, fov, Square.around(fov), augment.seed_of(seed, "set", "name", copy))
+
+
+def test_another_seed_or_copy_gives_another_pair_and_the_same_the_same(draw):
+    first = one_pair(draw, 0)
+    assert all(map(np.array_equal, first, one_pair(draw, 0)))
+    assert not np.array_equal(first[0], one_pair(draw, 1)[0])
+    assert not np.array_equal(first[0], one_pair(draw, 0, copy=1)[0])
+
+
+def test_transforms_are_drawn_independently_of_each_other(draw):
+    """albumentations' own seed gives every transform the same stream: two coins that fall alike every time."""
+    import albumentations as A
+
+    compose = A.Compose([A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)])
+    square = np.arange(SIDE * SIDE, dtype=np.uint32).astype(np.uint8).reshape(SIDE, SIDE)
+    square[:, :100] = 0
+    square[:50] = 9
+    seen = set()
+    for copy in range(24):
+        compose.set_random_state(np.random.default_rng(augment.seed_of(0, copy)), random.Random(augment.seed_of(0, copy)))
+        seen.add(compose(image=square)["image"].tobytes())
+    assert len(seen) == 4
+
+
+def test_photographs_of_two_sets_with_one_name_both_get_their_pairs(command, draw, tmp_path):
+    draw.plain(tmp_path / "sets/a", train=3, test=None)
+    draw.plain(tmp_path / "sets/b", train=3, test=None, size=(104, 104))
+    ended = command("augment", "--data", tmp_path / "sets", "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
+    assert ended.code == 0, ended.err
+    files = {path.name for path in (tmp_path / "p").glob("*/images/*_0000.png")}
+    assert files == {f"{place}_eye{k}_0000.png" for place in "ab" for k in range(3)}
+
+
+# ---- photograph and mask move together -----------------------------------------------------------------------------
+
+def alike(photograph, mask):
+    """Overlap of a mask with the photograph that was drawn from it."""
+    seen, drawn = photograph[..., 1] > 127, mask > 127
+    return (seen & drawn).sum() / (seen | drawn).sum()
+
+
+@pytest.fixture(scope="module")
+def twins():
+    """A photograph that shows nothing but its own mask, as wide lines: what moves one must move the other."""
+    mask = np.zeros((600, 640), np.uint8)
+    for k in range(6):
+        cv2.ellipse(mask, (320, 300), (90 + 30 * k, 250 - 35 * k), 25 * k, 0, 250, 255, 9)
+    fov = np.zeros(mask.shape, np.uint8)
+    cv2.circle(fov, (320, 300), 280, 1, -1)
+    return np.repeat((mask * fov)[..., None], 3, axis=2), (mask * fov) > 0, fov > 0
+
+
+NAMES = ("Affine", "PadIfNeeded", "RandomCrop", "D4", "ElasticTransform", "RandomBrightnessContrast", "RandomGamma", "HueSaturationValue",
+         "RGBShift", "Illumination", "GaussianBlur", "GaussNoise", "ImageCompression")
+
+
+def test_the_recipe_is_the_one_tested_here():
+    assert tuple(type(transform).__name__ for transform in augment.transforms()) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_photograph_and_mask_move_together_under(name, twins):
+    import albumentations as A
+
+    photograph, mask, fov = twins
+    square = Square.around(fov)
+    (transform,) = (transform for transform in augment.transforms() if type(transform).__name__ == name)
+    transform.p = 1.0
+    side = 448 if name == "PadIfNeeded" else 700 if name == "RandomCrop" else SIDE
+    before = square.cut(photograph, fov, side), square.cut(mask, fov, side)
+    compose = A.Compose([transform], strict=True)
+    for seed in range(3):
+        compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
+        after = compose(image=before[0], masks=[before[1]])
+        # what is painted into the photograph may be darker or noisier, but lies where it lay
+        assert alike(after["image"], after["masks"][0]) > (0.97 if name in NAMES[:5] else 0.9), f"seed {seed}"
+        if name in ("Affine", "D4", "ElasticTransform"):
+            assert len({after["image"].tobytes(), before[0].tobytes()}) == 2 or name == "D4"
+    if name in ("Affine", "RandomCrop", "ElasticTransform"):
+        assert not np.array_equal(after["masks"][0], before[1])
+
+
+def test_the_whole_recipe_keeps_photograph_and_mask_together(twins):
+    import albumentations as A
+
+    photograph, mask, fov = twins
+    compose = A.Compose(augment.transforms(), strict=True)
+    for seed in range(8):
+        image, drawn = augment.draw_pair(compose, photograph, mask, fov, Square.around(fov), seed)
+        assert image.shape == (SIDE, SIDE, 3) and drawn.shape == (SIDE, SIDE)
+        seen = image[..., 1].astype(float)
+        assert np.corrcoef(seen.ravel(), drawn.ravel())[0, 1] > 0.9
+
+
+def test_pairs_are_black_outside_the_fov_and_nowhere_else(draw):
+    import albumentations as A
+
+    compose = A.Compose(augment.transforms(), strict=True)
+    fov = draw.eye(1, 300, 310)[2]
+    lit, outside = np.full((300, 310, 3), 200, np.uint8), 0
+    for seed in range(8):
+        image, inside = augment.draw_pair(compose, lit, fov, fov, Square.around(fov), seed)
+        assert not image[inside < 100].any() and image[inside > 156].max(axis=1).min(initial=255) > 40
+        outside += (inside < 100).sum()
+    assert outside > SIDE * SIDE // 4
+
+
+# ---- running again -------------------------------------------------------------------------------------------------
+
+def test_running_again_changes_nothing_and_says_so(command, tiny_set, pairs, everything):
+    before = everything(pairs)
+    ended = again(command, tiny_set, pairs)
+    assert ended.code == 0 and "there already" in ended.out
+    assert everything(pairs) == before
+
+
+def test_an_unfinished_run_is_finished_to_the_same_bytes(command, tiny_set, tiny_pairs, pairs):
+    """As after a kill: no manifest, not marked as finished, some pairs missing and one of them by half."""
+    (pairs / "manifest.csv").unlink()
+    (pairs / "run.json").write_text((pairs / "run.json").read_text().replace("true", "false"))
+    for gone in ("train/images/eye0_0000.png", "train/masks/eye1_0001.png", "validation/images/eye3_0000.png"):
+        (pairs / gone).unlink()
+    kept = pairs / "train/images/eye0_0001.png"
+    before = kept.stat().st_mtime_ns
+    assert again(command, tiny_set, pairs).code == 0
+    assert kept.stat().st_mtime_ns == before, "what is there is not made again"
+    assert pictures(pairs) == pictures(tiny_pairs)
+    assert (pairs / "manifest.csv").read_bytes() == (tiny_pairs / "manifest.csv").read_bytes()
+    assert "true" in (pairs / "run.json").read_text()
+
+
+def test_other_flags_are_refused_and_named(refused, tiny_set, pairs, everything):
+    before = everything(pairs)
+    sentence = refused("augment", "--data", tiny_set, "--out", pairs, "--copies", 3, "--seed", 5, "--validation", 0.25, "--workers", 1)
+    assert "copies: 2 before, 3 now" in sentence and "seed: 0 before, 5 now" in sentence and "--overwrite" in sentence
+    assert "workers" not in sentence
+    assert everything(pairs) == before
+
+
+def test_overwrite_leaves_no_pair_of_the_earlier_run(command, tiny_set, pairs):
+    ended = command("augment", "--data", tiny_set, "--out", pairs, "--copies", 1, "--workers", 1, "--validation", 0.25, "--overwrite", "--preview")
+    assert ended.code == 0, ended.err
+    assert len(list(pairs.glob("train/*/*.png"))) == 6
+    assert len(pd.read_csv(pairs / "manifest.csv")) == 3 + augment.VALIDATION_COPIES + 3
+    assert cv2.imread(str(pairs / "preview.png")).shape[1] > 1000
+
+
+def test_a_folder_with_other_files_is_left_alone(refused, tiny_set, tmp_path, everything):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+    before = everything(tmp_path)
+    assert "holds other files" in refused("augment", "--data", tiny_set, "--out", tmp_path / "mine")
+    assert everything(tmp_path) == before
+
+
+def test_an_out_that_is_a_file_is_refused(refused, tiny_set, tmp_path):
+    (tmp_path / "file").write_text("x")
+    assert "is a file" in refused("augment", "--data", tiny_set, "--out", tmp_path / "file")
+
+
+def test_an_interrupted_run_ends_with_130_and_says_how_to_go_on(command, tiny_set, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(augment, "write_all", interrupted)
+    ended = again(command, tiny_set, tmp_path / "p")
+    assert ended.code == 130 and "same command again" in ended.err
+    monkeypatch.undo()
+    assert again(command, tiny_set, tmp_path / "p").code == 0
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def spoilt(draw, tmp_path):
+    return draw.plain(tmp_path / "spoilt", train=3, test=0)
+
+
+def test_an_all_black_mask_is_named_before_anything_is_written(refused, draw, spoilt, tmp_path):
+    draw.put(spoilt / "train/masks/eye1.png", np.zeros((100, 110), bool))
+    assert "eye1.png: is black everywhere" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+    assert not (tmp_path / "p").exists()
+
+
+def test_a_mask_of_another_size_is_named(refused, draw, spoilt, tmp_path):
+    draw.put(spoilt / "train/masks/eye1.png", draw.eye(1, 90, 110)[1])
+    assert "eye1.png: is 110 x 90, its photograph 110 x 100" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+
+
+def test_a_missing_mask_a_cut_photograph_and_a_text_are_named(refused, spoilt, tmp_path):
+    photograph = spoilt / "train/images/eye1.png"
+    photograph.write_bytes(photograph.read_bytes()[:3000])
+    assert "eye1.png: is damaged or no picture" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+    photograph.write_text("text")
+    assert "eye1.png: is damaged or no picture" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+    (spoilt / "train/masks/eye1.png").unlink()
+    assert "eye1.png: has no mask" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+
+
+def test_a_split_without_masks_cannot_be_trained_on(refused, draw, tmp_path):
+    folder = draw.plain(tmp_path / "s", train=3)
+    shutil.rmtree(folder / "train/masks")
+    sentence = refused("augment", "--data", folder, "--out", tmp_path / "p")
+    assert "mask" in sentence and "eye" in sentence
+
+
+@pytest.mark.parametrize("make, word", [(False, "no such folder"), (True, "no data set is recognised")])
+def test_a_missing_or_empty_folder_is_named(refused, tmp_path, make, word):
+    if make:
+        (tmp_path / "x").mkdir()
+    assert word in refused("augment", "--data", tmp_path / "x", "--out", tmp_path / "p")
+
+
+def test_what_goes_wrong_in_a_worker_is_a_sentence_too(refused, spoilt, tmp_path, monkeypatch):
+    """A photograph that is damaged between the first look and a worker's."""
+    seen = []
+
+    def damaging(photograph):
+        seen.append(photograph)
+        photograph.path.write_text("damaged now")
+
+    monkeypatch.setattr(augment, "read_source", damaging)
+    assert "damaged or no picture" in refused("augment", "--data", spoilt, "--out", tmp_path / "p", "--workers", 1)
+    assert seen
