@@ -111,6 +111,23 @@ class Table(keras.callbacks.Callback):
         self.after(table)
 
 
+class Glimpse(keras.callbacks.TensorBoard):
+    """TensorBoard's scalars, and the prediction of one validation square as an image each epoch."""
+
+    def __init__(self, folder, squares):
+        super().__init__(str(folder), write_graph=False)
+        self.squares, self.folder = squares, Path(folder)
+
+    def on_epoch_end(self, epoch, logs=None):
+        import tensorflow as tf
+
+        super().on_epoch_end(epoch, logs)
+        photograph, mask = (part[:1] for part in next(iter(self.squares)))
+        seen = tf.concat([photograph, *(tf.repeat(grey, 3, axis=3) for grey in (mask, self.model(photograph, training=False)))], axis=2)
+        with tf.summary.create_file_writer(str(self.folder / "validation")).as_default():
+            tf.summary.image("photograph, mask, prediction", seen, step=epoch)
+
+
 REMEMBERED = {"EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
               "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"), "KeepBest": ("best",),
               "Anneal": ("done", "seconds", "last"), "Watch": ("odd",), "Table": ("rows",)}

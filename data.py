@@ -79,7 +79,7 @@ def unique_names(paths, sets=None):
 
 def _open(path):
     """The file as a Pillow image, turned as its EXIF says; a Problem for whatever is no sound picture of a sane size."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None  # the size is checked below, before anything is decoded
     path = Path(path)

@@ -80,6 +80,8 @@ def build(options, steps):
 
 
 def watchers(options, pairs, steps):
+    import importlib.util
+
     import keras
 
     import callbacks
@@ -95,7 +97,8 @@ def watchers(options, pairs, steps):
         keras.callbacks.EarlyStopping(patience=12, min_delta=1e-4, **best),
         callbacks.Table(options.out / "history.csv", lambda table: draw_curves(options.out / "curves.png", table)),
     ]
-    return [*listening, callbacks.KeepState(options.out / "state/training.npz", listening)]
+    glimpse = [callbacks.Glimpse(options.out / "tensorboard", pairs.validation(1))] if importlib.util.find_spec("tensorboard") else []
+    return [*listening, *glimpse, callbacks.KeepState(options.out / "state/training.npz", listening)]
 
 
 def fit(options, pairs):
