@@ -62,17 +62,25 @@ def prepare(options, settings):
 
 
 def build(options, steps):
-    """The compiled network: Adam with an exponential average of the weights, which validation and the file take."""
+    """The compiled network: Adam with an exponential average of the weights, which validation and the file take.
+
+    With --init its weights are that model's, and --width and --depth become that model's too.
+    """
     import keras
 
     import metrics
     import model as models
 
     precision = models.hardware_precision(options.precision)
+    if options.init:
+        if options.init.resolve() == (options.out / "model.keras").resolve():
+            raise Problem(f"{options.init}: lies where the new model is written. Choose another --out.")
+        first = models.load(options.init)[0]
+        options.width, options.depth = models.shape_of(first)
     keras.utils.set_random_seed(options.seed)
     network = models.network(options.width, options.depth, precision)
     if options.init:
-        models.copy_weights(models.load(options.init)[0], network)
+        models.copy_weights(first, network)
     adam = keras.optimizers.Adam(options.rate, use_ema=True, ema_momentum=1 - 2 / (steps + 2))  # half an epoch
     network.compile(optimizer=adam, loss=metrics.loss(options.loss), metrics=list(metrics.METRICS), jit_compile="auto")
     adam.build(network.trainable_variables)
@@ -101,10 +109,9 @@ def watchers(options, pairs, steps):
     return [*listening, *glimpse, callbacks.KeepState(options.out / "state/training.npz", listening)]
 
 
-def fit(options, pairs):
+def fit(options, pairs, network):
     """Trains, or goes on training; the best model is in --out afterwards."""
     steps = pairs.steps(options.batch)
-    network = build(options, steps)
     listening = watchers(options, pairs, steps)
     first = listening[-1].epoch()
     network.fit(pairs.training(options.seed, first, options.epochs, options.batch, options.workers), epochs=options.epochs,
@@ -161,12 +168,13 @@ def main():
 
     began = time.time()
     pairs = Pairs(options.pairs)
+    network = build(options, pairs.steps(options.batch))  # a flag that makes no sense is refused before anything is removed
     settings = settings_of(options, pairs)
     if prepare(options, settings) == "finished":
         card = read_json(options.out / "model.json")
         say(f"{options.out}: this run is finished (validation Dice {card['validation']['dice']:.4f}). Next: python testing.py")
         return 0
-    fit(options, pairs)
+    fit(options, pairs, network)
     card = write_card(options, pairs, began)
     mark(options.out, settings, finished=True)
     say(f"Best epoch {card['best epoch']} of {card['epochs']}: validation Dice {card['validation']['dice']:.4f}, ROC AUC "

@@ -1,0 +1,167 @@
+"""What training.py takes from a folder of pairs, and what it refuses."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import data
+from files import Problem, read_json, write_json
+from pairs import Pairs
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_pairs):
+    """A copy of the pairs that a test may damage."""
+    return shutil.copytree(tiny_pairs, tmp_path / "augmented")
+
+
+@pytest.fixture(scope="module")
+def pairs(tiny_pairs):
+    return Pairs(tiny_pairs)
+
+
+def edit(folder, change):
+    table = pd.read_csv(folder / "manifest.csv", keep_default_na=False, dtype=str)
+    changed = change(table)
+    table = table if changed is None else changed
+    table.to_csv(folder / "manifest.csv", index=False)
+
+
+# ---- what is refused -----------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+def test_a_photograph_among_the_training_pairs_and_in_another_split_is_refused(folder, part):
+    def leak(table):
+        sha = table.loc[table["split"] == "train", "source sha256"].iloc[0]
+        table.loc[table.index[table["split"] == part][0], "source sha256"] = sha
+
+    edit(folder, leak)
+    with pytest.raises(Problem, match=f"eye0 is among the training pairs and in the {part} split"):
+        Pairs(folder)
+
+
+def test_a_copy_of_a_test_photograph_under_another_name_is_found(command, refused, draw, tmp_path):
+    """The file's content decides, not its name."""
+    folder = draw.plain(tmp_path / "s", train=3, test=1)
+    shutil.copy(folder / "train/images/eye0.png", folder / "test/images/eye3.png")
+    assert command("augment", "--data", folder, "--out", tmp_path / "p", "--copies", 1, "--workers", 1).code == 0
+    assert "in the test split" in refused("training", "--pairs", tmp_path / "p", "--out", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("gone", ["train/images/eye0_0001.png", "train/masks/eye1_0000.png", "validation/masks/eye3_0002.png"])
+def test_a_pair_removed_after_augmentation_is_named(folder, gone):
+    (folder / gone).unlink()
+    with pytest.raises(Problem, match=f"{gone}: is missing"):
+        Pairs(folder)
+
+
+def test_a_pair_that_was_replaced_by_another_picture_is_named(folder):
+    place = folder / "train/images/eye1_0000.png"
+    cv2.imwrite(str(place), np.zeros((100, 100, 3), np.uint8))
+    damaged = Pairs(folder)
+    k = list(damaged.parts["train"]["file"]).index(place.name)
+    with pytest.raises(Problem, match="images/eye1_0000.png: is no 512 x 512 picture"):
+        damaged._decode("train", k)
+
+
+@pytest.mark.parametrize("spoil, word", [
+    (lambda folder: (folder / "manifest.csv").unlink(), "manifest.csv: cannot be read"),
+    (lambda folder: (folder / "manifest.csv").write_text(""), "manifest.csv: cannot be read"),
+    (lambda folder: (folder / "manifest.csv").write_text("a,b\n1,2\n"), "manifest.csv: cannot be read"),
+    (lambda folder: (folder / "manifest.csv").write_bytes(b"\x00\xff\xfe" * 99), "manifest.csv: cannot be read"),
+    (lambda folder: edit(folder, lambda table: table[table["split"] != "validation"]), "no validation pair"),
+    (lambda folder: edit(folder, lambda table: table[table["split"] != "train"]), "no train pair"),
+    (lambda folder: (folder / "run.json").unlink(), "holds no finished pairs"),
+    (lambda folder: (folder / "run.json").write_text("{"), "run.json: cannot be read"),
+    (lambda folder: write_json(folder / "run.json", {**read_json(folder / "run.json"), "finished": False}), "holds no finished pairs"),
+    (shutil.rmtree, "holds no finished pairs"),
+])
+def test_a_folder_that_is_not_what_augment_wrote_is_refused(folder, spoil, word):
+    spoil(folder)
+    with pytest.raises(Problem, match=word):
+        Pairs(folder)
+
+
+# ---- order ---------------------------------------------------------------------------------------------------------
+
+def test_order_and_turns_are_a_function_of_seed_and_epoch(pairs):
+    assert np.array_equal(pairs._order(3, 7), pairs._order(3, 7))
+    assert not np.array_equal(pairs._order(3, 7), pairs._order(3, 8))
+    assert not np.array_equal(pairs._order(3, 7), pairs._order(4, 7))
+    places, views = pairs._order(0, 0).T
+    assert sorted(places) == list(range(6))
+    assert {view for epoch in range(20) for view in pairs._order(0, epoch)[:, 1]} == set(range(8))
+
+
+def batches(dataset):
+    return [(photographs.numpy(), masks.numpy()) for photographs, masks in dataset]
+
+
+def equal(some, others):
+    return len(some) == len(others) and all(np.array_equal(a, b) for one, other in zip(some, others, strict=True)
+                                            for a, b in zip(one, other, strict=True))
+
+
+def test_an_epoch_shows_every_pair_once_turned_with_its_mask(pairs, tiny_pairs):
+    (photographs, masks), = batches(pairs.training(0, 0, 1, batch=6, workers=2))
+    assert photographs.shape == (6, 512, 512, 3) and masks.shape == (6, 512, 512, 1)
+    assert photographs.dtype == masks.dtype == np.float32 and photographs.max() <= 1 and masks.max() <= 1
+    for (k, view), photograph, mask in zip(pairs._order(0, 0), photographs, masks, strict=True):
+        file = pairs.parts["train"]["file"].iloc[k]
+        assert pairs.names_of(0, 0, 0, 6)[list(pairs._order(0, 0)[:, 0]).index(k)] == file
+        for kind, seen in (("images", photograph), ("masks", mask)):
+            kept = cv2.imread(str(tiny_pairs / "train" / kind / file), cv2.IMREAD_UNCHANGED)
+            kept = kept[..., ::-1] if kind == "images" else kept[..., None]
+            kept = np.rot90(kept, view % 4)
+            kept = kept[:, ::-1] if view >= 4 else kept
+            assert np.array_equal(np.rint(seen * 255), kept), (file, kind)
+
+
+def test_epochs_from_the_second_on_are_those_of_an_unbroken_run(pairs):
+    unbroken = batches(pairs.training(5, 0, 3, batch=2, workers=2))
+    assert len(unbroken) == 9 and pairs.steps(2) == 3
+    assert equal(batches(pairs.training(5, 1, 3, batch=2, workers=1)), unbroken[3:])
+
+
+def test_streamed_and_cached_pairs_are_the_same(tiny_pairs, monkeypatch):
+    cached, streamed = Pairs(tiny_pairs), Pairs(tiny_pairs)
+    first = batches(cached.training(1, 0, 2, batch=2, workers=2))
+    assert cached._cache is not None and cached._decoded.all()
+    monkeypatch.setattr("pairs.free_memory", lambda: 0)
+    assert equal(batches(streamed.training(1, 0, 2, batch=2, workers=2)), first)
+    assert streamed._cache is None
+
+
+def test_a_batch_larger_than_all_pairs_is_filled_from_the_start(pairs):
+    (photographs, _), = batches(pairs.training(0, 0, 1, batch=8, workers=1))
+    assert len(photographs) == 8 and pairs.steps(8) == 1
+
+
+def test_validation_is_shown_whole_and_unturned(pairs, tiny_pairs):
+    found = batches(pairs.validation(2))
+    assert sum(len(photographs) for photographs, _ in found) == 5
+    first = cv2.imread(str(tiny_pairs / "validation/images" / pairs.parts["validation"]["file"].iloc[0]))[..., ::-1]
+    assert np.array_equal(np.rint(found[0][0][0] * 255), first)
+
+
+# ---- sources -------------------------------------------------------------------------------------------------------
+
+def test_sources_are_named_with_their_sums_and_test_photographs_are_not(pairs, tiny_set):
+    found = pairs.sources()
+    assert set(found) == {"tiny"} and set(found["tiny"]) == {"train", "validation"}
+    assert set(found["tiny"]["train"]) == {"eye0", "eye1", "eye2"} and set(found["tiny"]["validation"]) == {"eye3"}
+    assert found["tiny"]["train"]["eye0"] == data.sha256(tiny_set / "train/images/eye0.png")
+
+
+def test_validation_photographs_come_with_mask_and_fov(pairs, tiny_set):
+    (photograph,) = pairs.photographs("validation")
+    assert photograph.path == (tiny_set / "train/images/eye3.png").resolve()
+    assert photograph.mask.name == photograph.fov.name == "eye3.png"
+
+
+def test_the_licence_of_the_data_goes_with_it(pairs):
+    assert pairs.licence() == "tiny: as its owner says"
