@@ -56,23 +56,6 @@ def find_photographs(places):
     return list(dict.fromkeys(found))
 
 
-def describe(photograph, fov):
-    """What a photograph is like, to be compared with those that the model was trained on: dict of floats."""
-    import cv2
-    import numpy as np
-
-    square = data.Square.around(fov)
-    small, inside = square.cut(photograph, fov, 512), square.cut(fov, fov, 512) > 250
-    green = small[..., 1]
-    detail = cv2.Laplacian(cv2.GaussianBlur(green, (0, 0), 1.0), cv2.CV_32F)
-    core = cv2.erode(inside.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
-    core = core if core.any() else inside
-    if not core.any():
-        return {"brightness": 0.0, "sharpness": 0.0, "side": float(square.side)}
-    light = float(small.max(axis=2)[core].mean())
-    return {"brightness": light, "sharpness": float(detail[core].std() / max(float(green[core].mean()), 1.0)), "side": float(square.side)}
-
-
 LIMITS = (("brightness", 0.5, "too dark", "darker than"), ("sharpness", 0.4, "blurred", "less sharp than"),
           ("side", 0.6, "too small", "fewer pixels across the FOV than"))
 
@@ -84,6 +67,13 @@ def warnings_of(description, fov, known):
         if key in known and description[key] < share * known[key]:
             told.append(f"{word} ({how} the training photographs: {description[key]:.3g}, theirs {known[key]:.3g} or more)")
     return told
+
+
+def found_fov(path, photograph):
+    fov = data.find_fov(photograph)
+    if not fov.any():
+        raise Problem(f"{path}: is dark everywhere, no field of view is found. Take the photograph again.")
+    return fov
 
 
 def segment(predictor, plan, photograph, fov):
@@ -107,7 +97,7 @@ def row_of(name, path, photograph, fov, levels, mask, card):
     box = data.Square.around(fov)
     found = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0], "fov_share": round(float(fov.mean()), 4),
              "fov_top": box.top, "fov_left": box.left, "certainty": round(float(np.maximum(inside, 1 - inside).mean()), 4)}
-    description = describe(photograph, fov)
+    description = data.describe(photograph, fov)
     found |= {key: float(f"{value:.5g}") for key, value in measures.measures(mask, fov).items()}
     return found | {"warnings": "; ".join(warnings_of(description, fov, card.get("photographs", {}))), "status": "done"}
 
@@ -161,10 +151,7 @@ def segment_all(options, out, predictor, plan, named):
 
     def read(path):
         photograph = data.read_photograph(path)
-        fov = data.find_fov(photograph)
-        if not fov.any():
-            raise Problem(f"{path}: is dark everywhere, no field of view is found. Take the photograph again.")
-        return photograph, fov
+        return photograph, found_fov(path, photograph)
 
     def compute(path, given):
         return *given, *segment(predictor, plan, *given)
@@ -219,6 +206,23 @@ def clear(out):
         row.unlink()
 
 
+def settings_of(options, model_file):
+    """What decides the results: a folder holds those of one such choice."""
+    import model as models
+
+    return {"model sha256": data.sha256(model_file) if model_file.is_file() else None, "tta": options.tta,
+            "threshold": options.threshold, "precision": models.hardware_precision(options.precision)}
+
+
+def chosen_plan(options, card):
+    from dataclasses import replace
+
+    from predict import plan_of
+
+    plan = plan_of(card, options.tta)
+    return plan if options.threshold is None else replace(plan, threshold=options.threshold)
+
+
 def main():
     options = arguments()
     if options.ray:
@@ -232,8 +236,7 @@ def main():
 
     out, model_file = Path(options.out), models.find_model(options.model)
     say(f"Model: {model_file}")
-    settings = {"model sha256": data.sha256(model_file) if model_file.is_file() else None, "tta": options.tta, "threshold": options.threshold,
-                "precision": models.hardware_precision(options.precision)}
+    settings = settings_of(options, model_file)
     same_as_before(out, settings, options.overwrite)
     if options.overwrite:
         clear(out)
@@ -245,14 +248,10 @@ def main():
 
 
 def segment_left(options, out, model_file, settings, named, left):
-    from dataclasses import replace
-
-    from predict import Predictor, plan_of
+    from predict import Predictor
 
     predictor = Predictor(model_file, options.precision)
-    plan = plan_of(predictor.card, options.tta)
-    if options.threshold is not None:
-        plan = replace(plan, threshold=options.threshold)
+    plan = chosen_plan(options, predictor.card)
     mark(out, settings, finished=True)
     failed = segment_all(options, out, predictor, plan, left)
     rows = collect(out)
@@ -273,7 +272,9 @@ def tell(out, plan, rows):
     for row in rows:
         if row["warnings"]:
             complain(f"{row['name']}: {row['warnings']}")
-    looks = f"{len(plan.views)} view{'s' * (len(plan.views) > 1)} on squares of {', '.join(map(str, plan.sides))}, cut at {plan.threshold:.3f}"
+    squares = (f"{len(plan.sides)} square{'s' * (len(plan.sides) > 1)} with vessels {plan.vessel_width:g} pixels wide"
+               if plan.vessel_width else f"squares of {', '.join(map(str, plan.sides))}")
+    looks = f"{len(plan.views)} view{'s' * (len(plan.views) > 1)} on {squares}, cut at {plan.threshold:.3f}"
     if len(rows) == 1:
         say(f"{rows[0]['name']}: vessel density {rows[0]['vessel_density']:.3f} in the FOV ({looks}). "
             f"Open {out / (rows[0]['name'] + '_overlay.png')}")
