@@ -22,7 +22,10 @@ from sets.layouts import Photograph, recognise  # noqa: F401
 
 SIDE = 512
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", ".webp"}
-MOST_PIXELS = 200_000_000  # 600 MB decoded; the largest fundus cameras write 50 million
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP")  # no other of Pillow's readers: EPS would start Ghostscript
+DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # Pillow's modes of more than 8 bits
+SMALLEST, MOST_PIXELS = 32, 80_000_000  # a side; 1 GB while it is read. The largest fundus cameras write 50 million
+MOST_BYTES = 8 * MOST_PIXELS  # of a file: uncompressed with 16 bits and alpha
 HERE = Path(__file__).parent
 
 
@@ -78,58 +81,84 @@ def unique_names(paths, sets=None):
 # ---- reading -------------------------------------------------------------------------------------------------------
 
 def _open(path):
-    """The file as a Pillow image, turned as its EXIF says; a Problem for whatever is no sound picture of a sane size."""
-    from PIL import Image
-
-    Image.MAX_IMAGE_PIXELS = None  # the size is checked below, before anything is decoded
+    """The file as a Pillow image, see `decode`. Devices, pipes and files too large for a picture are not read at all."""
     path = Path(path)
     try:
-        content = path.read_bytes()
-        if path.suffix.lower() == ".gz":
-            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(4 * MOST_PIXELS)
+        if path.exists() and not path.is_file():
+            raise Problem(f"{path}: cannot be read (it is no file). Give a picture.")
+        large = path.stat().st_size > MOST_BYTES
+        content = b"" if large else path.read_bytes()
+        if not large and path.suffix.lower() == ".gz":
+            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MOST_BYTES + 1)
+            large = len(content) > MOST_BYTES
     except (OSError, EOFError, zlib.error) as error:
         raise Problem(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+    if large:
+        raise Problem(f"{path}: has more than {MOST_BYTES >> 20} MB. Shrink it first.")
     return decode(content, path)
 
 
 def decode(content, path):
-    """Bytes of a picture file -> Pillow image. `path` is for the sentence that says what is wrong."""
+    """Bytes of a picture file -> Pillow image in mode L, RGB or one of DEEP, turned as its EXIF says.
+
+    Problem for whatever is no sound picture of a sane size. `path` is for the sentence that says what is wrong.
+    """
     import warnings
 
-    from PIL import Image, ImageOps
+    from PIL import Image, UnidentifiedImageError
 
+    Image.MAX_IMAGE_PIXELS = None  # the size is checked below, before anything is decoded
     if not content:
         raise Problem(f"{path}: is empty (0 bytes). Copy it again from where it came.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(content))
-            width, height = picture.size
-            if width * height > MOST_PIXELS:
-                raise Problem(f"{path}: has {width} x {height} pixels, more than {MOST_PIXELS:,}. Shrink it first.")
+            picture = Image.open(io.BytesIO(content), formats=FORMATS)
+            _check_size(picture, content, path)
             picture.load()
-            return ImageOps.exif_transpose(picture)
-    except Problem:
-        raise
-    except MemoryError:
+            turned = _upright(picture)
+            return turned if turned.mode in ("L", "RGB", *DEEP) else turned.convert("RGB")
+    except (Problem, MemoryError):
         raise
     except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to
-        raise Problem(f"{path}: is damaged or no picture ({type(error).__name__}: {error}). "
-                      "Copy it again, or convert it to PNG.") from error
+        why = "" if isinstance(error, UnidentifiedImageError) else f" ({type(error).__name__}: {str(error)[:100]})"
+        raise Problem(f"{path}: is damaged or no picture that can be read{why}. Copy it again, or convert it to PNG.") from error
 
 
-def _as_uint8(picture, path):
-    """Pillow image -> (H, W) or (H, W, 3) uint8. 16 bits keep their upper eight; floats are taken as 0..1 or 0..255."""
-    if picture.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
-        values = np.asarray(picture).astype(np.float32)
-        if not np.isfinite(values).all():
-            raise Problem(f"{path}: holds values that are no numbers (NaN or infinite). Write it again as 8-bit PNG.")
-        if values.min(initial=0) < 0:
-            raise Problem(f"{path}: holds negative values. Write it again as 8-bit PNG.")
-        top = values.max(initial=0)
-        full = 1.0 if top <= 1 and picture.mode == "F" else 255.0 if top <= 255 else 65535.0
-        return np.clip(values * (255.0 / full), 0, 255).astype(np.uint8)
-    return np.asarray(picture if picture.mode == "L" else picture.convert("RGB"))
+def _check_size(picture, content, path):
+    """From the header, before anything is decoded: a small file can ask for hours and for all of the memory."""
+    width, height = picture.size
+    if width * height > MOST_PIXELS:
+        raise Problem(f"{path}: has {width} x {height} pixels, more than {MOST_PIXELS:,}. Shrink it first.")
+    in_words = picture.format == "PPM" and picture.tile[0][0] != "raw"  # decoded in Python, a second a million pixels
+    scans = content.count(b"\xff\xda") if picture.format == "JPEG" else 1  # a sound progressive JPEG has about ten
+    if width * height * (1000 if in_words else scans) > 25 * MOST_PIXELS:
+        raise Problem(f"{path}: would take very long to read. Convert it to PNG.")
+
+
+def _upright(picture):
+    from PIL import Image
+
+    try:
+        orientation = picture.getexif().get(0x0112)
+    except Exception:  # EXIF that cannot be read says nothing about the pixels
+        return picture
+    way = Image.Transpose
+    turns = {2: way.FLIP_LEFT_RIGHT, 3: way.ROTATE_180, 4: way.FLIP_TOP_BOTTOM,
+             5: way.TRANSPOSE, 6: way.ROTATE_270, 7: way.TRANSVERSE, 8: way.ROTATE_90}
+    return picture.transpose(turns[orientation]) if orientation in turns else picture
+
+
+def _values(picture, path):
+    """Pillow image -> (H, W) or (H, W, 3) uint8, or (H, W) float32 with the file's own values, 0 to 65535, if it is deep."""
+    if picture.mode not in DEEP:
+        return np.asarray(picture)
+    values = np.asarray(picture).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise Problem(f"{path}: holds values that are no numbers (NaN or infinite). Write it again as 8-bit PNG.")
+    if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+        raise Problem(f"{path}: holds values that are negative or above 65535. Write it again as 8-bit PNG.")
+    return values
 
 
 def read_photograph(path):
@@ -138,23 +167,29 @@ def read_photograph(path):
 
 
 def photograph_of(picture, path):
-    values = _as_uint8(picture, path)
-    if min(values.shape[:2]) < 32:
-        raise Problem(f"{path}: has {values.shape[1]} x {values.shape[0]} pixels; a photograph needs 32 x 32 or more.")
+    """What `decode` gives -> (H, W, 3) uint8. 16 bits keep their upper eight; floats are taken as 0..1 or 0..255."""
+    if min(picture.size) < SMALLEST:
+        raise Problem(f"{path}: has {picture.width} x {picture.height} pixels; "
+                      f"a photograph needs {SMALLEST} x {SMALLEST} or more.")
+    values = _values(picture, path)
+    if values.dtype != np.uint8:
+        top = values.max()
+        values *= 255 if top <= 1 and picture.mode == "F" else 1 if top <= 255 else 255 / 65535
+        values = values.astype(np.uint8)
     return np.ascontiguousarray(values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2))
 
 
 def read_mask(path, shape=None):
     """-> (H, W) bool: 1-bit, 0/1, 0/255, palette, grey or one colour on black, cut at half of the file's own maximum.
 
-    `shape` is the photograph's (H, W); another size is a Problem, and so is a mask that is mostly white.
+    `shape` is the photograph's (H, W); another size is a Problem.
     """
-    values = _as_uint8(_open(path), path)
+    values = _values(_open(path), path)
     values = values.max(axis=2) if values.ndim == 3 else values
     if shape is not None and values.shape != tuple(shape[:2]):
         raise Problem(f"{path}: is {values.shape[1]} x {values.shape[0]}, its photograph {shape[1]} x {shape[0]}. "
                       "Give the mask that was drawn on this photograph.")
-    return values.astype(np.int32) * 2 > values.max(initial=0)
+    return values > values.max(initial=0) / 2
 
 
 def read_levels(path):
@@ -212,15 +247,26 @@ def find_fov(photograph):
     hull = np.zeros((height, width), np.uint8)
     native = (cv2.convexHull(outline).astype(np.float64) + 0.5) / (scale, scale) - 0.5
     cv2.fillConvexPoly(hull, np.rint(native * 16).astype(np.int32), 1, shift=4)
-    return hull > 0
+    found = hull > 0
+    return found if Square.around(found).side >= SMALLEST else np.zeros((height, width), bool)
+
+
+def _inverted(fov):
+    height, width = fov.shape
+    middle = fov[height // 3:-(height // 3), width // 3:-(width // 3)]
+    return middle.mean() < 0.5 and fov[[0, 0, -1, -1], [0, -1, 0, -1]].all()
 
 
 def fov_of(photograph, rgb):
-    """-> (H, W) bool: the set's own FOV mask, else the one found in `rgb`. An empty one is a Problem."""
+    """-> (H, W) bool: the set's own FOV mask, else the one found in `rgb`. An empty or inverted one is a Problem."""
     if photograph.fov is not None:
         fov = read_mask(photograph.fov, rgb.shape)
-        if not fov.any():
-            raise Problem(f"{photograph.fov}: this FOV mask is empty. Give the right one, or remove it to have the FOV found.")
+        if not fov.any() or Square.around(fov).side < SMALLEST:
+            raise Problem(f"{photograph.fov}: this FOV mask is empty or nearly so. "
+                          "Give the right one, or remove it to have the FOV found.")
+        if _inverted(fov):
+            raise Problem(f"{photograph.fov}: this FOV mask is black in the middle and white around. "
+                          "Invert it, or remove it to have the FOV found.")
         return fov
     fov = find_fov(rgb)
     if not fov.any():
