@@ -29,19 +29,19 @@ PROBABILITY = "probability"
 CHECKPOINT, SHIPPED = Path("checkpoints/model.keras"), Path(__file__).parent / "weights" / "vessels.keras"
 
 
-def unet(width=WIDTH, depth=DEPTH, precision="float32", normalization=None, folded=False):
+def unet(width=WIDTH, depth=DEPTH, precision="float32", layers=None, folded=False):
     """U-Net of Ronneberger et al. 2015 (arXiv 1505.04597) with batch normalization and padded convolutions.
 
     (N, H, W, 3) in [0, 1] -> (N, H, W, 1) float32 in [0, 1]; H and W are multiples of 2^depth. `width` channels at full
-    resolution, twice as many each level down. `normalization` is the batch normalization's class (stock by default);
-    `folded` leaves it out: the weights that go there come from `fold`. Problem if width or depth make no sense.
+    resolution, twice as many each level down. `layers` is keras.layers or fused; `folded` leaves out the batch
+    normalizations: the weights that go there come from `fold`. Problem if width or depth make no sense.
     """
-    from keras import Input, Model, layers
+    import keras
 
     if not (width >= 1 and 1 <= depth <= 8 and width << depth <= WIDEST):
-        raise Problem(f"A U-Net of width {width} and depth {depth} cannot be built: choose a depth of 1 to 8 and a width "
-                      f"of 1 to {WIDEST} / 2^depth.")
-    normalization = normalization or layers.BatchNormalization
+        raise Problem(f"A U-Net of width {width} and depth {depth} cannot be built: choose a depth of 1 to 8 "
+                      f"and a width of 1 to {WIDEST} / 2^depth.")
+    layers = layers or keras.layers
     policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
 
     def convolve(x, channels, name):
@@ -49,13 +49,13 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", normalization=None, fold
                           kernel_initializer="he_normal", dtype=policy, name=name)(x)
         if folded:
             return x
-        x = normalization(momentum=MOMENTUM, dtype=policy, name=f"{name}_normalization")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, dtype=policy, name=f"{name}_normalization")(x)
         return layers.ReLU(dtype=policy, name=f"{name}_relu")(x)
 
     def block(x, channels, name):
         return convolve(convolve(x, channels, f"{name}_1"), channels, f"{name}_2")
 
-    x = inputs = Input((None, None, 3), name="photograph")
+    x = inputs = keras.Input((None, None, 3), name="photograph")
     skips = []
     for level in range(depth):
         x = block(x, width << level, f"down{level}")
@@ -69,16 +69,16 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", normalization=None, fold
         x = block(x, width << level, f"up{level}")
     # float32: bfloat16 has 8 bits of mantissa, and thresholds and ROC curves would turn into stairs
     outputs = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name=PROBABILITY)(x)
-    return Model(inputs, outputs, name="unet")
+    return keras.Model(inputs, outputs, name="unet")
 
 
 def network(width=WIDTH, depth=DEPTH, precision="float32"):
-    """The U-Net to train: with fused batch normalization where that pays (TensorFlow on a CPU), else stock layers."""
+    """The U-Net to train: of the layers in fused.py where they pay (TensorFlow on a CPU), else of stock layers."""
     if not _tensorflow_on_cpu():
         return unet(width, depth, precision)
-    from fused import FusedBatchNormalization
+    import fused
 
-    return unet(width, depth, precision, FusedBatchNormalization)
+    return unet(width, depth, precision, fused)
 
 
 def _tensorflow_on_cpu():
@@ -136,7 +136,7 @@ def copy_weights(source, target):
 def fold(model, precision="float32"):
     """A U-Net for prediction: batch normalizations folded into the convolutions before them, the same probabilities.
 
-    relu(gamma (w * x - mean) / s + beta) = relu((gamma w / s) * x + beta - gamma mean / s), s = sqrt(variance + epsilon)
+    gamma (w * x - mean) / s + beta = (gamma w / s) * x + beta - gamma mean / s, with s = sqrt(variance + epsilon)
     """
     folded = unet(*shape_of(model), precision, folded=True)
     for layer in folded.layers:
@@ -187,12 +187,12 @@ def load(path):
 
 
 def _unusable(path, reason):
-    return Problem(f"{path}: not a model of this project ({reason}). Train one with training.py, or give another --model.")
+    return Problem(f"{path}: not a model of this project ({reason}). Train one by training.py, or give another --model.")
 
 
 # What decides a layer's arithmetic, besides its class and its inputs
-SETTINGS = ("filters", "kernel_size", "strides", "padding", "pool_size", "dilation_rate", "groups", "use_bias", "activation",
-            "axis", "epsilon", "center", "scale", "max_value", "negative_slope", "threshold", "data_format")
+SETTINGS = ("filters", "kernel_size", "strides", "padding", "pool_size", "dilation_rate", "groups", "use_bias",
+            "activation", "axis", "epsilon", "center", "scale", "max_value", "negative_slope", "threshold", "data_format")
 
 
 def _outline(config):
@@ -248,8 +248,8 @@ def _read_card(path, width, depth):
     card = read_json(path)
     shape = card.get("network") if isinstance(card, dict) else None
     if not isinstance(shape, dict) or (shape.get("width"), shape.get("depth")) != (width, depth):
-        raise Problem(f"{path}: this card is of another model (network {shape}; the file beside it has width {width} and "
-                      f"depth {depth}). Put the card and the model of the same training side by side.")
+        raise Problem(f"{path}: this card is of another model (network {str(shape)[:60]}; the file beside it has width "
+                      f"{width} and depth {depth}). Put the card and the model of the same training side by side.")
     threshold = card.get("threshold")
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
         raise Problem(f"{path}: the threshold must be a number from 0 to 1, not {threshold!r}. Mend the card.")
@@ -296,7 +296,7 @@ def _whole_folder(out):
     with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out.parent) as folder:
         beside = Path(folder) / out.name
         yield beside
-        os.replace(beside, out)
+        beside.replace(out)
 
 
 def _write(folded, kind, path, side):
@@ -327,7 +327,7 @@ def _reader(kind, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help=f"model file (default: {CHECKPOINT}, else weights/{SHIPPED.name})")
-    parser.add_argument("--export", choices=FORMATS, help="write the model in this form, batch normalizations folded in")
+    parser.add_argument("--export", choices=FORMATS, help="write the model in this form, ready for prediction")
     parser.add_argument("--out", type=Path, help="where to (default: beside the model)")
     parser.add_argument("--side", type=int, default=512, help="height and width of the exported model (default: 512)")
     arguments = parser.parse_args()

@@ -20,7 +20,7 @@ def kept(tmp_path):
     network = models.unet(2, 2)
     rng = np.random.default_rng(0)
     for layer in network.layers:
-        layer.set_weights([w + 0.3 * rng.random(w.shape, dtype=np.float32) * (w.ndim == 1) for w in layer.get_weights()])
+        layer.set_weights([w + 0.3 * (w.ndim == 1) * rng.random(w.shape, np.float32) for w in layer.get_weights()])
     models.save(network, tmp_path / "model.keras")
     (tmp_path / "model.json").write_text(json.dumps({"network": {"width": 2, "depth": 2}, "threshold": 0.5}))
     return tmp_path / "model.keras"
@@ -67,8 +67,8 @@ def test_what_is_missing_for_onnx_is_said_with_how_to_get_it(kept, monkeypatch):
 
 
 @pytest.mark.parametrize("kind, out, side, said", [
-    ("litert", None, 18, "multiple of 4"), ("litert", "model.onnx", SIDE, r"\.tflite"), ("savedmodel", "a.pb", SIDE, "folder"),
-    ("savedmodel", "taken", SIDE, "there already"), ("litert", None, 0, "multiple of 4")])
+    ("litert", None, 18, "multiple of 4"), ("litert", None, 0, "multiple of 4"), ("litert", "a.onnx", SIDE, r"\.tflite"),
+    ("savedmodel", "a.pb", SIDE, "folder"), ("savedmodel", "taken", SIDE, "there already")])
 def test_an_export_that_cannot_be_is_one_sentence(kept, kind, out, side, said):
     (kept.parent / "taken").mkdir()
     with pytest.raises(Problem, match=said):
@@ -86,6 +86,7 @@ def test_the_command_says_what_came_out_and_prints_the_summary(kept, capsys, mon
 
 
 def test_help_does_not_wait_for_tensorflow():
-    done = subprocess.run([sys.executable, "-X", "importtime", models.__file__, "--help"], capture_output=True, text=True)
+    command = [sys.executable, "-X", "importtime", models.__file__, "--help"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "--export" in done.stdout
     assert "tensorflow" not in done.stderr and "numpy" not in done.stderr

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import fused
 import model as models
 from files import Problem
-from fused import FusedBatchNormalization
 
 WIDTH, DEPTH = 4, 2
 CARD = {"network": {"width": WIDTH, "depth": DEPTH}, "threshold": 0.5}
@@ -25,7 +25,7 @@ def shaken(network, seed=0):
     """The network with every weight and statistic away from its initial value, so that none can be forgotten."""
     rng = np.random.default_rng(seed)
     for layer in network.layers:
-        layer.set_weights([w + 0.3 * rng.random(w.shape, dtype=np.float32) * (w.ndim == 1) for w in layer.get_weights()])
+        layer.set_weights([w + 0.3 * (w.ndim == 1) * rng.random(w.shape, np.float32) for w in layer.get_weights()])
     return network
 
 
@@ -77,12 +77,12 @@ def trained(network, steps=3):
 
 def test_training_the_fused_network_is_training_the_stock_one():
     keras.utils.set_random_seed(0)
-    stock, fused = shaken(models.unet(WIDTH, DEPTH)), models.network(WIDTH, DEPTH)
-    models.copy_weights(stock, fused)
-    trained(stock), trained(fused)
-    for one, other in zip(stock.weights, fused.weights, strict=True):
+    stock, ours = shaken(models.unet(WIDTH, DEPTH)), models.network(WIDTH, DEPTH)
+    models.copy_weights(stock, ours)
+    trained(stock), trained(ours)
+    for one, other in zip(stock.weights, ours.weights, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5, err_msg=one.path)
-    np.testing.assert_allclose(stock(pictures()), fused(pictures()), atol=1e-5)
+    np.testing.assert_allclose(stock(pictures()), ours(pictures()), atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -90,7 +90,7 @@ def test_fused_normalization_is_keras_normalization(training):
     inputs = tf.constant(np.random.default_rng(0).normal(2, 3, (3, 7, 5, 6)).astype("float32"))
     weight = np.random.default_rng(1).random((3, 7, 5, 6)).astype("float32")
     results = []
-    for kind in (keras.layers.BatchNormalization, FusedBatchNormalization):
+    for kind in (keras.layers.BatchNormalization, fused.BatchNormalization):
         layer = kind(momentum=0.8)
         layer.build(inputs.shape)
         layer.set_weights([np.random.default_rng(2).random(6) + 0.5 for _ in range(4)])
@@ -100,8 +100,43 @@ def test_fused_normalization_is_keras_normalization(training):
             loss = tf.reduce_sum(outputs * weight)
         gradients = tape.gradient(loss, [inputs, layer.gamma.value, layer.beta.value])
         results.append([outputs, *gradients, *layer.get_weights()])
-    for stock, fused in zip(*results, strict=True):
-        np.testing.assert_allclose(stock, fused, rtol=1e-5, atol=1e-5)
+    for stock, ours in zip(*results, strict=True):
+        np.testing.assert_allclose(stock, ours, rtol=1e-5, atol=1e-5)
+
+
+def gradients(layer, inputs, weight):
+    """(outputs, gradient by the inputs, gradients by the layer's weights) of sum(outputs * weight)."""
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = layer(inputs)
+        loss = tf.reduce_sum(tf.cast(outputs, "float32") * weight)
+    return outputs, *tape.gradient(loss, [inputs, *[variable.value for variable in layer.trainable_variables]])
+
+
+def test_the_gradient_of_relu_is_keras_gradient():
+    inputs = tf.cast(np.random.default_rng(0).normal(size=(2, 8, 8, 4)), "bfloat16")
+    inputs = tf.where(tf.abs(inputs) < 0.2, tf.zeros_like(inputs), inputs)
+    weight = np.random.default_rng(1).normal(size=(2, 8, 8, 4)).astype("float32")
+    for run in (gradients, tf.function(gradients)):
+        for one, other in zip(run(fused.ReLU(dtype="bfloat16"), inputs, weight),
+                              run(keras.layers.ReLU(dtype="bfloat16"), inputs, weight), strict=True):
+            assert one.dtype == other.dtype == tf.bfloat16 and np.array_equal(one, other)
+
+
+def test_the_last_layer_gives_keras_values_and_gradients_to_the_precision_of_bfloat16():
+    inputs = tf.cast(np.random.default_rng(0).normal(size=(2, 8, 8, 4)), "bfloat16")
+    weight = np.random.default_rng(1).normal(size=(2, 8, 8, 1)).astype("float32")
+    results = []
+    for kind in (fused.Conv2D, keras.layers.Conv2D):
+        layer = kind(1, 1, activation="sigmoid", dtype="float32")
+        layer.build(inputs.shape)
+        layer.set_weights([np.full((1, 1, 4, 1), 0.3), np.full(1, 0.1)])
+        results.append(gradients(layer, inputs, weight))
+    (ours, *our_gradients), (stock, *stock_gradients) = results
+    assert ours.dtype == tf.float32 and np.array_equal(ours, stock)
+    for one, other in zip(our_gradients, stock_gradients, strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_allclose(tf.cast(one, "float32"), tf.cast(other, "float32"), rtol=0.02, atol=0.01)
 
 
 def test_bfloat16_stays_close_to_float32():
@@ -149,7 +184,8 @@ def test_bfloat16_only_where_the_gpu_computes_in_it(monkeypatch, capability, pre
 STRANGER = """
 import keras, numpy, sys
 model = keras.models.load_model(sys.argv[1], compile=False)
-assert model.dtype_policy.name == "float32" and {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
+assert model.dtype_policy.name == "float32"
+assert {type(layer).__module__.split(".")[0] for layer in model.layers} == {"keras"}
 numpy.save(sys.argv[3], model(numpy.load(sys.argv[2])))
 """
 
@@ -287,21 +323,39 @@ def not_numbers(path):
     network.save(path)
 
 
+def overwrite(path, start, content):
+    data = path.read_bytes()
+    path.write_bytes(data[:start] + content + data[start + len(content):])
+
+
 def folder(path):
     path.unlink()
     path.mkdir()
 
 
 HOSTILE = {
-    "missing": Path.unlink, "empty": lambda path: path.write_bytes(b""), "text": lambda path: path.write_text("a model"),
-    "folder": folder, "cut": lambda path: path.write_bytes(path.read_bytes()[:-3000]),
+    "missing": Path.unlink,
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("a model"),
+    "folder": folder,
+    "cut": lambda path: path.write_bytes(path.read_bytes()[:-3000]),
     "cut in half": lambda path: path.write_bytes(path.read_bytes()[:path.stat().st_size // 2]),
-    "bytes turned": lambda path: path.write_bytes(path.read_bytes()[:20_000] + bytes(5_000) + path.read_bytes()[25_000:]),
+    "bytes turned": lambda path: overwrite(path, 20_000, bytes(5_000)),
     "a zip of something": lambda path: zipfile.ZipFile(path, "w").writestr("readme.txt", "hello"),
-    "lambda": lambda_layer, "gigantic": gigantic, "gigantic later": gigantic_but_plausible, "two channels": two_channels,
-    "activation": other_activation, "inputs": other_inputs, "dense": dense, "endless json": endless_json,
-    "large json": large_json, "swollen weights": swollen_weights, "weights of another": weights_of_another_width,
-    "no weights": no_weights, "not numbers": not_numbers, "config a list": lambda path: rewritten(path, config_json=b"[]"),
+    "lambda": lambda_layer,
+    "gigantic": gigantic,
+    "gigantic later": gigantic_but_plausible,
+    "two channels": two_channels,
+    "activation": other_activation,
+    "inputs": other_inputs,
+    "dense": dense,
+    "config a list": lambda path: rewritten(path, config_json=b"[]"),
+    "endless json": endless_json,
+    "large json": large_json,
+    "swollen weights": swollen_weights,
+    "weights of another": weights_of_another_width,
+    "no weights": no_weights,
+    "not numbers": not_numbers,
 }
 
 
