@@ -59,7 +59,7 @@ class Anneal(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch, logs=None):
         factor = self.factor(max(self.done / self.steps, self._share_of_time()))
         rate = self.model.optimizer.learning_rate
-        rate.assign(float(rate) * factor / (self.last or 1.0))
+        rate.assign(float(keras.ops.convert_to_numpy(rate)) * factor / (self.last or 1.0))
         self.last = factor
         self.done += 1
 
@@ -105,7 +105,7 @@ class Table(keras.callbacks.Callback):
         import pandas as pd
 
         self.rows.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()},
-                          "learning_rate": float(self.model.optimizer.learning_rate)})
+                          "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))})
         table = pd.DataFrame(self.rows)
         write_table(self.path, table)
         self.after(table)

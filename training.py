@@ -34,12 +34,14 @@ def arguments():
     add("--seed", type=int, default=0, help="(default: %(default)s)")
     add("--workers", type=int, default=os.cpu_count(), help="threads that read pairs (default: all cores, %(default)s here)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
-    add("--devices", type=int, help="GPUs to use (default: all there are)")
+    add("--devices", type=int, metavar="N", help="GPUs to share each batch among (default: all there are)")
     add("--resume", action="store_true", help="go on with an interrupted run")
     add("--overwrite", action="store_true", help="start anew over an earlier run")
     options = parser.parse_args()
     if min(options.epochs, options.batch, options.width, options.depth, options.workers) < 1 or options.rate <= 0:
         parser.error("--epochs, --batch, --width, --depth, --workers and --rate must be positive")
+    if options.devices is not None and options.devices < 1:
+        parser.error("--devices must be positive")
     return options
 
 
@@ -61,12 +63,47 @@ def prepare(options, settings):
     return state
 
 
+def chosen_devices(devices, batch, gpus):
+    """Those of `gpus` to train on: as many as `devices` says, else as many as share a batch evenly. Problem if they cannot."""
+    if devices is None:
+        count = max((n for n in range(1, len(gpus) + 1) if batch % n == 0), default=0)
+        if count < len(gpus):
+            say(f"{count} of {len(gpus)} GPUs, which share a batch of {batch} evenly; --batch {-(-batch // len(gpus)) * len(gpus)} takes all.")
+        return gpus[:count]
+    if devices > max(1, len(gpus)):
+        raise Problem(f"--devices {devices}: TensorFlow finds {len(gpus)} GPUs here. Choose fewer, or install tensorflow[and-cuda].")
+    if batch % devices:
+        raise Problem(f"--devices {devices}: cannot share a batch of {batch} evenly. Choose a --batch that is a multiple of {devices}.")
+    return gpus[:devices]
+
+
+def shared_by(devices):
+    """The strategy that trains on these logical devices: MirroredStrategy for several, the usual one else."""
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy([device.name for device in devices]) if len(devices) > 1 else tf.distribute.get_strategy()
+
+
+def mirrored(width, depth, precision):
+    """The network for several devices: stock layers, whose batch normalization takes its statistics from all of them."""
+    from functools import partial
+    from types import SimpleNamespace
+
+    import keras
+
+    import model as models
+
+    whole = partial(keras.layers.BatchNormalization, synchronized=True)
+    return models.unet(width, depth, precision, SimpleNamespace(**vars(keras.layers) | {"BatchNormalization": whole}))
+
+
 def build(options, steps):
     """The compiled network: Adam with an exponential average of the weights, which validation and the file take.
 
     With --init its weights are that model's, and --width and --depth become that model's too.
     """
     import keras
+    import tensorflow as tf
 
     import metrics
     import model as models
@@ -78,7 +115,8 @@ def build(options, steps):
         first = models.load(options.init)[0]
         options.width, options.depth = models.shape_of(first)
     keras.utils.set_random_seed(options.seed)
-    network = models.network(options.width, options.depth, precision)
+    several = tf.distribute.get_strategy().num_replicas_in_sync > 1
+    network = (mirrored if several else models.network)(options.width, options.depth, precision)
     if options.init:
         models.copy_weights(first, network)
     adam = keras.optimizers.Adam(options.rate, use_ema=True, ema_momentum=1 - 2 / (steps + 2))  # half an epoch
@@ -114,8 +152,11 @@ def fit(options, pairs, network):
     steps = pairs.steps(options.batch)
     listening = watchers(options, pairs, steps)
     first = listening[-1].epoch()
+    validation, devices = pairs.validation(options.batch), network.distribute_strategy.num_replicas_in_sync
+    if devices > 1:  # as often as there are devices: the same means, and in the last batch no device is left without a square
+        validation = validation.unbatch().repeat(devices).batch(options.batch)
     network.fit(pairs.training(options.seed, first, options.epochs, options.batch, options.workers), epochs=options.epochs,
-                initial_epoch=first, steps_per_epoch=steps, validation_data=pairs.validation(options.batch),
+                initial_epoch=first, steps_per_epoch=steps, validation_data=validation,
                 callbacks=listening, shuffle=False, verbose=1 if sys.stderr.isatty() else 2)
 
 
@@ -164,17 +205,22 @@ def least_of(photographs):
 def main():
     options = arguments()
     start_tensorflow()
+    import tensorflow as tf
+
     from pairs import Pairs
 
     began = time.time()
     pairs = Pairs(options.pairs)
-    network = build(options, pairs.steps(options.batch))  # a flag that makes no sense is refused before anything is removed
+    strategy = shared_by(chosen_devices(options.devices, options.batch, tf.config.list_logical_devices("GPU")))
+    with strategy.scope():
+        network = build(options, pairs.steps(options.batch))  # a flag that makes no sense is refused before anything is removed
     settings = settings_of(options, pairs)
     if prepare(options, settings) == "finished":
         card = read_json(options.out / "model.json")
         say(f"{options.out}: this run is finished (validation Dice {card['validation']['dice']:.4f}). Next: python testing.py")
         return 0
-    fit(options, pairs, network)
+    with strategy.scope():
+        fit(options, pairs, network)
     card = write_card(options, pairs, began)
     mark(options.out, settings, finished=True)
     say(f"Best epoch {card['best epoch']} of {card['epochs']}: validation Dice {card['validation']['dice']:.4f}, ROC AUC "

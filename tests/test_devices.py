@@ -1,0 +1,130 @@
+"""Training on several devices gives what one gives, and pairs that do not fit into memory are streamed."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import training
+from conftest import ROOT, SMALL
+from data import sha256
+from files import Problem, read_json
+
+# The command in a fresh process, with two logical processors in the place of GPUs, broken off in the second epoch and resumed
+AS_GPUS = """
+import sys
+import tensorflow as tf
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+every = tf.config.list_logical_devices
+tf.config.list_logical_devices = lambda kind=None: every("CPU") if kind == "GPU" else every(kind)
+import callbacks, files, predict, training
+told = {"threshold": 0.5, "validation": {"dice": 0.1, "roc_auc": 0.5}, "tta": {"threshold": 0.5, "validation": {"dice": 0.1}}}
+predict.tune = lambda *_: told
+shared_by, sound = training.shared_by, callbacks.Watch.on_train_batch_end
+def counted(devices):
+    strategy = shared_by(devices)
+    print("devices", strategy.num_replicas_in_sync)
+    return strategy
+def broken(self, batch, logs=None):
+    if (self.epoch, batch) == (1, 1):
+        raise KeyboardInterrupt
+training.shared_by, callbacks.Watch.on_train_batch_end = counted, broken
+assert files.run(training.main) == 130
+callbacks.Watch.on_train_batch_end = sound
+sys.argv.append("--resume")
+sys.exit(files.run(training.main))
+"""
+
+
+def train(pairs, out, *words):
+    command = [sys.executable, "-c", AS_GPUS, "--pairs", pairs, "--out", out, "--batch", 2, "--epochs", 3, *SMALL, *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(list(map(str, command)), cwd=out.parent, env=environment, capture_output=True, text=True, timeout=900)
+    assert ended.returncode == 0, ended.stderr
+    return pd.read_csv(out / "history.csv"), ended.stdout
+
+
+@pytest.mark.slow
+def test_two_devices_give_the_losses_of_one(tiny_pairs, tmp_path):
+    """Also when resumed, and the metrics of a validation that cannot be shared evenly: it has one photograph."""
+    alone, told_alone = train(tiny_pairs, tmp_path / "one", "--devices", 1)
+    shared, told_shared = train(tiny_pairs, tmp_path / "two")
+    assert "devices 1" in told_alone and "devices 2" in told_shared
+    assert len(alone) == 3 and list(alone) == list(shared)
+    for name in alone:
+        assert np.allclose(alone[name], shared[name], rtol=0, atol=1e-4), (name, alone[name], shared[name])
+    assert (tmp_path / "two/model.keras").exists()
+
+
+# ---- which devices -------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("devices, batch, there, used", [(None, 4, 0, 0), (None, 4, 1, 1), (None, 4, 2, 2), (None, 4, 8, 4), (None, 6, 4, 3),
+                                                         (None, 3, 2, 1), (1, 4, 0, 0), (1, 4, 8, 1), (2, 4, 8, 2), (8, 16, 8, 8)])
+def test_as_many_devices_as_asked_for_else_as_many_as_share_a_batch_evenly(devices, batch, there, used):
+    gpus = [f"GPU:{k}" for k in range(there)]
+    assert training.chosen_devices(devices, batch, gpus) == gpus[:used]
+
+
+def test_devices_that_stay_idle_are_told_of(capsys):
+    training.chosen_devices(None, 4, list("abcdefgh"))
+    assert "4 of 8 GPUs" in capsys.readouterr().out
+    training.chosen_devices(None, 4, list("ab"))
+    assert not capsys.readouterr().out
+
+
+def test_devices_that_are_not_there_and_batches_that_cannot_be_shared_are_refused():
+    with pytest.raises(Problem, match="--devices 2: TensorFlow finds 0 GPUs"):
+        training.chosen_devices(2, 4, [])
+    with pytest.raises(Problem, match="multiple of 3"):
+        training.chosen_devices(3, 4, list("abc"))
+
+
+# ---- more pairs than memory ----------------------------------------------------------------------------------------
+
+STREAM = """
+import resource, sys
+from pathlib import Path
+import tensorflow as tf
+from pairs import BYTES, Pairs
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+limit = used + (1 << 30)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+pairs = Pairs(sys.argv[1])
+assert len(pairs.parts["train"]) * BYTES > limit, "the pairs must not fit"
+batches = pairs.training(seed=0, first=0, epochs=2, batch=4, workers=2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+seen = sum(len(photographs) for photographs, masks in batches.take(100))
+print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10)
+"""
+
+
+def many(pairs, out, count):
+    """A folder of `count` training pairs, all links to those of `pairs`: they cost no disk, but decoded they would fill memory."""
+    table = pd.read_csv(pairs / "manifest.csv", keep_default_na=False, dtype=str)
+    first = table[table["split"] == "train"].iloc[0]
+    files = [f"copy{k:06d}.png" for k in range(count)]
+    for kind in ("images", "masks"):
+        (out / "train" / kind).mkdir(parents=True)
+        (out / "validation").mkdir(exist_ok=True)
+        (out / "validation" / kind).symlink_to(pairs / "validation" / kind)
+        for file in files:
+            os.link(pairs / "train" / kind / first["file"], out / "train" / kind / file)
+    rows = pd.DataFrame([first] * count).assign(file=files)
+    pd.concat([rows, table[table["split"] == "validation"]]).to_csv(out / "manifest.csv", index=False)
+    card = read_json(pairs / "run.json") | {"manifest": sha256(out / "manifest.csv")}
+    (out / "run.json").write_text(json.dumps(card))
+    return out
+
+
+def test_pairs_that_do_not_fit_into_memory_are_streamed(tiny_pairs, tmp_path):
+    """The process may take 1 GB more than TensorFlow itself maps; the pairs would be more than all of that."""
+    folder = many(tiny_pairs, tmp_path / "many", 3000)
+    ended = subprocess.run([sys.executable, "-c", STREAM, folder], env={**os.environ, "PYTHONPATH": str(ROOT)},
+                           capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    seen, megabytes = map(int, ended.stdout.split()[-2:])
+    assert seen == 400 and megabytes < 300, "400 MB were read"
