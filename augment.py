@@ -16,7 +16,7 @@ from pathlib import Path
 
 import data
 from data import SIDE, Square
-from files import Problem, mark, run, same_as_before, say, write_png, write_table
+from files import Problem, as_cell, clear, mark, run, same_as_before, say, write_png, write_table
 
 CHUNK = 8  # copies a task: few enough to keep all cores busy at the end, enough to read a photograph rarely
 COARSEST, FINEST, FINEST_OF_LARGE = 448, 960, 1280  # sides of the squares that pairs are cut from
@@ -124,12 +124,12 @@ def manifest(training, validation, held_out, names, copies, seed):
     rows = []
     for part, photographs, count in (("train", training, copies), ("validation", validation, VALIDATION_COPIES), ("test", held_out, 1)):
         for photograph in photographs:
-            source = {"set": photograph.set, "split": part, "patient": photograph.patient, "source name": photograph.name,
+            source = {"set": photograph.set, "split": part, "patient": photograph.patient, "source name": as_cell(photograph.name),
                       "source sha256": data.sha256(photograph.path)}
-            places = {"path": str(photograph.path.resolve()), "mask path": str(photograph.mask.resolve()) if photograph.mask else "",
-                      "fov path": str(photograph.fov.resolve()) if photograph.fov else ""}
+            places = {"path": photograph.path, "mask path": photograph.mask, "fov path": photograph.fov}
+            places = {key: as_cell(place.resolve()) if place else "" for key, place in places.items()}
             for copy in range(count):
-                file = "" if part == "test" else file_name(names[photograph], copy)
+                file = "" if part == "test" else as_cell(file_name(names[photograph], copy))
                 rows.append({"file": file, **source, "copy": copy, "seed": seed if part == "train" else "", **places})
     return pd.DataFrame(rows)
 
@@ -157,14 +157,6 @@ def settings_of(options, folders):
             "validation": options.validation, "whole": options.whole, "side": SIDE}
 
 
-def clear(folder):
-    """Removes what an earlier run of this script wrote, and nothing else."""
-    for picture in [*folder.glob("train/*/*.png"), *folder.glob("validation/*/*.png")]:
-        picture.unlink()
-    for name in ("manifest.csv", "preview.png", "run.json"):
-        (folder / name).unlink(missing_ok=True)
-
-
 def main():
     options = arguments()
     start_worker()
@@ -183,13 +175,13 @@ def main():
     for photograph in training + validation:
         read_source(photograph)  # what is wrong is said before anything is written
     if options.overwrite:
-        clear(options.out)
+        clear(options.out, "train/*/*.png", "validation/*/*.png", "manifest.csv", "preview.png")
     names = dict(zip(everyone, data.unique_names([p.path for p in everyone], [p.set for p in everyone]), strict=True))
     if state != "finished":
         mark(options.out, settings, finished=False)
         write_all(options, training, validation, names)
         write_table(options.out / "manifest.csv", manifest(training, validation, held_out, names, options.copies, options.seed))
-        mark(options.out, settings, finished=True)
+        mark(options.out, settings, finished=True, manifest=data.sha256(options.out / "manifest.csv"))
     if options.preview:
         draw_preview(options.out, training, names, options.copies)
     say(f"{len(training) * options.copies} pairs of {len(training)} photographs and {len(validation)} of validation are in "
@@ -227,8 +219,8 @@ def draw_preview(folder, training, names, copies, count=24):
     for k in range(min(count, len(training) * copies)):
         photograph = training[k % len(training)]
         file = file_name(names[photograph], k // len(training))
-        picture = cv2.imread(str(folder / "train/images" / file))[..., ::-1]
-        mask = cv2.imread(str(folder / "train/masks" / file), cv2.IMREAD_GRAYSCALE)
+        picture = data.read_png(folder / "train/images" / file, cv2.IMREAD_COLOR)[..., ::-1]
+        mask = data.read_png(folder / "train/masks" / file, cv2.IMREAD_GRAYSCALE)
         shown.append(outlined(picture, mask >= 128))
         labels.append(file)
     write_png(folder / "preview.png", contact_sheet(shown, labels, columns=6))

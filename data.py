@@ -9,6 +9,7 @@ import argparse
 import gzip
 import hashlib
 import io
+import itertools
 import random
 import sys
 import zlib
@@ -71,10 +72,11 @@ def unique_names(paths, sets=None):
     before = sets or [Path(path).parent.name for path in paths]
     alike = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
     names = [f"{folder}_{stem}" if stem in alike else stem for stem, folder in zip(stems, before, strict=True)]
-    seen = {}
+    given, taken = set(names), set()
     for k, name in enumerate(names):
-        seen[name] = seen.get(name, 0) + 1
-        names[k] = name if seen[name] == 1 else f"{name}_{seen[name]}"
+        free = (f"{name}_{count}" if count > 1 else name for count in itertools.count(1))
+        names[k] = next(one for one in free if one not in taken and (one == name or one not in given))
+        taken.add(names[k])
     return names
 
 
@@ -192,11 +194,21 @@ def read_mask(path, shape=None):
     return values > values.max(initial=0) / 2
 
 
+def read_png(path, flags):
+    """A PNG of this project's own -> what cv2.imdecode gives, None if it is damaged or gone. cv2.imread reads fewer names."""
+    import cv2
+
+    try:
+        return cv2.imdecode(np.fromfile(path, np.uint8), flags)
+    except (OSError, cv2.error):
+        return None
+
+
 def read_levels(path):
     """A probability PNG -> (H, W) uint16, 65535 = 1."""
     import cv2
 
-    levels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    levels = read_png(path, cv2.IMREAD_UNCHANGED)
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
         raise Problem(f"{path}: is no 16-bit probability picture. Say --overwrite to make it again.")
     return levels

@@ -20,12 +20,21 @@ class Problem(Exception):
     """Something the user can mend: one sentence that says what is wrong, with which file, and what to do."""
 
 
+UNFINISHED = ".unfinished-"
+
+
 @contextlib.contextmanager
-def whole(path):
-    """A temporary path beside `path`, which replaces `path` at the end; after an error `path` is as it was."""
+def whole(path, suffix=None):
+    """A temporary path beside `path`, which replaces `path` at the end; after an error `path` is as it was.
+
+    The temporary name ends like the path, which some writers want, or in `suffix`: "" lets what a killed run leaves look
+    like no picture.
+    """
     path = Path(path)
+    if len(os.fsencode(path.name)) > 255:
+        raise Problem(f"{path}: this name is too long to be written. Give the photograph a shorter one.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".unfinished-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=UNFINISHED, suffix=path.suffix if suffix is None else suffix, dir=path.parent)
     os.close(handle)
     beside = Path(name)
     try:
@@ -45,12 +54,19 @@ def _umask():
 
 
 def write_bytes(path, content):
-    with whole(path) as beside:
+    with whole(path, suffix="") as beside:
         beside.write_bytes(content)
 
 
+def sweep(folder):
+    """Removes what a killed run left half written."""
+    for left in Path(folder).rglob(f"{UNFINISHED}*"):
+        left.unlink(missing_ok=True)
+
+
 def write_text(path, text):
-    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+    """As UTF-8. Bytes of a file name that are not UTF-8 become \\udcXX, which JSON turns back into the same name."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path, value):
@@ -72,6 +88,15 @@ def write_png(path, picture, compression=1):
     if not done:
         raise Problem(f"{path}: this picture could not be written as PNG.")
     write_bytes(path, content.tobytes())
+
+
+def as_cell(name):
+    """A file's name or path as it stands in a table that is read again: characters and bytes that are odd escaped as in JSON."""
+    return json.dumps(str(name), ensure_ascii=False)[1:-1].encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def from_cell(text):
+    return json.loads(f'"{text}"')
 
 
 def read_json(path):
@@ -96,27 +121,57 @@ def same_as_before(folder, settings, overwrite, name="run.json"):
             raise Problem(f"{folder}: holds other files. Choose another --out, or say --overwrite to put results among them.")
         return "new"
     before = read_json(card)
-    known = before.get("settings", {})
+    known = before.get("settings") if isinstance(before, dict) else None
+    if not isinstance(known, dict):
+        raise Problem(f"{card}: is damaged. Say --overwrite to start anew, or choose another --out.")
     different = [key for key in {**known, **settings} if known.get(key) != settings.get(key)]
     if different:
         told = "; ".join(f"{key}: {known.get(key)} before, {settings.get(key)} now" for key in different)
         raise Problem(f"{folder}: holds a run with other settings ({told}). Say --overwrite, or choose another --out.")
-    return "finished" if before.get("finished") else "unfinished"
+    if before.get("finished"):
+        return "finished"
+    sweep(folder)
+    return "unfinished"
 
 
-def mark(folder, settings, finished, name="run.json"):
-    write_json(Path(folder) / name, {"settings": settings, "finished": finished})
+def mark(folder, settings, finished, name="run.json", **more):
+    write_json(Path(folder) / name, {"settings": settings, "finished": finished, **more})
+
+
+def clear(folder, *patterns):
+    """Removes what an earlier run left in `folder` under these patterns; Problem where no run was: they are somebody's own."""
+    there = [path for pattern in patterns for path in Path(folder).glob(pattern)]
+    if there and not (Path(folder) / "run.json").exists():
+        raise Problem(f"{there[0]}: would be lost, and is not from an earlier run. Choose another --out.")
+    if there:
+        mark(folder, {}, finished=False)  # first: killed in between, nothing is left that says it is finished
+    for path in there:
+        path.unlink()
 
 
 def say(*words):
-    """A line for the user on standard output, whatever bytes a file name holds."""
-    text = " ".join(str(word) for word in words)
-    print(text.encode("utf-8", "backslashreplace").decode("utf-8"), flush=True)
+    """A line for the user on standard output."""
+    _print(" ".join(str(word) for word in words), sys.stdout)
 
 
 def complain(sentence):
-    text = " ".join(str(sentence).split("\n"))
-    print(text.encode("utf-8", "backslashreplace").decode("utf-8"), file=sys.stderr, flush=True)
+    """The same on standard error."""
+    _print(str(sentence).replace("\n", " "), sys.stderr)
+
+
+def _print(text, stream):
+    """Whatever characters or bytes a file name holds; a reader that has gone (`| head`) does not end the work."""
+    line = "".join(c if c.isprintable() or c == "\n" else " " if c.isspace() else repr(c)[1:-1] for c in text)
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        _to_nowhere(stream)
+
+
+def _to_nowhere(stream):
+    """Else Python would try once more at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def start_tensorflow():
@@ -139,9 +194,13 @@ def start_tensorflow():
         held.close()
 
 
-FULL = {errno.ENOSPC: "the disk is full: make room", errno.EROFS: "the folder is read-only: choose another --out",
-        errno.EACCES: "access is not allowed: change its rights or choose another --out", errno.EPERM: "access is not allowed",
-        errno.EFBIG: "the file would be larger than allowed: raise the limit", errno.EDQUOT: "your disk quota is used up: make room"}
+MEND = {errno.ENOSPC: "the disk is full: make room", errno.EDQUOT: "your disk quota is used up: make room",
+        errno.EROFS: "the folder is read-only: choose another --out",
+        errno.EACCES: "access is not allowed: change its rights or choose another --out",
+        errno.EPERM: "access is not allowed: change its rights or choose another --out",
+        errno.EFBIG: "the file would be larger than allowed: raise the limit",
+        errno.EIO: "the disk fails: look after it"}
+NO_MEMORY = "There is not enough memory for this: close other programs, or give fewer --workers or a smaller --batch."
 
 
 def run(main, goes_on="Run the same command again to go on."):
@@ -154,10 +213,23 @@ def run(main, goes_on="Run the same command again to go on."):
     except KeyboardInterrupt:
         complain(f"Interrupted. {goes_on}")
         return 130
-    except MemoryError:
-        complain("There is not enough memory for this: close other programs, or give fewer --workers or a smaller --batch.")
-    except OSError as error:
-        if error.errno not in FULL:
+    except BrokenPipeError:
+        _to_nowhere(sys.stdout)
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        sentence = _sentence(error)
+        if not sentence:
             raise
-        complain(f"{error.filename or 'output'}: {FULL[error.errno]}.")
+        complain(sentence)
     return 2
+
+
+def _sentence(error):
+    """What to tell of a full disk, missing rights or memory; None of an error of this project's own."""
+    # the system ended a worker, TensorFlow or OpenCV (-4) found no memory
+    if isinstance(error, MemoryError) or type(error).__name__ in ("BrokenProcessPool", "ResourceExhaustedError") \
+            or getattr(error, "code", None) == -4:
+        return NO_MEMORY
+    if isinstance(error, OSError) and error.errno:
+        return f"{error.filename or 'output'}: {MEND.get(error.errno) or os.strerror(error.errno)}."
+    return None

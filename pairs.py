@@ -1,16 +1,16 @@
 """The pairs that augment.py wrote, as tf.data pipelines: cached when they fit in memory, streamed when they do not."""
 
-import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 
-from data import SIDE, Photograph
-from files import Problem, read_json
+from data import SIDE, Photograph, read_png, sha256
+from files import Problem, from_cell, read_json
 
 BYTES = SIDE * SIDE * 4  # a photograph and its mask, uint8
 SHARE_OF_MEMORY = 0.35
+NAMES = ("file", "source name", "path", "mask path", "fov path")  # the columns of the manifest that hold names of files
 
 
 def free_memory():
@@ -29,20 +29,29 @@ class Pairs:
         import pandas as pd
 
         self.folder = Path(folder)
-        card = self.folder / "run.json"
-        if not card.exists() or not read_json(card).get("finished"):
-            raise Problem(f"{self.folder}: holds no finished pairs. Run  python augment.py  first"
-                          + ("." if str(folder) == "augmented" else f" (with --out {folder})."))
-        self.recipe = read_json(card)["settings"]
+        card = self._card()
+        self.recipe = card["settings"]
         manifest = self.folder / "manifest.csv"
         try:
-            self.table = pd.read_csv(manifest, dtype={"patient": str, "source name": str}, keep_default_na=False)
+            self.table = pd.read_csv(manifest, dtype={"patient": str, **dict.fromkeys(NAMES, str)}, keep_default_na=False)
+            for column in NAMES:
+                self.table[column] = [from_cell(cell) for cell in self.table[column]]
             self.parts = {part: self.table[self.table["split"] == part] for part in ("train", "validation", "test")}
-            self.fingerprint = hashlib.sha256(manifest.read_bytes()).hexdigest()
+            self.fingerprint = sha256(manifest)
             self._check()
+            if self.fingerprint != card.get("manifest"):
+                raise ValueError("it was edited")
         except (OSError, ValueError, KeyError) as error:
             raise Problem(f"{manifest}: cannot be read ({error}). Run  python augment.py --overwrite  again.") from error
         self._cache = None
+
+    def _card(self):
+        card = self.folder / "run.json"
+        told = read_json(card) if card.exists() else {}
+        if not isinstance(told, dict) or not told.get("finished") or not isinstance(told.get("settings"), dict):
+            raise Problem(f"{card}: holds no finished pairs. Run  python augment.py  first"
+                          + ("." if self.folder == Path("augmented") else f" (with --out {self.folder})."))
+        return told
 
     def _check(self):
         shas = {part: set(rows["source sha256"]) for part, rows in self.parts.items()}
@@ -60,6 +69,11 @@ class Pairs:
                 gone = [file for file in self.parts[part]["file"] if file not in there]
                 if gone:
                     raise Problem(f"{self.folder / part / kind / gone[0]}: is missing. Run  python augment.py --overwrite  again.")
+        for part in ("train", "validation"):  # threshold and squares are chosen on them at the end, hours later
+            for photograph in self.photographs(part):
+                for place in filter(None, (photograph.path, photograph.mask, photograph.fov)):
+                    if not place.is_file():
+                        raise Problem(f"{place}: is gone, and training needs it. Put it back, or run  python augment.py --overwrite")
 
     # ---- tf.data ---------------------------------------------------------------------------------------------------
 
@@ -81,8 +95,8 @@ class Pairs:
         import cv2
 
         file = self.parts[part]["file"].iloc[k]
-        image = cv2.imread(str(self.folder / part / "images" / file), cv2.IMREAD_COLOR)
-        mask = cv2.imread(str(self.folder / part / "masks" / file), cv2.IMREAD_GRAYSCALE)
+        image = read_png(self.folder / part / "images" / file, cv2.IMREAD_COLOR)
+        mask = read_png(self.folder / part / "masks" / file, cv2.IMREAD_GRAYSCALE)
         for kind, read in (("images", image), ("masks", mask)):
             if read is None or read.shape[:2] != (SIDE, SIDE):
                 raise Problem(f"{self.folder / part / kind / file}: is no {SIDE} x {SIDE} picture. "

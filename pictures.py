@@ -76,7 +76,7 @@ def _figure(width, height, columns=1):
 def _keep(figure, path):
     from files import whole
 
-    with whole(path) as beside:
+    with whole(path, suffix="") as beside:
         figure.savefig(beside, format="png")
 
 

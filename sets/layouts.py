@@ -108,7 +108,7 @@ def _matches(pattern, files):
     """{(split folder, key): (path, match)} and the problems of a key that two files claim."""
     found, problems = {}, []
     for path in files if pattern else []:
-        match = re.fullmatch(pattern, path.as_posix(), re.IGNORECASE)
+        match = re.fullmatch(pattern, path.as_posix(), re.IGNORECASE | re.DOTALL)
         if not match:
             continue
         # a file can stand there twice, as .ppm and .ppm.gz say
