@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import data
-from files import Problem, complain, mark, read_json, run, same_as_before, say, start_tensorflow, write_json, write_png, write_text
+from files import Problem, clear, complain, mark, read_json, run, same_as_before, say, start_tensorflow, write_json, write_png, write_text
 
 ROWS = ".rows"  # a row a finished photograph: what a killed run has done is known by it
 SHEET = 120  # photographs on a contact sheet at most
@@ -34,26 +34,44 @@ def arguments():
     options = parser.parse_args()
     if options.threshold is not None and not 0 < options.threshold < 1:
         parser.error("--threshold lies between 0 and 1")
+    if options.ray and options.show:
+        parser.error("--show opens windows on this machine; leave it out with --ray")
     return options
 
 
-def find_photographs(places):
-    """Files as given, and every picture in the folders as given, whatever the case of its extension, in order."""
+def find_photographs(places, out):
+    """Files as given, and every picture in the folders as given, whatever the case of its extension, in order.
+
+    Not what lies in `out`: these are our own. What is gone or closed is named when it is read, unless nothing else is there.
+    """
+    found, gone = [], []
+    for place in map(Path, places):
+        if place.is_dir():
+            pictures = pictures_in(place, Path(out).resolve(), gone)
+            if not pictures and not gone:
+                raise Problem(f"{place}: there is no photograph in this folder ({', '.join(sorted(data.EXTENSIONS))}).")
+            found += pictures
+        elif not place.exists():
+            gone.append(place)
+        else:
+            found.append(place)
+    if not found and gone:
+        raise Problem(f"{gone[0]}: there is no such file, or it cannot be opened. Give a photograph or a folder of them.")
+    return list(dict.fromkeys(found + gone))
+
+
+def pictures_in(place, out, closed):
+    """Those in a folder and all below it; folders that cannot be opened go to `closed`."""
     import os
 
     found = []
-    for place in map(Path, places):
-        if place.is_dir():
-            inside = [Path(folder) / name for folder, _, names in sorted(os.walk(place)) for name in sorted(names)]
-            pictures = [path for path in inside if path.suffix.lower() in data.EXTENSIONS and not path.name.startswith(".")]
-            if not pictures:
-                raise Problem(f"{place}: there is no photograph in this folder ({', '.join(sorted(data.EXTENSIONS))}).")
-            found += pictures
-        elif place.exists():
-            found.append(place)
-        else:
-            raise Problem(f"{place}: there is no such file. Give a photograph or a folder of them.")
-    return list(dict.fromkeys(found))
+    for folder, below, names in os.walk(place, onerror=lambda error: closed.append(Path(error.filename))):
+        below.sort()
+        if Path(folder).resolve() == out:
+            below.clear()
+            continue
+        found += [Path(folder) / name for name in sorted(names)]
+    return [path for path in found if path.suffix.lower() in data.EXTENSIONS and not path.name.startswith(".")]
 
 
 LIMITS = (("brightness", 0.5, "too dark", "darker than"), ("sharpness", 0.4, "blurred", "less sharp than"),
@@ -136,7 +154,7 @@ def pending(out, named):
     left = {}
     for path, name in named.items():
         row = out / ROWS / f"{name}.json"
-        if not row.exists():
+        if not row.exists() or not path.is_file():
             left[path] = name
         elif read_json(row)["sha256"] != data.sha256(path):
             raise Problem(f"{path}: {out} holds the results of another photograph of this name. Choose another --out, or say --overwrite.")
@@ -176,7 +194,7 @@ def draw_sheet(out, rows):
 
     from pictures import contact_sheet
 
-    shown = [cv2.imread(str(out / f"{row['name']}_overlay.png"))[..., ::-1] for row in rows[:SHEET]]
+    shown = [data.read_png(out / f"{row['name']}_overlay.png", cv2.IMREAD_COLOR)[..., ::-1] for row in rows[:SHEET]]
     labels = [f"{row['name']}  {row['vessel_density']:.3f}" for row in rows[:SHEET]]
     write_png(out / "contact_sheet.png", contact_sheet(shown, labels, columns=min(6, len(shown)), size=320))
 
@@ -198,14 +216,6 @@ def show(out, names):
     plt.show()
 
 
-def clear(out):
-    for kind in ("probability", "mask", "overlay", "uncertainty"):
-        for picture in out.glob(f"*_{kind}.png"):
-            picture.unlink()
-    for row in (out / ROWS).glob("*.json"):
-        row.unlink()
-
-
 def settings_of(options, model_file):
     """What decides the results: a folder holds those of one such choice."""
     import model as models
@@ -223,13 +233,24 @@ def chosen_plan(options, card):
     return plan if options.threshold is None else replace(plan, threshold=options.threshold)
 
 
+def on_cluster(options):
+    try:
+        import cluster
+    except ImportError as error:
+        raise Problem(f"--ray needs {error.name}: pip install -r requirements.txt -r requirements-ray.txt") from error
+    start_tensorflow()
+    import model as models
+
+    model_file = models.find_model(options.model)
+    say(f"Model: {model_file}")
+    return cluster.main(options, model_file, models.load(model_file)[1], settings_of(options, model_file))
+
+
 def main():
     options = arguments()
     if options.ray:
-        from cluster import main as on_cluster
-
         return on_cluster(options)
-    named = find_photographs(options.photographs)
+    named = find_photographs(options.photographs, options.out)
     named = dict(zip(named, data.unique_names(named), strict=True))
     start_tensorflow()
     import model as models
@@ -237,11 +258,9 @@ def main():
     out, model_file = Path(options.out), models.find_model(options.model)
     say(f"Model: {model_file}")
     settings = settings_of(options, model_file)
-    same_as_before(out, settings, options.overwrite)
-    if options.overwrite:
-        clear(out)
-    left = pending(out, named)
-    if not left:
+    state = same_as_before(out, settings, options.overwrite)
+    left = named if options.overwrite else pending(out, named)
+    if not left and state == "finished":
         say(f"All {len(named)} photographs are done already; the results are in {out}.")
         return 0
     return segment_left(options, out, model_file, settings, named, left)
@@ -252,16 +271,21 @@ def segment_left(options, out, model_file, settings, named, left):
 
     predictor = Predictor(model_file, options.precision)
     plan = chosen_plan(options, predictor.card)
-    mark(out, settings, finished=True)
+    if options.overwrite:
+        clear(out, *(f"*_{kind}.png" for kind in ("probability", "mask", "overlay", "uncertainty")), f"{ROWS}/*.json")
+    mark(out, settings, finished=False)
     failed = segment_all(options, out, predictor, plan, left)
-    rows = collect(out)
-    for path, problem in failed.items():
+    if len(named) == len(failed) == 1:
+        raise next(iter(failed.values()))
+    for problem in failed.values():
         complain(f"not done: {problem}")
     if len(failed) == len(named):
-        raise Problem(f"None of the {len(named)} photographs could be done.") if len(named) > 1 else next(iter(failed.values()))
+        raise Problem(f"None of the {len(named)} photographs could be done.")
+    rows = collect(out)
     done = {name for path, name in named.items() if path not in failed}
     if len(named) > 1:
         draw_sheet(out, [row for row in rows if row["name"] in done])
+    mark(out, settings, finished=True)
     tell(out, plan, [row for row in rows if row["name"] in done])
     if options.show:
         show(out, sorted(done))

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import data
-from files import Problem, complain, mark, run, same_as_before, say, start_tensorflow, write_json, write_png, write_table
+from files import Problem, clear, complain, mark, run, same_as_before, say, start_tensorflow, write_json, write_png, write_table
 
 PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, which was chosen on "
             "validation photographs; 'pooled' is one confusion matrix over all pixels, 'mean' the mean over photographs.")
@@ -185,15 +185,20 @@ def summary(options, test, folders, table, kept, failed):
             "tta": options.tta, "sides": list(test.plan.sides), "vessel width": test.plan.vessel_width, "views": len(test.plan.views), "threshold": test.plan.threshold,
             "precision": test.predictor.precision}
     if scored:
-        rows = table.set_index("photograph")
+        rows = table.drop_duplicates("photograph", keep="last").set_index("photograph")  # one may be called "mean"
         for name in ("mean", "standard deviation", "pooled", "second observer, mean", "second observer, pooled"):
             if name in rows.index:
-                told[name] = {key: None if value != value else round(float(value), 5) for key, value in rows.loc[name, COLUMNS[1:-1]].items()}
+                told[name] = rounded(rows.loc[name, COLUMNS[1:-1]])
         pooled, whole = sum(s["fov"] for s in scored), sum(s["whole"] for s in scored)
         for name, counts, threshold in (("pooled at 0.5", pooled, 0.5), ("pooled over the whole image", whole, test.plan.threshold),
                                         ("pooled over the whole image at 0.5", whole, 0.5)):
-            told[name] = {key: round(value, 5) for key, value in metrics.scores(counts, threshold).items()}
+            told[name] = rounded(metrics.scores(counts, threshold))
     return told
+
+
+def rounded(scores):
+    """For JSON, which knows no NaN."""
+    return {key: None if value != value else round(float(value), 5) for key, value in scores.items()}
 
 
 def draw(options, test, table, told, kept):
@@ -230,12 +235,6 @@ def shown(test, photograph, dice):
             "reference": reference, "dice": float(dice) if dice == dice else None, "threshold": test.plan.threshold}
 
 
-def clear(out):
-    for kind in ("probabilities", "masks", "comparisons"):
-        for picture in (out / kind).glob("*.png"):
-            picture.unlink()
-
-
 def main():
     options = arguments()
     start_tensorflow()
@@ -253,7 +252,7 @@ def main():
         say(f"{options.out}: this test is finished; its report is {options.out / 'report.html'}.")
         return 0
     if options.overwrite:
-        clear(options.out)
+        clear(options.out, "probabilities/*.png", "masks/*.png", "comparisons/*.png")
     mark(options.out, settings, finished=False)
     return test_all(options, model_file, folders, photographs, settings)
 

@@ -1,0 +1,257 @@
+"""Squares, views, calibration and the way back: what happens between a photograph and its probability."""
+
+import threading
+import time
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import metrics
+import predict
+from data import Photograph
+from files import Problem
+from predict import VIEWS, Plan, Predictor, calibrated, fit_calibration, in_step, seen_as, seen_back, sides_around
+
+
+class Answer(np.ndarray):
+    """An array with the one method of a tensor that is asked for."""
+
+    def numpy(self):
+        return np.asarray(self)
+
+
+def predictor_of(function):
+    """A predictor whose network is `function`, (1, S, S, 3) float32 -> (1, S, S, 1)."""
+    predictor = object.__new__(Predictor)
+    predictor._network = lambda squares: function(squares).view(Answer)
+    return predictor
+
+
+GREEN = predictor_of(lambda squares: squares[..., 1:2])
+
+
+# ---- views ---------------------------------------------------------------------------------------------------------
+
+def test_there_are_eight_views_and_each_is_undone():
+    square = np.arange(25).reshape(5, 5)
+    assert len({seen_as(square, view).tobytes() for view in VIEWS}) == 8
+    for view in VIEWS:
+        assert np.array_equal(seen_back(seen_as(square, view), view), square), view
+
+
+def test_a_network_that_copies_gives_the_same_by_one_view_and_by_eight():
+    square = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    for views in (VIEWS[:1], VIEWS):
+        mean, spread = GREEN.square(square, views)
+        assert np.allclose(mean, square[..., 1] / 255, atol=1e-6) and np.allclose(spread, 0, atol=1e-6)
+
+
+def test_the_network_sees_eight_different_squares_and_their_answers_are_averaged():
+    seen = []
+    corner = predictor_of(lambda squares: seen.append(squares.tobytes()) or np.where(np.indices((8, 8)).sum(0) == 0, 1, 0)[None, ..., None]
+                          .astype(np.float32))
+    mean, spread = corner.square(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8), VIEWS)
+    assert len(set(seen)) == 8
+    expected = np.zeros((8, 8))
+    expected[[0, 0, -1, -1], [0, -1, 0, -1]] = 0.25
+    assert np.allclose(mean, expected), "each corner is the first pixel of two views"
+    assert spread[0, 0] == pytest.approx(np.std([1, 1, 0, 0, 0, 0, 0, 0]))
+
+
+# ---- there and back ------------------------------------------------------------------------------------------------
+
+def test_a_network_that_copies_gives_the_photograph_back_at_native_size(draw):
+    photograph, _, fov = draw.eye(1, 500, 540)
+    soft = cv2.GaussianBlur(photograph, (0, 0), 2)
+    for sides, views in (((512,), VIEWS[:1]), ((448, 512), VIEWS)):
+        probability, spread = GREEN(soft, fov, Plan(sides, views, 1.0, 0.0, 0.5))
+        assert probability.shape == spread.shape == fov.shape and probability.dtype == np.float32
+        assert not probability[~fov].any() and probability.max() <= 1
+        inside = cv2.erode(fov.astype(np.uint8), np.ones((9, 9))) > 0
+        assert np.abs(probability - soft[..., 1] / 255)[inside].max() < 0.05
+        assert np.nanmax(spread[inside]) < 0.05
+
+
+def test_the_spread_counts_views_and_sides():
+    answers = iter(np.float32([0.2, 0.6, 0.6, 1.0]))
+    rising = predictor_of(lambda squares: np.full((*squares.shape[:3], 1), next(answers), np.float32))
+    fov = np.ones((64, 64), bool)
+    mean, spread = rising.raw(np.zeros((64, 64, 3), np.uint8), fov, (32, 48), VIEWS[:2])
+    assert mean == pytest.approx(np.full(fov.shape, 0.6), abs=1e-5)
+    assert spread == pytest.approx(np.full(fov.shape, np.std([0.2, 0.6, 0.6, 1.0])), abs=1e-5)
+
+
+def test_squares_are_never_much_larger_than_the_photographs_own_pixels():
+    assert sides_around(1280, 1, 600) == (896,)
+    assert sides_around(512, 3, 10**6) == (448, 512, 576) and sides_around(448, 3, 10**6) == (448, 512, 576)
+    assert sides_around(1280, 3, 10**6) == (1024, 1152, 1280)
+    assert sides_around(512, 3, 40) == (448,), "but something must be seen"
+
+
+# ---- calibration ---------------------------------------------------------------------------------------------------
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.02, 20), st.floats(-30, 30))
+def test_calibration_keeps_the_order_the_ends_and_the_bounds(temperature, bias):
+    levels = np.linspace(0, 1, 2000, dtype=np.float32)
+    moved = calibrated(levels, temperature, bias)
+    assert moved.dtype == np.float32 and moved[0] == 0 and moved[-1] == 1
+    assert (np.diff(moved) >= 0).all() and np.isfinite(moved).all()
+
+
+def test_calibration_is_the_formula_of_platt():
+    probability = np.float32([0.1, 0.5, 0.9])
+    odds = np.log(probability / (1 - probability)) / 2 + 0.3
+    assert calibrated(probability, 2, 0.3) == pytest.approx(1 / (1 + np.exp(-odds)), abs=1e-6)
+    assert calibrated(probability, 1, 0) is probability
+
+
+def overconfident(temperature, bias, spread, centre):
+    """The histogram of a network whose probabilities p are true only as sigmoid(logit(p) / temperature + bias)."""
+    level = (np.arange(metrics.LEVELS) + 0.5) / metrics.LEVELS
+    odds = np.log(level / (1 - level))
+    pixels = np.exp(-0.5 * ((odds - centre) / spread) ** 2) / (level * (1 - level))
+    pixels *= 1e6 / pixels.sum()
+    true = 1 / (1 + np.exp(-odds / temperature - bias))
+    return np.stack([pixels * (1 - true), pixels * true])
+
+
+@pytest.mark.parametrize("temperature, bias, spread, centre", [(2, -0.5, 3, -2), (0.5, 0.3, 1, 0), (5, -1, 6, -4), (0.02, -15, 0.06, -0.3)])
+def test_a_known_temperature_and_bias_are_found_again(temperature, bias, spread, centre):
+    """The last one: a network of few steps, all of whose probabilities lie between 0.36 and 0.47."""
+    found = fit_calibration(overconfident(temperature, bias, spread, centre))
+    assert found == pytest.approx((temperature, bias), rel=0.03, abs=0.01)
+
+
+def test_a_network_without_any_sense_of_vessels_is_left_as_it_is():
+    backwards = overconfident(2, -0.5, 3, -2)[:, ::-1]
+    assert fit_calibration(backwards) == (1.0, 0.0)
+    assert fit_calibration(np.stack([np.full(metrics.LEVELS, 9.0), np.full(metrics.LEVELS, 1.0)])) == (1.0, 0.0)
+
+
+# ---- one after another ---------------------------------------------------------------------------------------------
+
+def test_results_come_in_order_whatever_each_takes():
+    def slow(item, *given):
+        time.sleep(0.01 * (item % 3))
+        return item
+
+    found = list(in_step(range(12), slow, slow, lambda item, computed: item * computed))
+    assert found == [(k, k * k) for k in range(12)]
+
+
+@pytest.mark.parametrize("stage", ["read", "compute", "finish"])
+def test_a_problem_becomes_the_result_of_its_own_item_and_of_no_other(stage):
+    def step(name):
+        def doing(item, *given):
+            if name == stage and item in (0, 2, 5):
+                raise Problem(f"{name} {item}")
+            return item
+        return doing
+
+    found = list(in_step(range(6), step("read"), step("compute"), step("finish")))
+    assert [str(result) for _, result in found] == [f"{stage} {k}" if k in (0, 2, 5) else str(k) for k in range(6)]
+    assert [item for item, _ in found] == list(range(6))
+
+
+@pytest.mark.parametrize("stage", range(3))
+def test_an_error_of_the_programs_own_is_not_swallowed(stage):
+    def wrong(item, *given):
+        raise ZeroDivisionError
+
+    steps = [lambda item, *given: item] * 3
+    steps[stage] = wrong
+    with pytest.raises(ZeroDivisionError):
+        list(in_step(range(4), *steps))
+
+
+def test_few_items_are_held_at_any_time_however_many_there_are():
+    held, most, lock = set(), [0], threading.Lock()
+
+    def read(item):
+        with lock:
+            held.add(item)
+            most[0] = max(most[0], len(held))
+        return item
+
+    def finish(item, computed):
+        time.sleep(0.002)
+        with lock:
+            held.discard(item)
+
+    for _ in in_step(range(60), read, lambda item, given: given, finish):
+        pass
+    assert most[0] <= 6
+
+
+def test_reading_and_writing_go_on_while_the_network_computes():
+    def slow(item, *given):
+        time.sleep(0.02)
+        return item
+
+    began = time.monotonic()
+    assert len(list(in_step(range(20), slow, slow, slow))) == 20
+    assert time.monotonic() - began < 0.75 * 20 * 3 * 0.02
+
+
+def test_nothing_to_do_is_nothing():
+    assert list(in_step([], None, None, None)) == []
+
+
+# ---- tuning --------------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def tuned(draw, tmp_path, monkeypatch):
+    """What is chosen for a network that sees the green channel, on two eyes whose vessels are bright in it."""
+    photographs = []
+    for k in range(2):
+        _, mask, fov = draw.eye(k, 330, 340)
+        grey = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.8)
+        rgb = np.dstack([np.full(mask.shape, 0.6), 0.3 + 0.5 * grey, np.zeros(mask.shape)]) * fov[..., None] * 255
+        draw.put(tmp_path / f"{k}.png", rgb.astype(np.uint8))
+        photographs.append(Photograph("A", f"{k}", "validation", f"{k}", tmp_path / f"{k}.png", draw.put(tmp_path / f"{k}_mask.png", mask),
+                                      draw.put(tmp_path / f"{k}_fov.png", fov)))
+    monkeypatch.setattr(predict, "Predictor", lambda *_: GREEN)
+    return predict.tune(tmp_path / "m.keras", photographs)
+
+
+def test_the_card_learns_sides_calibration_and_threshold_for_one_look_and_for_many(tuned):
+    for chosen in (tuned, tuned["tta"]):
+        assert set(chosen["calibration"]) == {"temperature", "bias", "ece before"}
+        assert 0 < chosen["threshold"] < 1 and "2 validation photographs" in chosen["threshold chosen"]
+        assert chosen["validation"]["dice"] > 0.9
+        assert chosen["validation"]["ece"] < 0.1
+    assert len(tuned["sides"]) == 1 and len(tuned["tta"]["sides"]) == 3 and set(tuned["tta"]["sides"]) <= set(predict.SIDES)
+    assert tuned["sides"][0] in tuned["tta"]["sides"]
+    assert {str(side) for side in predict.SIDES} <= set(tuned["validation Dice by side"])
+
+
+def test_the_plan_of_a_card_for_one_look_and_for_many(tuned):
+    single, many = predict.plan_of(tuned), predict.plan_of(tuned, tta=True)
+    assert (single.views, many.views) == (tuple(VIEWS[:1]), tuple(VIEWS))
+    assert single.threshold == tuned["threshold"] and many.threshold == tuned["tta"]["threshold"]
+    assert many.sides == tuple(tuned["tta"]["sides"]) and many.bias == tuned["tta"]["calibration"]["bias"]
+    bare = predict.plan_of({"threshold": 0.4})
+    assert (bare.sides, bare.temperature, bare.bias, bare.threshold) == ((512,), 1.0, 0.0, 0.4)
+
+
+def test_a_real_model_predicts_the_same_twice_and_within_bounds(tiny_model, draw):
+    photograph, _, fov = draw.eye(3)
+    predictor = Predictor(tiny_model, "float32")
+    first, _ = predictor(photograph, fov, predict.plan_of(predictor.card))
+    again, spread = predictor(photograph, fov, predict.plan_of(predictor.card, tta=True))
+    assert np.array_equal(first, predictor(photograph, fov, predict.plan_of(predictor.card))[0])
+    for probability in (first, again):
+        assert probability.shape == fov.shape and probability.min() >= 0 and probability.max() <= 1 and not probability[~fov].any()
+    assert spread.max() > 0
+
+
+def test_a_model_file_that_is_none_is_named(tmp_path):
+    (tmp_path / "m.keras").write_text("text")
+    with pytest.raises(Problem, match="m.keras: not a model"):
+        Predictor(tmp_path / "m.keras")
+    with pytest.raises(Problem, match="gone.keras: there is no such model"):
+        Predictor(tmp_path / "gone.keras")

@@ -1,0 +1,374 @@
+"""Scores and pictures of a split: right to the last digit, whole after a kill, and honest about what cannot be scored."""
+
+import shutil
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics as judge
+
+import data
+import metrics
+import testing
+from files import read_json
+
+CELLS = testing.COLUMNS[1:-1]
+
+
+@pytest.fixture(scope="module")
+def test(command, tiny_model):
+    def calling(folder, out, *words):
+        return command("testing", "--data", folder, "--out", out, "--model", tiny_model, "--precision", "float32", *words)
+
+    return calling
+
+
+@pytest.fixture(scope="module")
+def tested(test, tiny_set, tmp_path_factory):
+    """The results of the tiny set's test split, three photographs. Read only."""
+    out = tmp_path_factory.mktemp("tested") / "results"
+    ended = test(tiny_set, out)
+    assert ended.code == 0, ended.err
+    return out
+
+
+@pytest.fixture
+def results(tested, tmp_path):
+    """A copy of these results that a test may change."""
+    return shutil.copytree(tested, tmp_path / "results")
+
+
+def table_of(out):
+    return pd.read_csv(out / "metrics.csv").set_index("photograph")
+
+
+def picture(path):
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+def perfect(monkeypatch):
+    """Every reference as its own prediction."""
+    def reference(self, photograph, rgb, fov):
+        return (data.read_mask(photograph.mask) & fov).astype(np.uint16) * np.uint16(65535)
+
+    monkeypatch.setattr(testing.Test, "probability", reference)
+
+
+# ---- what is written -----------------------------------------------------------------------------------------------
+
+def test_everything_that_the_contract_lists_is_there(tested):
+    names = {"eye4.png", "eye5.png", "eye6.png"}
+    for kind in ("probabilities", "masks", "comparisons"):
+        assert {path.name for path in (tested / kind).iterdir()} == names
+    for name in ("metrics.csv", "summary.json", "roc.png", "pr.png", "report.html"):
+        assert (tested / name).stat().st_size > 500 or name == "metrics.csv"
+    assert not list(tested.rglob(".unfinished*"))
+
+
+def test_probabilities_are_16_bit_and_masks_are_cut_from_them_within_the_fov(tested, tiny_set, tiny_model):
+    threshold = read_json(tiny_model.with_suffix(".json"))["threshold"]
+    for path in (tested / "probabilities").iterdir():
+        levels, mask = picture(path), picture(tested / "masks" / path.name)
+        fov = data.read_mask(tiny_set / "test/fovs" / path.name)
+        assert levels.dtype == np.uint16 and mask.dtype == np.uint8 and levels.shape == mask.shape == fov.shape == (100, 110)
+        assert not levels[~fov].any()
+        assert np.array_equal(mask == 255, (levels >= threshold * 65535) & fov) and mask.any() and set(np.unique(mask)) <= {0, 255}
+
+
+def judged(levels, reference, fov, threshold):
+    """scikit-learn's scores of what was written, in the FOV."""
+    probability, truth = levels[fov] / 65535, reference[fov]
+    cut = levels[fov] >= threshold * 65535
+    return {"dice": judge.f1_score(truth, cut), "iou": judge.jaccard_score(truth, cut), "precision": judge.precision_score(truth, cut),
+            "recall": judge.recall_score(truth, cut), "specificity": judge.recall_score(~truth, ~cut), "accuracy": judge.accuracy_score(truth, cut),
+            "mcc": judge.matthews_corrcoef(truth, cut), "roc_auc": judge.roc_auc_score(truth, probability),
+            "average_precision": judge.average_precision_score(truth, probability)}
+
+
+def test_the_table_is_what_scikit_learn_says_of_the_written_pictures(tested, tiny_set):
+    threshold = read_json(tested / "summary.json")["threshold"]
+    table, everything = table_of(tested), []
+    for name in ("eye4", "eye5", "eye6"):
+        seen = (picture(tested / "probabilities" / f"{name}.png"), data.read_mask(tiny_set / "test/masks" / f"{name}.png"),
+                data.read_mask(tiny_set / "test/fovs" / f"{name}.png"))
+        everything.append(seen)
+        for key, value in judged(*seen, threshold).items():
+            assert table.loc[name, key] == pytest.approx(value, abs=1e-6), (name, key)
+    for key, value in judged(*(np.concatenate(parts) for parts in zip(*everything, strict=True)), threshold).items():
+        assert table.loc["pooled", key] == pytest.approx(value, abs=1e-6), key
+    rows = table.loc[["eye4", "eye5", "eye6"], CELLS]
+    assert np.allclose(table.loc["mean", CELLS].astype(float), rows.mean())
+    assert np.allclose(table.loc["standard deviation", CELLS].astype(float), rows.std())
+    assert list(table.index) == ["eye4", "eye5", "eye6", "mean", "standard deviation", "pooled"]
+
+
+def test_the_summary_names_the_protocol_and_repeats_the_scores_for_other_papers(tested, tiny_set, tiny_model):
+    told, table = read_json(tested / "summary.json"), table_of(tested)
+    for word in ("native size", "inside the FOV", "first observer", "threshold"):
+        assert word in told["protocol"]
+    assert told["model sha256"] == data.sha256(tiny_model) and told["scored"] == told["photographs"] == 3 and not told["failed"]
+    assert told["pooled"]["dice"] == pytest.approx(table.loc["pooled", "dice"], abs=1e-5)
+    whole, levels, reference = told["pooled over the whole image"], [], []
+    for name in ("eye4", "eye5", "eye6"):
+        levels.append(picture(tested / "probabilities" / f"{name}.png"))
+        reference.append(data.read_mask(tiny_set / "test/masks" / f"{name}.png"))
+    expected = judged(np.array(levels), np.array(reference), np.ones(np.shape(reference), bool), told["threshold"])
+    assert {key: whole[key] for key in expected} == pytest.approx(expected, abs=2e-5)
+    assert whole["accuracy"] > told["pooled"]["accuracy"], "the black surround is easy"
+    assert "pooled at 0.5" in told and "pooled over the whole image at 0.5" in told
+
+
+def test_a_network_that_finds_nothing_leaves_a_summary_that_every_reader_of_json_reads(test, draw, tmp_path, monkeypatch):
+    monkeypatch.setattr(testing.Test, "probability", lambda self, photograph, rgb, fov: np.zeros(fov.shape, np.uint16))
+    assert test(draw.plain(tmp_path / "s", train=0, test=1), tmp_path / "r").code == 0
+    assert "NaN" not in (tmp_path / "r/summary.json").read_text()
+    told = read_json(tmp_path / "r/summary.json")
+    assert told["pooled at 0.5"]["precision"] is None and told["pooled"]["precision"] is None and told["pooled"]["dice"] == 0
+
+
+def test_a_comparison_shows_photograph_reference_probability_prediction_and_where_they_differ(tested):
+    shown = picture(tested / "comparisons/eye4.png")
+    assert shown.shape[1] > 5 * 110 and shown.shape[0] > 100
+
+
+def test_the_last_line_says_what_came_out_and_what_to_do_next(test, tiny_set, tmp_path):
+    shutil.copytree(tiny_set / "train", tmp_path / "flat")  # the same files without a split
+    ended = test(tmp_path / "flat", tmp_path / "r")
+    last = ended.out.strip().splitlines()[-1]
+    assert last.startswith("Pooled Dice 0.") and "report.html" in last and "python eval.py" in last
+    assert "3 of them trained on" in last
+    assert (table_of(tmp_path / "r")["note"] == "trained on").sum() == 3
+
+
+def test_every_reference_against_itself_scores_one(test, draw, tmp_path, monkeypatch):
+    perfect(monkeypatch)
+    assert test(draw.hrf(tmp_path / "HRF"), tmp_path / "r", "--split", "all").code == 0
+    table = table_of(tmp_path / "r")
+    for key in ("dice", "iou", "precision", "recall", "specificity", "accuracy", "mcc", "roc_auc", "average_precision", "cldice"):
+        assert (table.drop("standard deviation")[key] == 1.0).all(), key
+    assert (table.drop("standard deviation")["ece"] == 0).all()
+
+
+def test_a_threshold_given_is_the_one_used(test, tiny_set, tmp_path):
+    assert test(tiny_set, tmp_path / "r", "--threshold", 0.35).code == 0
+    levels, mask = picture(tmp_path / "r/probabilities/eye4.png"), picture(tmp_path / "r/masks/eye4.png")
+    assert np.array_equal(mask == 255, levels >= 0.35 * 65535) and read_json(tmp_path / "r/summary.json")["threshold"] == 0.35
+
+
+def test_views_and_squares_are_averaged_with_tta(test, tiny_set, tested, tmp_path):
+    assert test(tiny_set, tmp_path / "r", "--tta").code == 0
+    told = read_json(tmp_path / "r/summary.json")
+    assert told["views"] == 8 and told["tta"] is True
+    assert not np.array_equal(picture(tmp_path / "r/probabilities/eye4.png"), picture(tested / "probabilities/eye4.png"))
+
+
+def test_validation_is_what_the_card_names(test, tiny_set, tmp_path):
+    assert test(tiny_set, tmp_path / "r", "--split", "validation").code == 0
+    assert [path.name for path in (tmp_path / "r/masks").iterdir()] == ["eye3.png"]
+
+
+def test_without_the_models_validation_photographs_validation_cannot_be_tested(refused, draw, tiny_model, tmp_path):
+    sentence = refused("testing", "--data", draw.chase(tmp_path / "C"), "--model", tiny_model, "--out", tmp_path / "r", "--split", "validation")
+    assert "none of the model's validation photographs" in sentence
+
+
+# ---- the second observer -------------------------------------------------------------------------------------------
+
+def test_the_second_observer_is_a_row_of_its_own(test, draw, tmp_path):
+    folder = draw.chase(tmp_path / "CHASE_DB1", children=(11, 12))
+    assert test(folder, tmp_path / "r").code == 0
+    table, counts = table_of(tmp_path / "r"), 0
+    for photograph in data.photographs_of([folder], "test"):
+        fov = data.fov_of(photograph, data.read_photograph(photograph.path))
+        counts = counts + metrics.histogram(data.read_mask(photograph.second), data.read_mask(photograph.mask), fov)
+    human = table.loc["second observer, pooled"]
+    assert human["dice"] == pytest.approx(metrics.scores(counts, 0.5)["dice"], abs=1e-9) and 0.3 < human["dice"] < 1
+    assert human[["roc_auc", "average_precision", "ece"]].isna().all(), "a drawing ranks nothing"
+    assert {"second observer, mean", "second observer, standard deviation"} <= set(table.index)
+    assert read_json(tmp_path / "r/summary.json")["second observer, pooled"]["dice"] == pytest.approx(human["dice"], abs=1e-5)
+
+
+def test_the_second_observer_of_chase_agrees_as_published(shared):
+    counts = 0
+    for photograph in data.photographs_of([shared / "CHASE_DB1"], "all"):
+        rgb = data.read_photograph(photograph.path)
+        counts = counts + metrics.histogram(data.read_mask(photograph.second), data.read_mask(photograph.mask), data.fov_of(photograph, rgb))
+    assert metrics.scores(counts, 0.5)["dice"] == pytest.approx(0.776, abs=0.001)
+
+
+# ---- what cannot be scored -----------------------------------------------------------------------------------------
+
+def test_a_split_without_masks_is_predicted_and_pictured_and_that_is_said(test, draw, tmp_path):
+    ended = test(draw.drive(tmp_path / "DRIVE"), tmp_path / "r")
+    assert ended.code == 0 and "cannot be scored" in ended.out.strip().splitlines()[-1]
+    for kind in ("probabilities", "masks", "comparisons"):
+        assert len(list((tmp_path / "r" / kind).iterdir())) == 2
+    table = table_of(tmp_path / "r")
+    assert list(table.index) == ["01_test", "02_test"] and table[CELLS].isna().all(axis=None)
+    assert table["note"].str.contains("no reference").all()
+    told = read_json(tmp_path / "r/summary.json")
+    assert "nothing can be scored" in told["protocol"] and told["scored"] == 0 and "pooled" not in told
+    assert (tmp_path / "r/report.html").exists() and not (tmp_path / "r/roc.png").exists()
+
+
+def test_an_empty_reference_leaves_its_cells_empty_with_the_reason_beside(test, draw, tmp_path):
+    folder = draw.plain(tmp_path / "s", train=0, test=3)
+    draw.put(folder / "test/masks/eye1.png", np.zeros((100, 110), bool))
+    assert test(folder, tmp_path / "r").code == 0
+    table = table_of(tmp_path / "r")
+    assert table.loc["eye1", ["dice", "iou", "precision", "recall", "roc_auc", "average_precision", "cldice"]].isna().all()
+    assert "no vessel" in table.loc["eye1", "note"]
+    assert table.loc["mean", "dice"] == pytest.approx(table.loc[["eye0", "eye2"], "dice"].mean())
+
+
+def test_a_photograph_may_be_called_mean(test, draw, tmp_path):
+    folder = draw.plain(tmp_path / "s", train=0, test=2)
+    for kind in ("images", "masks"):
+        (folder / "test" / kind / "eye0.png").rename(folder / "test" / kind / "mean.png")
+        (folder / "test" / kind / "eye1.png").rename(folder / "test" / kind / "pooled.png")
+    ended = test(folder, tmp_path / "r")
+    assert ended.code == 0, ended.err
+    rows = pd.read_csv(tmp_path / "r/metrics.csv")
+    assert read_json(tmp_path / "r/summary.json")["mean"]["dice"] == pytest.approx(rows["dice"][:2].mean(), abs=1e-5)
+
+
+# ---- one bad among many --------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def damaged(draw, tmp_path):
+    folder = draw.plain(tmp_path / "s", train=0, test=3)
+    photograph = folder / "test/images/eye1.png"
+    whole = photograph.read_bytes()
+    photograph.write_bytes(whole[:2000])
+    return folder, photograph, whole
+
+
+def test_a_damaged_photograph_costs_only_itself_and_is_done_when_mended(test, damaged, tmp_path):
+    folder, photograph, whole = damaged
+    ended = test(folder, tmp_path / "r")
+    assert ended.code == 1 and "not done: eye1:" in ended.err and "eye1.png: is damaged" in ended.err
+    assert {path.stem for path in (tmp_path / "r/masks").iterdir()} == {"eye0", "eye2"}
+    table = table_of(tmp_path / "r")
+    assert table.loc[["eye0", "eye2", "mean", "pooled"], "dice"].notna().all()
+    assert np.isnan(table.loc["eye1", "dice"]) and "damaged" in table.loc["eye1", "note"]
+    assert "eye1" in read_json(tmp_path / "r/summary.json")["failed"]
+    photograph.write_bytes(whole)
+    ended = test(folder, tmp_path / "r")
+    assert ended.code == 0 and not ended.err.strip()
+    assert table_of(tmp_path / "r")[["dice"]].drop("standard deviation").notna().all(axis=None)
+
+
+def test_what_is_wrong_with_a_photograph_or_its_mask_is_told_at_the_end(test, draw, tmp_path):
+    folder = draw.plain(tmp_path / "s", train=0, test=4)
+    draw.put(folder / "test/masks/eye1.png", np.zeros((50, 50), bool))
+    draw.put(folder / "test/masks/eye2.png", np.ones((100, 110), bool))
+    draw.put(folder / "test/images/eye3.png", np.zeros((100, 110, 3), np.uint8))
+    ended = test(folder, tmp_path / "r")
+    assert ended.code == 1
+    for name, word in (("eye1", "is 50 x 50"), ("eye2", "white on black"), ("eye3", "dark everywhere")):
+        (line,) = (line for line in ended.err.splitlines() if line.startswith(f"not done: {name}:"))
+        assert word in line
+    assert table_of(tmp_path / "r").loc["eye0", "dice"] >= 0
+
+
+def test_if_none_can_be_read_nothing_is_done(refused, draw, tiny_model, tmp_path):
+    folder = draw.plain(tmp_path / "s", train=0, test=2)
+    for path in (folder / "test/images").iterdir():
+        path.write_text("text")
+    sentence = refused("testing", "--data", folder, "--out", tmp_path / "r", "--model", tiny_model)
+    assert "None of the 2 photographs" in sentence and "eye0.png" in sentence
+
+
+# ---- running again -------------------------------------------------------------------------------------------------
+
+def test_a_finished_test_is_left_as_it_is(test, tiny_set, results, everything):
+    before = everything(results)
+    ended = test(tiny_set, results)
+    assert ended.code == 0 and "is finished" in ended.out and everything(results) == before
+
+
+def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_model, results, everything):
+    before = everything(results)
+    ended = test(tiny_set, results, "--split", "all", "--tta")
+    assert ended.code == 2 and "split: test before, all now" in ended.err and "tta: False before, True now" in ended.err
+    card = tiny_model.with_suffix(".json")
+    whole = card.read_text()
+    try:
+        card.write_text(whole + "\n")
+        ended = test(tiny_set, results)
+    finally:
+        card.write_text(whole)
+    assert ended.code == 2 and "card sha256" in ended.err and everything(results) == before
+
+
+@pytest.mark.parametrize("moment", ["write", "scores_table", "draw"])
+def test_a_killed_test_is_finished_by_the_same_command_without_predicting_twice(test, tiny_set, tested, tmp_path, monkeypatch, moment):
+    """Killed after the second photograph, between prediction and table, or between table and report."""
+    from predict import Predictor
+
+    predicted, predict = [], Predictor.__call__
+    monkeypatch.setattr(Predictor, "__call__", lambda self, *given: predicted.append(1) or predict(self, *given))
+    with monkeypatch.context() as patch:
+        write = testing.Test.write
+
+        def interrupted(self, *given):
+            if moment != "write":
+                raise KeyboardInterrupt
+            if given[0].name == "eye6":
+                raise KeyboardInterrupt
+            write(self, *given)
+
+        patch.setattr(testing.Test if moment == "write" else testing, moment, interrupted)
+        assert test(tiny_set, tmp_path / "r").code == 130
+    assert read_json(tmp_path / "r/run.json")["finished"] is False
+    before = len(predicted)
+    assert test(tiny_set, tmp_path / "r").code == 0
+    assert len(predicted) - before == (1 if moment == "write" else 0)
+    for path in tested.rglob("*.*"):
+        if path.suffix in (".csv", ".png"):
+            assert (tmp_path / "r" / path.relative_to(tested)).read_bytes() == path.read_bytes(), path
+
+
+def test_overwrite_leaves_nothing_of_the_run_before(test, draw, results, tmp_path):
+    assert test(draw.plain(tmp_path / "s", train=0, test=1), results, "--overwrite").code == 0
+    assert [path.name for path in (results / "masks").iterdir()] == ["eye0.png"]
+
+
+def test_overwrite_never_removes_what_is_not_its_own(refused, draw, tiny_model, tmp_path, everything):
+    folder = draw.plain(tmp_path / "s", train=3, test=None)
+    before = everything(folder)
+    for script, words in (("testing", ("--model", tiny_model)), ("augment", ())):
+        place = folder if script == "testing" else draw.plain(tmp_path / "t", train=3)
+        untouched = everything(place)
+        sentence = refused(script, "--data", folder, "--out", place, "--overwrite", *words)
+        assert "would be lost" in sentence and everything(place) == untouched
+    assert everything(folder) == before
+
+
+# ---- bad input -----------------------------------------------------------------------------------------------------
+
+def test_a_missing_model_a_model_that_is_none_and_a_model_without_card_are_named(refused, tiny_set, tiny_model, tmp_path):
+    for name, word in (("gone.keras", "no such model"), ("text.keras", "not a model of this project"), ("alone.keras", "card is missing")):
+        if name == "text.keras":
+            (tmp_path / name).write_text("text")
+        if name == "alone.keras":
+            shutil.copy(tiny_model, tmp_path / name)
+        sentence = refused("testing", "--data", tiny_set, "--out", tmp_path / "r", "--model", tmp_path / name)
+        assert word in sentence and name.split(".")[0] in sentence
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_missing_folder_and_a_folder_of_other_things_are_named(refused, tiny_set, tiny_model, tmp_path, everything):
+    assert "no such folder" in refused("testing", "--data", tmp_path / "gone", "--out", tmp_path / "r", "--model", tiny_model)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter.txt").write_text("dear")
+    before = everything(tmp_path)
+    assert "holds other files" in refused("testing", "--data", tiny_set, "--out", tmp_path / "mine", "--model", tiny_model)
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("value", ["0", "1", "1.5", "x"])
+def test_a_threshold_outside_of_0_and_1_is_a_usage_error(command, value):
+    ended = command("testing", "--threshold", value)
+    assert ended.code == 2 and "threshold" in ended.err
