@@ -253,7 +253,31 @@ def _read_card(path, width, depth):
     threshold = card.get("threshold")
     if not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
         raise Problem(f"{path}: the threshold must be a number from 0 to 1, not {threshold!r}. Mend the card.")
+    odd = next((key for key, sound in _sound(card).items() if not sound), None)
+    if odd:
+        raise Problem(f"{path}: its {odd} make no sense. Restore the card that training.py wrote.")
     return card
+
+
+def _sound(card):
+    """{what prediction and testing take from a card: whether they can}."""
+    def number(value, low, high):
+        return isinstance(value, (int, float)) and low <= value <= high
+
+    def each(value, check, kind=dict):
+        return isinstance(value, kind) and all(map(check, value.values() if kind is dict else value))
+
+    def plan(part):
+        sides, calibration = part.get("sides", [512]), part.get("calibration") or {}
+        return (each(sides, lambda side: isinstance(side, int) and 1 <= side <= 4096, list) and len(sides) > 0
+                and isinstance(calibration, dict) and number(calibration.get("temperature", 1), 1e-3, 1e3)
+                and number(calibration.get("bias", 0), -1e3, 1e3) and number(part.get("threshold"), 0, 1))
+
+    tta, width = card.get("tta", card), card.get("vessel width")
+    return {"squares or calibration": plan(card), "squares or calibration for --tta": isinstance(tta, dict) and plan(tta),
+            "vessel width": width is None or number(width, 0.1, 100),
+            "lists of data": each(card.get("data", {}), lambda parts: each(parts, lambda part: isinstance(part, dict))),
+            "limits for photographs": each(card.get("photographs", {}), lambda least: number(least, 0, 1e9))}
 
 
 FORMATS = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
@@ -280,7 +304,7 @@ def export(path, kind, out=None, side=512):
     picture = np.random.default_rng(0).random((1, side, side, 3), dtype=np.float32)
     with warnings.catch_warnings(), _whole_folder(out) if kind == "savedmodel" else whole(out) as beside:
         warnings.simplefilter("ignore")  # of the converters among themselves; what counts is the comparison below
-        _write(fold(model), kind, beside, side)
+        write_as(fold(model), kind, beside, side)
         difference = float(np.abs(_reader(kind, beside)(picture) - np.asarray(model(picture))).max())
         if not difference <= 1e-4:
             raise Problem(f"{out}: not written, since its probabilities differ by {difference:.1e} from the model's.")
@@ -299,7 +323,7 @@ def _whole_folder(out):
         beside.replace(out)
 
 
-def _write(folded, kind, path, side):
+def write_as(folded, kind, path, side):
     import keras
 
     # a fixed height and width give transposed convolutions without shape arithmetic around them

@@ -43,7 +43,7 @@ class Pairs:
                 raise ValueError("it was edited")
         except (OSError, ValueError, KeyError) as error:
             raise Problem(f"{manifest}: cannot be read ({error}). Run  python augment.py --overwrite  again.") from error
-        self._cache = None
+        self._cache = self.problem = None  # the Problem met while TensorFlow read the pairs
 
     def _card(self):
         card = self.folder / "run.json"
@@ -105,15 +105,21 @@ class Pairs:
 
     def _train_pair(self, place):
         k, view = int(place[0]), int(place[1])
-        if self._cache is None:
-            pair = self._decode("train", k)
-        else:
-            if not self._decoded[k]:
-                self._cache[k] = self._decode("train", k)
-                self._decoded[k] = True
-            pair = self._cache[k]
+        try:
+            pair = self._kept(k)
+        except Problem as problem:
+            self.problem = problem
+            raise
         turned = np.rot90(pair, view % 4)
         return np.ascontiguousarray(turned[:, ::-1] if view >= 4 else turned)
+
+    def _kept(self, k):
+        if self._cache is None:
+            return self._decode("train", k)
+        if not self._decoded[k]:
+            self._cache[k] = self._decode("train", k)
+            self._decoded[k] = True
+        return self._cache[k]
 
     def training(self, seed, first, epochs, batch, workers):
         """Batches (N, 512, 512, 3) and (N, 512, 512, 1) float32 in [0, 1] of the epochs from `first` on.

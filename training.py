@@ -57,6 +57,8 @@ def prepare(options, settings):
     if state == "unfinished" and not options.resume:
         raise Problem(f"{options.out}: holds an unfinished run. Go on with --resume, or start anew with --overwrite.")
     if state == "new":
+        if options.overwrite:
+            mark(options.out, {}, finished=False)  # killed while it is cleared, the folder holds no run that goes on
         for name in ("state/training.npz", "model.keras", "model.json", "history.csv", "curves.png"):
             (options.out / name).unlink(missing_ok=True)
         mark(options.out, settings, finished=False)
@@ -155,9 +157,12 @@ def fit(options, pairs, network):
     validation, devices = pairs.validation(options.batch), network.distribute_strategy.num_replicas_in_sync
     if devices > 1:  # as often as there are devices: the same means, and in the last batch no device is left without a square
         validation = validation.unbatch().repeat(devices).batch(options.batch)
-    network.fit(pairs.training(options.seed, first, options.epochs, options.batch, options.workers), epochs=options.epochs,
-                initial_epoch=first, steps_per_epoch=steps, validation_data=validation,
-                callbacks=listening, shuffle=False, verbose=1 if sys.stderr.isatty() else 2)
+    try:
+        network.fit(pairs.training(options.seed, first, options.epochs, options.batch, options.workers), epochs=options.epochs,
+                    initial_epoch=first, steps_per_epoch=steps, validation_data=validation,
+                    callbacks=listening, shuffle=False, verbose=1 if sys.stderr.isatty() else 2)
+    except Exception as error:
+        raise pairs.problem or error from None  # TensorFlow wraps what went wrong in reading a pair
 
 
 def write_card(options, pairs, began):
