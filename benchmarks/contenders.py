@@ -1,0 +1,338 @@
+"""The same U-Net by this project and by others, each in a process of its own that waits to be told to work.
+
+    Contender("training", "Keras, stock layers, float32", shape).seconds(3)     seconds that three training steps took
+
+`python benchmarks/contenders.py training|prediction NAME WIDTH BATCH SIDE` is the other end: it builds, warms up, says
+`ready`, and then answers every number of rounds on its standard input with the seconds that they took.
+"""
+
+import atexit
+import importlib.util
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import namedtuple
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+DEPTH = 4
+Shape = namedtuple("Shape", "width batch side")
+
+
+class Contender:
+    """A process that runs one implementation; a context manager, so that it ends with the block."""
+
+    def __init__(self, task, name, shape):
+        command = [sys.executable, __file__, task, name, *map(str, shape)]
+        self.complaints = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.complaints,
+                                        text=True)
+
+    def __enter__(self):
+        for line in self.process.stdout:  # what libraries print at their start comes first
+            if line == "ready\n":
+                return self
+        self.complaints.seek(0)
+        raise SystemExit(f"{self.process.args[3]} did not start:\n{self.complaints.read()}")
+
+    def __exit__(self, *error):
+        self.process.stdin.close()
+        self.process.wait()
+        self.complaints.close()
+
+    def seconds(self, rounds):
+        self.process.stdin.write(f"{rounds}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+
+def compare(task, ours, others, shape, repetitions, rounds):
+    """(name, milliseconds a photograph, {ratio of ours to it: least, median, most}) of each of `others` beside `ours`.
+
+    Two processes at a time, in turns: a slow minute hits both, and eight gigabytes of memory are enough.
+    """
+    scale = 1000 / (rounds * shape.batch)
+    with Contender(task, ours, shape) as first:
+        for name in others:
+            with Contender(task, name, shape) as second:
+                pairs = [(first.seconds(rounds), second.seconds(rounds)) for _ in range(repetitions)]
+            one, other = (statistics.median(times) * scale for times in zip(*pairs, strict=True))
+            ratios = sorted(theirs / own for own, theirs in pairs)
+            yield name, one, other, (ratios[0], other / one, ratios[-1])
+
+
+def report(rows, ours):
+    """Prints the rows of `compare` as they come; returns the median of our own milliseconds."""
+    print(f"{'':46}{'ms a photograph':>18}{'beside it ours':>18}{'ours is faster by':>20}{'(least, most)':>18}")
+    own = []
+    for name, one, other, (least, ratio, most) in rows:
+        own.append(one)
+        print(f"{name:46}{other:18.1f}{one:18.1f}{ratio:20.2f}{f'({least:.2f}, {most:.2f})':>18}", flush=True)
+    print(f"{ours:46}{statistics.median(own):18.1f}")
+    return statistics.median(own)
+
+
+def installed(names):
+    """Those of {name: (packages needed, function)} that can run here; says which cannot."""
+    ready = []
+    for name, (packages, _) in names.items():
+        missing = [package for package in packages if not importlib.util.find_spec(package)]
+        if missing:
+            print(f"(left out: {name}, which needs {', '.join(missing)})")
+        else:
+            ready.append(name)
+    return ready
+
+
+def operations(width):
+    """Multiplications and additions of one photograph's pixel in the forward pass, counted from the convolutions."""
+    import model as models
+
+    total = 0
+    for layer in models.unet(width, DEPTH).layers:
+        if "Conv2D" in type(layer).__name__:
+            level = int(layer.name[len("down"):].split("_")[0]) if layer.name.startswith("down") else (
+                DEPTH if layer.name.startswith("bottom") else
+                int(layer.name[len("up"):].split("_")[0]) if layer.name.startswith("up") else 0)
+            kernel = layer.kernel.shape
+            taps = 1 if layer.name.endswith("_grow") else kernel[0] * kernel[1]  # stride 2: each pixel has one tap
+            total += 2 * taps * kernel[2] * kernel[3] / 4**level
+    return total
+
+
+def matrix_speed(precision):
+    """Operations a second of a 4096^2 matrix product in TensorFlow, the best of ten."""
+    import tensorflow as tf
+
+    matrix = tf.cast(tf.random.normal((4096, 4096)), precision)
+    product = tf.function(lambda: tf.matmul(matrix, matrix))
+    product()
+    return 2 * 4096**3 / min(_timed(product, 1) for _ in range(10))
+
+
+def share_of_limit(own, shape, passes):
+    """Prints how much of the machine's arithmetic `own` milliseconds make use of, for so many forward passes' worth."""
+    from files import start_tensorflow
+
+    start_tensorflow()
+    from model import hardware_precision
+
+    precision = hardware_precision()
+    count, speed = passes * operations(shape.width) * shape.side**2, matrix_speed(precision)
+    limit = count / speed * 1000
+    print(f"{count / 1e9:.1f} GFLOP a photograph at the {speed / 1e9:.0f} GFLOP/s of a 4096^2 {precision} matrix product: "
+          f"{limit:.1f} ms, {limit / own:.0%} of ours")
+
+
+def _timed(work, rounds):
+    began = time.perf_counter()
+    for _ in range(rounds):
+        work()
+    return time.perf_counter() - began
+
+
+# ---- Keras ---------------------------------------------------------------------------------------------------------
+
+def _keras_training(build, shape):
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    import metrics
+
+    network = build()
+    network.compile(keras.optimizers.Adam(1e-3), metrics.loss("dice"), jit_compile=False)
+    network.make_train_function()
+    rng = np.random.default_rng(0)
+    photographs = rng.random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
+    masks = (rng.random((shape.batch, shape.side, shape.side, 1)) > 0.9).astype(np.float32)
+    batches = iter(tf.data.Dataset.from_tensors((photographs, masks)).repeat())
+    return lambda: network.train_function(batches)
+
+
+def _keras_prediction(build, shape):
+    import tensorflow as tf
+
+    network = build()
+    photographs = tf.random.uniform((shape.batch, shape.side, shape.side, 3))
+    predict = tf.function(lambda photographs: network(photographs, training=False))
+    return lambda: predict(photographs)
+
+
+def _own(shape):
+    import model as models
+
+    return models.network(shape.width, DEPTH, models.hardware_precision())
+
+
+def _own_folded(shape):
+    import model as models
+
+    return models.fold(models.unet(shape.width, DEPTH), models.hardware_precision())
+
+
+def _stock(shape, precision):
+    import model as models
+
+    return models.unet(shape.width, DEPTH, precision)
+
+
+# ---- PyTorch -------------------------------------------------------------------------------------------------------
+
+def _torch_unet(width):
+    from torch import cat, nn
+
+    def block(before, after):
+        layers = []
+        for channels in (before, after):
+            layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+        return nn.Sequential(*layers)
+
+    class UNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            widths = [width << level for level in range(DEPTH + 1)]
+            self.down = nn.ModuleList(block(before, after) for before, after in zip([3, *widths], widths, strict=False))
+            self.grow = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2, bias=False) for w in widths[:-1])
+            self.up = nn.ModuleList(block(2 * w, w) for w in widths[:-1])
+            self.last = nn.Conv2d(width, 1, 1)
+
+        def forward(self, x):
+            skips = []
+            for level, down in enumerate(self.down):
+                x = down(nn.functional.max_pool2d(x, 2) if level else x)
+                skips.append(x)
+            for level in reversed(range(DEPTH)):
+                x = self.up[level](cat([skips[level], self.grow[level](x)], 1))
+            return self.last(x).float().sigmoid()
+
+    return UNet()
+
+
+def _torch(shape, fast):
+    """(network, photographs, the context to compute in): as people write it, or channels_last with bfloat16."""
+    import torch
+
+    torch.set_num_threads(os.cpu_count())
+    layout = torch.channels_last if fast else torch.contiguous_format
+    network = _torch_unet(shape.width).to(memory_format=layout)
+    photographs = torch.rand(shape.batch, 3, shape.side, shape.side).to(memory_format=layout)
+    return network, photographs, lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast)
+
+
+def _torch_training(shape, fast):
+    import torch
+
+    network, photographs, context = _torch(shape, fast)
+    masks = (torch.rand(shape.batch, 1, shape.side, shape.side) > 0.9).float()
+    adam = torch.optim.Adam(network.parameters(), 1e-3)
+
+    def step():
+        adam.zero_grad()
+        with context():
+            found = network(photographs)
+        both = (found * masks).sum((1, 2, 3))
+        loss = (1 - 2 * both / (found.sum((1, 2, 3)) + masks.sum((1, 2, 3)) + 1e-6)).mean()
+        loss.backward()
+        adam.step()
+
+    return step
+
+
+def _torch_prediction(shape, fast):
+    import torch
+
+    network, photographs, context = _torch(shape, fast)
+    network.eval()
+
+    def predict():
+        with torch.inference_mode(), context():
+            return network(photographs)
+
+    return predict
+
+
+# ---- runtimes for prediction ---------------------------------------------------------------------------------------
+
+def _exported(shape, kind):
+    """The folded network in another form, in a folder that goes when this process ends."""
+    import warnings
+
+    import model as models
+
+    folder = tempfile.mkdtemp(prefix="contender-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    path = Path(folder) / f"model{models.FORMATS[kind]}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        models.write_as(models.fold(models.unet(shape.width, DEPTH)), kind, path, shape.side)
+    return path
+
+
+def _onnxruntime(shape):
+    import numpy as np
+    import onnxruntime
+
+    path = _exported(shape, "onnx")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = os.cpu_count()
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    photographs = np.random.default_rng(0).random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
+    return lambda: session.run(None, {session.get_inputs()[0].name: photographs})
+
+
+def _openvino(shape, precision):
+    import numpy as np
+    import openvino
+
+    core = openvino.Core()
+    network = core.read_model(_exported(shape, "savedmodel"))
+    network.reshape([shape.batch, shape.side, shape.side, 3])
+    compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY",
+                                                   "INFERENCE_NUM_THREADS": os.cpu_count()})
+    request = compiled.create_infer_request()
+    photographs = np.random.default_rng(0).random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
+    return lambda: request.infer({0: photographs})
+
+
+OURS = "this project"
+TASKS = {
+    "training": {
+        OURS: ((), lambda shape: _keras_training(lambda: _own(shape), shape)),
+        "Keras, stock layers, float32": ((), lambda shape: _keras_training(lambda: _stock(shape, "float32"), shape)),
+        "Keras, stock layers, bfloat16": ((), lambda shape: _keras_training(lambda: _stock(shape, "bfloat16"), shape)),
+        "PyTorch as people write it, float32": (("torch",), lambda shape: _torch_training(shape, False)),
+        "PyTorch, channels_last, bfloat16": (("torch",), lambda shape: _torch_training(shape, True)),
+    },
+    "prediction": {
+        OURS: ((), lambda shape: _keras_prediction(lambda: _own_folded(shape), shape)),
+        "Keras, stock layers, float32": ((), lambda shape: _keras_prediction(lambda: _stock(shape, "float32"), shape)),
+        "Keras, stock layers, bfloat16": ((), lambda shape: _keras_prediction(lambda: _stock(shape, "bfloat16"), shape)),
+        "PyTorch as people write it, float32": (("torch",), lambda shape: _torch_prediction(shape, False)),
+        "PyTorch, channels_last, bfloat16": (("torch",), lambda shape: _torch_prediction(shape, True)),
+        "ONNX Runtime, float32": (("onnxruntime", "tf2onnx", "onnx"), _onnxruntime),
+        "OpenVINO, float32": (("openvino",), lambda shape: _openvino(shape, "f32")),
+        "OpenVINO, bfloat16": (("openvino",), lambda shape: _openvino(shape, "bf16")),
+    },
+}
+
+
+def main():
+    task, name, *shape = sys.argv[1:]
+    _, build = TASKS[task][name]
+    work = build(Shape(*map(int, shape)))
+    _timed(work, 3)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(_timed(work, int(line)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
