@@ -39,7 +39,9 @@ def test_every_training_photograph_has_its_copies_and_validation_lies_apart(tiny
     assert len(train) == 6 and len(validation) == augment.VALIDATION_COPIES
     assert not {name[:4] for name in train} & {name[:4] for name in validation}
     for part in ("train", "validation"):
-        assert {path.name for path in (tiny_pairs / part / "masks").iterdir()} == {path.name for path in (tiny_pairs / part / "images").iterdir()}
+        assert {path.name for path in (tiny_pairs / part / "masks").iterdir()} == {
+            path.name for path in (tiny_pairs / part / "images").iterdir()
+        }
 
 
 def test_pairs_are_pictures_of_512_and_masks_stay_soft(tiny_pairs):
@@ -86,7 +88,9 @@ def test_the_manifest_has_a_row_a_pair_and_one_for_each_photograph_held_out(tiny
 
 
 def test_the_last_line_says_what_to_type_next(command, draw, tmp_path):
-    ended = command("augment", "--data", draw.plain(tmp_path / "s", train=2), "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
+    ended = command(
+        "augment", "--data", draw.plain(tmp_path / "s", train=2), "--out", tmp_path / "p", "--copies", 1, "--workers", 1
+    )
     assert ended.code == 0 and "1 pairs of 1 photographs" in ended.out
     assert ended.out.strip().splitlines()[-1].endswith(f"Next: python training.py --pairs {tmp_path / 'p'}")
 
@@ -158,8 +162,21 @@ def twins():
     return np.repeat((mask * fov)[..., None], 3, axis=2), (mask * fov) > 0, fov > 0
 
 
-NAMES = ("Affine", "PadIfNeeded", "RandomCrop", "D4", "ElasticTransform", "RandomBrightnessContrast", "RandomGamma", "HueSaturationValue",
-         "RGBShift", "Illumination", "GaussianBlur", "GaussNoise", "ImageCompression")
+NAMES = (
+    "Affine",
+    "PadIfNeeded",
+    "RandomCrop",
+    "D4",
+    "ElasticTransform",
+    "RandomBrightnessContrast",
+    "RandomGamma",
+    "HueSaturationValue",
+    "RGBShift",
+    "Illumination",
+    "GaussianBlur",
+    "GaussNoise",
+    "ImageCompression",
+)
 
 
 def test_the_recipe_is_the_one_tested_here():
@@ -239,14 +256,30 @@ def test_an_unfinished_run_is_finished_to_the_same_bytes(command, tiny_set, tiny
 
 def test_other_flags_are_refused_and_named(refused, tiny_set, pairs, everything):
     before = everything(pairs)
-    sentence = refused("augment", "--data", tiny_set, "--out", pairs, "--copies", 3, "--seed", 5, "--validation", 0.25, "--workers", 1)
+    sentence = refused(
+        "augment", "--data", tiny_set, "--out", pairs, "--copies", 3, "--seed", 5, "--validation", 0.25, "--workers", 1
+    )
     assert "copies: 2 before, 3 now" in sentence and "seed: 0 before, 5 now" in sentence and "--overwrite" in sentence
     assert "workers" not in sentence
     assert everything(pairs) == before
 
 
 def test_overwrite_leaves_no_pair_of_the_earlier_run(command, tiny_set, pairs):
-    ended = command("augment", "--data", tiny_set, "--out", pairs, "--copies", 1, "--workers", 1, "--validation", 0.25, "--overwrite", "--preview")
+    ended = command(
+        "augment",
+        "--data",
+        tiny_set,
+        "--out",
+        pairs,
+        "--copies",
+        1,
+        "--workers",
+        1,
+        "--validation",
+        0.25,
+        "--overwrite",
+        "--preview",
+    )
     assert ended.code == 0, ended.err
     assert len(list(pairs.glob("train/*/*.png"))) == 6
     assert len(pd.read_csv(pairs / "manifest.csv")) == 3 + augment.VALIDATION_COPIES + 3

@@ -42,7 +42,10 @@ def test_drive_as_handed_out_has_a_test_split_without_vessels(draw, tmp_path):
 def test_drive_with_its_second_observer(draw, tmp_path):
     found = the_set(draw.drive(tmp_path, labelled=True))
     for photograph in found.of("test"):
-        assert (photograph.mask.name, photograph.second.name) == (f"{photograph.patient}_manual1.gif", f"{photograph.patient}_manual2.gif")
+        assert (photograph.mask.name, photograph.second.name) == (
+            f"{photograph.patient}_manual1.gif",
+            f"{photograph.patient}_manual2.gif",
+        )
 
 
 def test_chase_has_two_observers_and_left_and_right_are_one_child(draw, tmp_path):
@@ -142,8 +145,14 @@ def test_two_files_that_claim_one_place_are_named(draw, tmp_path):
         data.find_sets([folder])
 
 
-@pytest.mark.parametrize("make, word", [(lambda folder: None, "no such folder"), (lambda folder: folder.mkdir(), "no data set is recognised"),
-                                        (lambda folder: folder.write_text("x"), "no such folder")])
+@pytest.mark.parametrize(
+    "make, word",
+    [
+        (lambda folder: None, "no such folder"),
+        (lambda folder: folder.mkdir(), "no data set is recognised"),
+        (lambda folder: folder.write_text("x"), "no such folder"),
+    ],
+)
 def test_a_folder_that_is_missing_empty_or_a_file_is_named(tmp_path, make, word):
     make(tmp_path / "x")
     with pytest.raises(Problem, match=f"x: .*{word}"):
@@ -185,7 +194,11 @@ def test_patients_csv_says_who_is_who(draw, tmp_path):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 9)), min_size=1, max_size=40), st.floats(0.01, 0.99), st.integers(0, 5))
+@given(
+    st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 9)), min_size=1, max_size=40),
+    st.floats(0.01, 0.99),
+    st.integers(0, 5),
+)
 def test_no_patient_is_ever_on_both_sides_and_nobody_is_lost(people, share, seed):
     everyone = [Photograph(place, f"{k}", "training", f"{patient}", None) for k, (place, patient) in enumerate(people)]
     sizes = {place: len({p.patient for p in everyone if p.set == place}) for place in {p.set for p in everyone}}
@@ -202,7 +215,9 @@ def test_no_patient_is_ever_on_both_sides_and_nobody_is_lost(people, share, seed
 def test_the_split_is_a_function_of_the_seed_and_not_of_the_order(seed, shuffler):
     everyone = [Photograph("A", f"{k}", "training", f"{k // 2}", None) for k in range(20)]
     shuffled = shuffler.sample(everyone, len(everyone))
-    assert list(map(names, data.split_validation(everyone, 0.3, seed))) == list(map(names, data.split_validation(shuffled, 0.3, seed)))
+    assert list(map(names, data.split_validation(everyone, 0.3, seed))) == list(
+        map(names, data.split_validation(shuffled, 0.3, seed))
+    )
 
 
 def test_another_seed_gives_another_split():
@@ -248,7 +263,10 @@ def test_formats_without_loss_come_back_as_they_were(tmp_path, name):
     assert close(kept(tmp_path / name, Image.fromarray(SCENE)), SCENE)
 
 
-@pytest.mark.parametrize("name, how", [("a.jpg", {"quality": 98}), ("a.JPEG", {"quality": 98}), ("a.webp", {"lossless": True}), ("a.gif", {})])
+@pytest.mark.parametrize(
+    "name, how",
+    [("a.jpg", {"quality": 98}), ("a.JPEG", {"quality": 98}), ("a.webp", {"lossless": True}), ("a.gif", {})],
+)
 def test_formats_with_loss_come_back_nearly_as_they_were(tmp_path, name, how):
     read = kept(tmp_path / name, Image.fromarray(SCENE), **how)
     assert np.abs(read.astype(int) - SCENE)[4:16, 4:26].max() < 8 and read.shape == SCENE.shape
@@ -267,7 +285,12 @@ TURNED = {1: SCENE, 2: SCENE[:, ::-1], 3: SCENE[::-1, ::-1], 4: SCENE[::-1], 5: 
 def test_a_photograph_is_turned_as_its_exif_says(tmp_path, name, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    read = kept(tmp_path / name, Image.fromarray(SCENE), exif=exif, **({"quality": 98, "subsampling": 0} if name.endswith("jpg") else {}))
+    read = kept(
+        tmp_path / name,
+        Image.fromarray(SCENE),
+        exif=exif,
+        **({"quality": 98, "subsampling": 0} if name.endswith("jpg") else {}),
+    )
     expected = TURNED[orientation]
     assert read.shape == expected.shape
     assert np.mean(np.abs(read.astype(int) - expected)) < 3
@@ -297,7 +320,10 @@ def test_cmyk_palette_grey_and_alpha_become_rgb(tmp_path):
     assert close(kept(tmp_path / "grey.png", Image.fromarray(SCENE[..., 1])), SCENE[..., 1:2].repeat(3, axis=2))
     clear = Image.fromarray(np.dstack([SCENE, np.full((40, 60), 128, np.uint8)]))
     assert close(kept(tmp_path / "alpha.png", clear), SCENE)
-    assert close(kept(tmp_path / "one_bit.png", Image.fromarray(SCENE[..., 0] > 100)), (SCENE[..., :1] > 100).repeat(3, axis=2) * 255)
+    assert close(
+        kept(tmp_path / "one_bit.png", Image.fromarray(SCENE[..., 0] > 100)),
+        (SCENE[..., :1] > 100).repeat(3, axis=2) * 255,
+    )
 
 
 def test_of_an_animated_gif_the_first_picture_counts(tmp_path):
@@ -374,11 +400,16 @@ def palette(mask):
 
 
 MASKS = {
-    "1-bit": Image.fromarray(DRAWN), "0 and 1": Image.fromarray(DRAWN.astype(np.uint8)), "0 and 255": Image.fromarray(DRAWN * np.uint8(255)),
-    "palette": palette(DRAWN), "one colour": Image.fromarray(DRAWN[..., None] * np.uint8([0, 0, 200])),
-    "anti-aliased": Image.fromarray((255 * SOFT).astype(np.uint8)), "3 and 253": Image.fromarray(np.where(DRAWN, 253, 3).astype(np.uint8)),
+    "1-bit": Image.fromarray(DRAWN),
+    "0 and 1": Image.fromarray(DRAWN.astype(np.uint8)),
+    "0 and 255": Image.fromarray(DRAWN * np.uint8(255)),
+    "palette": palette(DRAWN),
+    "one colour": Image.fromarray(DRAWN[..., None] * np.uint8([0, 0, 200])),
+    "anti-aliased": Image.fromarray((255 * SOFT).astype(np.uint8)),
+    "3 and 253": Image.fromarray(np.where(DRAWN, 253, 3).astype(np.uint8)),
     "three levels": Image.fromarray(np.where(DRAWN, 255, np.roll(DRAWN, 9, 0) * 100).astype(np.uint8)),
-    "16-bit": Image.fromarray(DRAWN * np.uint16(65535)), "16-bit 0 and 1": Image.fromarray(DRAWN.astype(np.uint16)),
+    "16-bit": Image.fromarray(DRAWN * np.uint16(65535)),
+    "16-bit 0 and 1": Image.fromarray(DRAWN.astype(np.uint16)),
     "alpha": Image.fromarray(np.dstack([DRAWN * np.uint8(255)] * 3 + [np.full(DRAWN.shape, 255, np.uint8)])),
     "float": Image.fromarray(DRAWN.astype(np.float32)),
 }
@@ -511,7 +542,10 @@ def test_a_drawn_point_comes_back_within_half_a_squares_pixel(example, where, si
     fov, top, bottom, left, right = box_of(example)
     square = Square.around(fov)
     across = min(max(1, -(-2 * square.side // size)), bottom - top, right - left)  # a dot that two pixels of the square hold
-    y, x = (round(low + share * (high - low - across)) for share, low, high in zip(where, (top, left), (bottom, right), strict=True))
+    y, x = (
+        round(low + share * (high - low - across))
+        for share, low, high in zip(where, (top, left), (bottom, right), strict=True)
+    )
     drawn = np.zeros(fov.shape, bool)
     drawn[y:y + across, x:x + across] = True
     cut = square.cut(drawn, fov, size)
@@ -584,7 +618,10 @@ def test_drives_pixels_are_as_published_and_its_masks_survive_the_square(shared)
 
 
 def test_chases_masks_survive_the_square(shared):
-    trips = [round_trip(data.read_vessels(photograph.mask, rgb.shape), fov) for photograph, rgb, fov in read_all(shared / "CHASE_DB1", "all")]
+    trips = [
+        round_trip(data.read_vessels(photograph.mask, rgb.shape), fov)
+        for photograph, rgb, fov in read_all(shared / "CHASE_DB1", "all")
+    ]
     assert len(trips) == 28 and np.mean(trips) >= 0.985 and min(trips) >= 0.98
 
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 import data
 import eval as evaluation
-from conftest import ROOT
 from files import read_json
 
 
@@ -47,8 +47,13 @@ def test_one_photograph_gets_its_pictures_and_its_row(evaluate, photographs, tmp
     out = tmp_path / "out"
     ended = evaluate(out, photographs / "p0.png")
     assert ended.code == 0, ended.err
-    assert {path.name for path in out.glob("*.*")} == {"p0_probability.png", "p0_mask.png", "p0_overlay.png", "predictions.csv", "run.json"} | {
-        path.name for path in out.glob(".*")}
+    assert {path.name for path in out.glob("*.*")} == {
+        "p0_probability.png",
+        "p0_mask.png",
+        "p0_overlay.png",
+        "predictions.csv",
+        "run.json",
+    } | {path.name for path in out.glob(".*")}
     photograph = data.read_photograph(photographs / "p0.png")
     levels, mask, overlay = (picture(out / f"p0_{kind}.png") for kind in ("probability", "mask", "overlay"))
     assert levels.dtype == np.uint16 and mask.dtype == overlay.dtype == np.uint8
@@ -194,7 +199,10 @@ def test_a_dark_a_blurred_and_a_small_photograph_are_warned_of(draw):
         told = evaluation.warnings_of(data.describe(seen, fov), fov, own)
         assert len(told) == 1 and told[0].startswith(word), told
     small, _, small_fov = draw.eye(5, 180, 190)
-    assert any(sentence.startswith("too small") for sentence in evaluation.warnings_of(data.describe(small, small_fov), small_fov, own))
+    assert any(
+        sentence.startswith("too small")
+        for sentence in evaluation.warnings_of(data.describe(small, small_fov), small_fov, own)
+    )
 
 
 def test_a_photograph_without_dark_surround_is_warned_of(draw):
@@ -281,18 +289,35 @@ SCRIPTS = ("data", "augment", "training", "testing", "eval", "model")
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_comes_at_once_and_shows_the_defaults(script, tmp_path):
     """Half a second of the processor's time, whatever else the machine does."""
-    code = ("import resource, subprocess, sys; ended = subprocess.run(sys.argv[1:], capture_output=True, text=True); "
-            "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime, ended.returncode, ended.stdout)")
-    told = subprocess.run([sys.executable, "-c", code, sys.executable, str(ROOT / f"{script}.py"), "--help"], capture_output=True, text=True,
-                          cwd=tmp_path, check=True).stdout
+    code = (
+        "import resource, subprocess, sys; ended = subprocess.run(sys.argv[1:], capture_output=True, text=True); "
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+        "print(used.ru_utime + used.ru_stime, ended.returncode, ended.stdout)"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, sys.executable, str(ROOT / f"{script}.py"), "--help"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=True,
+    ).stdout
     seconds, returned, text = told.split(" ", 2)
     assert returned == "0" and text.startswith("usage:") and "default" in text
     assert float(seconds) < 0.5
     assert not list(tmp_path.iterdir()), "and leaves nothing behind"
 
 
-@pytest.mark.parametrize("words", [("eval",), ("eval", "x.png", "--threshold", "2"), ("training", "--epochs", "0"), ("augment", "--copies", "0"),
-                                   ("testing", "--split", "some"), ("augment", "--validation", "1")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("eval",),
+        ("eval", "x.png", "--threshold", "2"),
+        ("training", "--epochs", "0"),
+        ("augment", "--copies", "0"),
+        ("testing", "--split", "some"),
+        ("augment", "--validation", "1"),
+    ],
+)
 def test_a_flag_that_makes_no_sense_is_a_usage_error(command, words):
     ended = command(*words)
     assert ended.code == 2 and ended.err.startswith("usage:")

@@ -68,18 +68,24 @@ def test_a_pair_that_was_replaced_by_another_picture_is_named(folder):
         damaged._decode("train", k)
 
 
-@pytest.mark.parametrize("spoil, word", [
-    (lambda folder: (folder / "manifest.csv").unlink(), "manifest.csv: cannot be read"),
-    (lambda folder: (folder / "manifest.csv").write_text(""), "manifest.csv: cannot be read"),
-    (lambda folder: (folder / "manifest.csv").write_text("a,b\n1,2\n"), "manifest.csv: cannot be read"),
-    (lambda folder: (folder / "manifest.csv").write_bytes(b"\x00\xff\xfe" * 99), "manifest.csv: cannot be read"),
-    (lambda folder: edit(folder, lambda table: table[table["split"] != "validation"]), "no validation pair"),
-    (lambda folder: edit(folder, lambda table: table[table["split"] != "train"]), "no train pair"),
-    (lambda folder: (folder / "run.json").unlink(), "holds no finished pairs"),
-    (lambda folder: (folder / "run.json").write_text("{"), "run.json: cannot be read"),
-    (lambda folder: write_json(folder / "run.json", {**read_json(folder / "run.json"), "finished": False}), "holds no finished pairs"),
-    (shutil.rmtree, "holds no finished pairs"),
-])
+@pytest.mark.parametrize(
+    "spoil, word",
+    [
+        (lambda folder: (folder / "manifest.csv").unlink(), "manifest.csv: cannot be read"),
+        (lambda folder: (folder / "manifest.csv").write_text(""), "manifest.csv: cannot be read"),
+        (lambda folder: (folder / "manifest.csv").write_text("a,b\n1,2\n"), "manifest.csv: cannot be read"),
+        (lambda folder: (folder / "manifest.csv").write_bytes(b"\x00\xff\xfe" * 99), "manifest.csv: cannot be read"),
+        (lambda folder: edit(folder, lambda table: table[table["split"] != "validation"]), "no validation pair"),
+        (lambda folder: edit(folder, lambda table: table[table["split"] != "train"]), "no train pair"),
+        (lambda folder: (folder / "run.json").unlink(), "holds no finished pairs"),
+        (lambda folder: (folder / "run.json").write_text("{"), "run.json: cannot be read"),
+        (
+            lambda folder: write_json(folder / "run.json", {**read_json(folder / "run.json"), "finished": False}),
+            "holds no finished pairs",
+        ),
+        (shutil.rmtree, "holds no finished pairs"),
+    ],
+)
 def test_a_folder_that_is_not_what_augment_wrote_is_refused(folder, spoil, word):
     spoil(folder)
     with pytest.raises(Problem, match=word):

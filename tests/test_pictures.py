@@ -85,7 +85,15 @@ def test_learning_curves_and_a_line_are_pictures_that_can_be_read(tmp_path):
 
 
 def test_one_epoch_is_enough_for_curves(tmp_path):
-    table = pd.DataFrame({"epoch": [1], "loss": [0.5], "val_loss": [0.6], "dice_coefficient": [0.5], "val_dice_coefficient": [0.4],
-                          "learning_rate": [1e-3]})
+    table = pd.DataFrame(
+        {
+            "epoch": [1],
+            "loss": [0.5],
+            "val_loss": [0.6],
+            "dice_coefficient": [0.5],
+            "val_dice_coefficient": [0.4],
+            "learning_rate": [1e-3],
+        }
+    )
     pictures.draw_curves(tmp_path / "curves.png", table)
     assert (tmp_path / "curves.png").exists()

@@ -51,8 +51,12 @@ def test_a_network_that_copies_gives_the_same_by_one_view_and_by_eight():
 
 def test_the_network_sees_eight_different_squares_and_their_answers_are_averaged():
     seen = []
-    corner = predictor_of(lambda squares: seen.append(squares.tobytes()) or np.where(np.indices((8, 8)).sum(0) == 0, 1, 0)[None, ..., None]
-                          .astype(np.float32))
+    corner = predictor_of(
+        lambda squares: (
+            seen.append(squares.tobytes())
+            or np.where(np.indices((8, 8)).sum(0) == 0, 1, 0)[None, ..., None].astype(np.float32)
+        )
+    )
     mean, spread = corner.square(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8), VIEWS)
     assert len(set(seen)) == 8
     expected = np.zeros((8, 8))
@@ -119,7 +123,9 @@ def overconfident(temperature, bias, spread, centre):
     return np.stack([pixels * (1 - true), pixels * true])
 
 
-@pytest.mark.parametrize("temperature, bias, spread, centre", [(2, -0.5, 3, -2), (0.5, 0.3, 1, 0), (5, -1, 6, -4), (0.02, -15, 0.06, -0.3)])
+@pytest.mark.parametrize(
+    "temperature, bias, spread, centre", [(2, -0.5, 3, -2), (0.5, 0.3, 1, 0), (5, -1, 6, -4), (0.02, -15, 0.06, -0.3)]
+)
 def test_a_known_temperature_and_bias_are_found_again(temperature, bias, spread, centre):
     """The last one: a network of few steps, all of whose probabilities lie between 0.36 and 0.47."""
     found = fit_calibration(overconfident(temperature, bias, spread, centre))
@@ -212,8 +218,17 @@ def tuned(draw, tmp_path, monkeypatch):
         grey = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.8)
         rgb = np.dstack([np.full(mask.shape, 0.6), 0.3 + 0.5 * grey, np.zeros(mask.shape)]) * fov[..., None] * 255
         draw.put(tmp_path / f"{k}.png", rgb.astype(np.uint8))
-        photographs.append(Photograph("A", f"{k}", "validation", f"{k}", tmp_path / f"{k}.png", draw.put(tmp_path / f"{k}_mask.png", mask),
-                                      draw.put(tmp_path / f"{k}_fov.png", fov)))
+        photographs.append(
+            Photograph(
+                "A",
+                f"{k}",
+                "validation",
+                f"{k}",
+                tmp_path / f"{k}.png",
+                draw.put(tmp_path / f"{k}_mask.png", mask),
+                draw.put(tmp_path / f"{k}_fov.png", fov),
+            )
+        )
     monkeypatch.setattr(predict, "Predictor", lambda *_: GREEN)
     return predict.tune(tmp_path / "m.keras", photographs)
 
@@ -245,7 +260,12 @@ def test_a_real_model_predicts_the_same_twice_and_within_bounds(tiny_model, draw
     again, spread = predictor(photograph, fov, predict.plan_of(predictor.card, tta=True))
     assert np.array_equal(first, predictor(photograph, fov, predict.plan_of(predictor.card))[0])
     for probability in (first, again):
-        assert probability.shape == fov.shape and probability.min() >= 0 and probability.max() <= 1 and not probability[~fov].any()
+        assert (
+            probability.shape == fov.shape
+            and probability.min() >= 0
+            and probability.max() <= 1
+            and not probability[~fov].any()
+        )
     assert spread.max() > 0
 
 

@@ -73,17 +73,28 @@ def test_probabilities_are_16_bit_and_masks_are_cut_from_them_within_the_fov(tes
         fov = data.read_mask(tiny_set / "test/fovs" / path.name)
         assert levels.dtype == np.uint16 and mask.dtype == np.uint8 and levels.shape == mask.shape == fov.shape == (100, 110)
         assert not levels[~fov].any()
-        assert np.array_equal(mask == 255, (levels >= threshold * 65535) & fov) and mask.any() and set(np.unique(mask)) <= {0, 255}
+        assert (
+            np.array_equal(mask == 255, (levels >= threshold * 65535) & fov)
+            and mask.any()
+            and set(np.unique(mask)) <= {0, 255}
+        )
 
 
 def judged(levels, reference, fov, threshold):
     """scikit-learn's scores of what was written, in the FOV."""
     probability, truth = levels[fov] / 65535, reference[fov]
     cut = levels[fov] >= threshold * 65535
-    return {"dice": judge.f1_score(truth, cut), "iou": judge.jaccard_score(truth, cut), "precision": judge.precision_score(truth, cut),
-            "recall": judge.recall_score(truth, cut), "specificity": judge.recall_score(~truth, ~cut), "accuracy": judge.accuracy_score(truth, cut),
-            "mcc": judge.matthews_corrcoef(truth, cut), "roc_auc": judge.roc_auc_score(truth, probability),
-            "average_precision": judge.average_precision_score(truth, probability)}
+    return {
+        "dice": judge.f1_score(truth, cut),
+        "iou": judge.jaccard_score(truth, cut),
+        "precision": judge.precision_score(truth, cut),
+        "recall": judge.recall_score(truth, cut),
+        "specificity": judge.recall_score(~truth, ~cut),
+        "accuracy": judge.accuracy_score(truth, cut),
+        "mcc": judge.matthews_corrcoef(truth, cut),
+        "roc_auc": judge.roc_auc_score(truth, probability),
+        "average_precision": judge.average_precision_score(truth, probability),
+    }
 
 
 def test_the_table_is_what_scikit_learn_says_of_the_written_pictures(tested, tiny_set):
@@ -169,7 +180,17 @@ def test_validation_is_what_the_card_names(test, tiny_set, tmp_path):
 
 
 def test_without_the_models_validation_photographs_validation_cannot_be_tested(refused, draw, tiny_model, tmp_path):
-    sentence = refused("testing", "--data", draw.chase(tmp_path / "C"), "--model", tiny_model, "--out", tmp_path / "r", "--split", "validation")
+    sentence = refused(
+        "testing",
+        "--data",
+        draw.chase(tmp_path / "C"),
+        "--model",
+        tiny_model,
+        "--out",
+        tmp_path / "r",
+        "--split",
+        "validation",
+    )
     assert "none of the model's validation photographs" in sentence
 
 
@@ -193,7 +214,9 @@ def test_the_second_observer_of_chase_agrees_as_published(shared):
     counts = 0
     for photograph in data.photographs_of([shared / "CHASE_DB1"], "all"):
         rgb = data.read_photograph(photograph.path)
-        counts = counts + metrics.histogram(data.read_mask(photograph.second), data.read_mask(photograph.mask), data.fov_of(photograph, rgb))
+        counts = counts + metrics.histogram(
+            data.read_mask(photograph.second), data.read_mask(photograph.mask), data.fov_of(photograph, rgb)
+        )
     assert metrics.scores(counts, 0.5)["dice"] == pytest.approx(0.776, abs=0.001)
 
 
@@ -303,7 +326,9 @@ def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_
 
 
 @pytest.mark.parametrize("moment", ["write", "scores_table", "draw"])
-def test_a_killed_test_is_finished_by_the_same_command_without_predicting_twice(test, tiny_set, tested, tmp_path, monkeypatch, moment):
+def test_a_killed_test_is_finished_by_the_same_command_without_predicting_twice(
+    test, tiny_set, tested, tmp_path, monkeypatch, moment
+):
     """Killed after the second photograph, between prediction and table, or between table and report."""
     from predict import Predictor
 
@@ -349,7 +374,11 @@ def test_overwrite_never_removes_what_is_not_its_own(refused, draw, tiny_model, 
 # ---- bad input -----------------------------------------------------------------------------------------------------
 
 def test_a_missing_model_a_model_that_is_none_and_a_model_without_card_are_named(refused, tiny_set, tiny_model, tmp_path):
-    for name, word in (("gone.keras", "no such model"), ("text.keras", "not a model of this project"), ("alone.keras", "card is missing")):
+    for name, word in (
+        ("gone.keras", "no such model"),
+        ("text.keras", "not a model of this project"),
+        ("alone.keras", "card is missing"),
+    ):
         if name == "text.keras":
             (tmp_path / name).write_text("text")
         if name == "alone.keras":

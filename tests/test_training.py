@@ -1,7 +1,6 @@
 """Training: a resumed run is the unbroken one, nothing is lost, and what it says is true."""
 
 import io
-import json
 import math
 import os
 import re
@@ -18,14 +17,14 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT, SMALL
 
 import callbacks
 import files
 import metrics
 import predict
 import training
-from conftest import ROOT, SMALL
-from files import Problem, read_json
+from files import read_json
 
 
 @pytest.fixture
@@ -85,7 +84,9 @@ def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_
     assert set(card["versions"]) == {"python", "tensorflow", "keras"} and card["licence"] and card["seconds"] >= 0
     assert set(card["photographs"]) == {"brightness", "sharpness", "side"}
     best = pd.read_csv(tiny_training / "history.csv")["val_dice_coefficient"]
-    assert card["best epoch"] == best.idxmax() + 1 and card["best validation square"]["dice_coefficient"] == pytest.approx(best.max(), abs=1e-5)
+    assert card["best epoch"] == best.idxmax() + 1 and card["best validation square"][
+        "dice_coefficient"
+    ] == pytest.approx(best.max(), abs=1e-5)
 
 
 def test_the_model_kept_is_the_one_that_validation_saw(tiny_training, tiny_pairs):
@@ -135,7 +136,9 @@ def unbroken():
 
 
 @pytest.mark.parametrize("name, method", [("Watch", "on_train_batch_end"), ("Table", "on_epoch_end")])
-def test_a_resumed_run_equals_the_unbroken_one_to_the_last_digit(train, tmp_path, tmp_path_factory, monkeypatch, impatient, unbroken, name, method):
+def test_a_resumed_run_equals_the_unbroken_one_to_the_last_digit(
+    train, tmp_path, tmp_path_factory, monkeypatch, impatient, unbroken, name, method
+):
     """Broken within the second epoch, or at its end between the best model and the table."""
     if not unbroken:
         unbroken["folder"] = tmp_path_factory.mktemp("unbroken") / "c"
@@ -189,7 +192,17 @@ def test_a_damaged_state_is_named(train, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_killed_process_resumes_to_the_unbroken_run(tiny_pairs, tmp_path):
-    words = [sys.executable, str(ROOT / "training.py"), "--pairs", str(tiny_pairs), "--batch", "2", "--epochs", "3", *map(str, SMALL)]
+    words = [
+        sys.executable,
+        str(ROOT / "training.py"),
+        "--pairs",
+        str(tiny_pairs),
+        "--batch",
+        "2",
+        "--epochs",
+        "3",
+        *map(str, SMALL),
+    ]
     subprocess.run([*words, "--out", str(tmp_path / "whole")], check=True, capture_output=True)
     killed = subprocess.Popen([*words, "--out", str(tmp_path / "c")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (tmp_path / "c/history.csv").exists() and killed.poll() is None:
@@ -346,8 +359,14 @@ def test_empty_masks_do_not_break_the_loss(train, tiny_pairs, tmp_path, command)
 def company(tmp_path, network):
     """The callbacks that remember, around a network of one weight."""
     best = {"monitor": "val", "mode": "max"}
-    listening = [callbacks.Anneal(100), callbacks.Watch(lambda *_: []), callbacks.KeepBest(tmp_path / "m.keras", save_best_only=True, **best),
-                 keras.callbacks.ReduceLROnPlateau(**best), keras.callbacks.EarlyStopping(**best), callbacks.Table(tmp_path / "h.csv")]
+    listening = [
+        callbacks.Anneal(100),
+        callbacks.Watch(lambda *_: []),
+        callbacks.KeepBest(tmp_path / "m.keras", save_best_only=True, **best),
+        keras.callbacks.ReduceLROnPlateau(**best),
+        keras.callbacks.EarlyStopping(**best),
+        callbacks.Table(tmp_path / "h.csv"),
+    ]
     listening.append(callbacks.KeepState(tmp_path / "state.npz", listening[:]))
     for one in listening:
         one.set_model(network)
@@ -383,8 +402,11 @@ def test_everything_that_the_callbacks_know_is_put_back(tmp_path):
         for name in callbacks.REMEMBERED[type(before).__name__]:
             assert getattr(after, name) == getattr(before, name), (type(before).__name__, name)
     assert time.monotonic() - later[0].began == pytest.approx(12.5, abs=1), "the time before counts against --minutes"
-    for before, after in zip([*network.variables, *network.optimizer.variables], [*later_network.variables, *later_network.optimizer.variables],
-                             strict=True):
+    for before, after in zip(
+        [*network.variables, *network.optimizer.variables],
+        [*later_network.variables, *later_network.optimizer.variables],
+        strict=True,
+    ):
         assert np.array_equal(before.numpy(), after.numpy())
 
 
