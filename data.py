@@ -25,7 +25,7 @@ SIDE = 512
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", ".webp"}
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP")  # no other of Pillow's readers: EPS would start Ghostscript
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # Pillow's modes of more than 8 bits
-SMALLEST, MOST_PIXELS = 32, 80_000_000  # a side; 1 GB while it is read. The largest fundus cameras write 50 million
+SMALLEST, MOST_PIXELS = 32, 60_000_000  # a side; 1 GB and two seconds while it is read. The largest fundus cameras write 50 million
 MOST_BYTES = 8 * MOST_PIXELS  # of a file: uncompressed with 16 bits and alpha
 HERE = Path(__file__).parent
 
@@ -187,7 +187,7 @@ def read_mask(path, shape=None):
     `shape` is the photograph's (H, W); another size is a Problem.
     """
     values = _values(_open(path), path)
-    values = values.max(axis=2) if values.ndim == 3 else values
+    values = np.maximum(values[..., 0], np.maximum(values[..., 1], values[..., 2])) if values.ndim == 3 else values  # axis=2: 9 times slower
     if shape is not None and values.shape != tuple(shape[:2]):
         raise Problem(f"{path}: is {values.shape[1]} x {values.shape[0]}, its photograph {shape[1]} x {shape[0]}. "
                       "Give the mask that was drawn on this photograph.")
