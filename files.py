@@ -13,7 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings on; TensorFlow's notes on its own build off
+# TensorFlow's notes on its own build stay off; where there is no GPU also its complaint that there is none
+_GPU = any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if _GPU else "3")
 
 
 class Problem(Exception):

@@ -17,10 +17,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-
-from files import Problem, read_json, run, say, whole  # noqa: E402
+from files import Problem, read_json, run, say, whole
 
 WIDTH, DEPTH = 16, 4
 WIDEST = 2048  # channels at the bottom; 120 million parameters. A file that asks for more is not one of ours
