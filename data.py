@@ -25,7 +25,8 @@ SIDE = 512
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", ".webp"}
 FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP")  # no other of Pillow's readers: EPS would start Ghostscript
 DEEP = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # Pillow's modes of more than 8 bits
-SMALLEST, MOST_PIXELS = 32, 60_000_000  # a side; 1 GB and two seconds while it is read. The largest fundus cameras write 50 million
+SMALLEST = 32  # pixels a side of a photograph and of a field of view
+MOST_PIXELS = 60_000_000  # 1 GB and two seconds while they are read; the largest fundus cameras write 50 million
 MOST_BYTES = 8 * MOST_PIXELS  # of a file: uncompressed with 16 bits and alpha
 HERE = Path(__file__).parent
 
@@ -187,7 +188,8 @@ def read_mask(path, shape=None):
     `shape` is the photograph's (H, W); another size is a Problem.
     """
     values = _values(_open(path), path)
-    values = np.maximum(values[..., 0], np.maximum(values[..., 1], values[..., 2])) if values.ndim == 3 else values  # axis=2: 9 times slower
+    if values.ndim == 3:
+        values = np.maximum(values[..., 0], np.maximum(values[..., 1], values[..., 2]))  # max(axis=2) takes 9 times longer
     if shape is not None and values.shape != tuple(shape[:2]):
         raise Problem(f"{path}: is {values.shape[1]} x {values.shape[0]}, its photograph {shape[1]} x {shape[0]}. "
                       "Give the mask that was drawn on this photograph.")

@@ -210,7 +210,7 @@ PHOTOGRAPHS = {
     "1 x 1": (saved("a.png", RGB[:1, :1]), "1 x 1 pixels"),
     "31 x 96": (saved("a.png", RGB[:, :31]), "31 x 96 pixels"),
     "32 x 32": (saved("a.png", RGB[30:62, 40:72]), of_size(32, 32)),
-    "1 x 70,000,000": (holding("a.pgm", b"P5 1 70000000 255\n" + bytes(99)), (DAMAGED, "needs 32 x 32")),
+    "1 x 50,000,000": (holding("a.pgm", b"P5 1 50000000 255\n" + bytes(99)), (DAMAGED, "needs 32 x 32")),
     "30000 x 30000 PNG": (holding("a.png", png(30000, 30000, 1, 0, bytes(1000))), TOO_MANY),
     "PPM of nearly 2^32 a side": (holding("a.ppm", b"P6 4294967295 4294967295 255\n" + bytes(99)), TOO_MANY),
     "PPM of more digits than numbers have": (holding("a.ppm", b"P6 " + b"9" * 5000 + b" 1 255\n"), DAMAGED),
