@@ -7,19 +7,18 @@
 
 import itertools
 import json
+import socket
+import tempfile
 import time
 from functools import lru_cache
 from pathlib import Path
 
-import data
-from files import Problem, complain, say, write_bytes
+import pyarrow.dataset
+import pyarrow.parquet
+from pyarrow import fs
 
-try:
-    import pyarrow.dataset
-    import pyarrow.parquet
-    from pyarrow import fs
-except ImportError as error:
-    raise Problem(f"--ray needs {error.name}: pip install -r requirements-ray.txt") from error
+import data
+from files import Problem, complain, say, write_bytes, write_png
 
 TABLE, SECONDS = "predictions.parquet", 60
 TEXT = ("name", "file", "warnings", "status", "error")  # every other column is a number
@@ -34,6 +33,17 @@ def store(place):
         return *fs.FileSystem.from_uri(place), place.partition("//")[0] + "//"
     except (ValueError, OSError, ImportError) as error:
         raise Problem(f"{place}: cannot be opened ({error}). Give a folder, or a URI of s3, gs, abfs or hdfs.") from error
+
+
+def reachable(address):
+    """The address of a cluster; Problem if nothing answers at its host and port, which Ray itself would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if port.isdigit():
+            socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise Problem(f"--ray {address}: nothing answers there ({error}). Start the cluster (ray start --head), or give its address.") from error
+    return address
 
 
 def photographs(place):
@@ -83,6 +93,13 @@ class Results:
         with self.system.open_output_stream(f"{self.path}/{name}") as stream:
             stream.write(content)
 
+    def put_mask(self, name, mask):
+        """(H, W) uint8 of 0 and 1, as eval.py writes it."""
+        with tempfile.TemporaryDirectory() as folder:
+            picture = Path(folder, "mask.png")
+            write_png(picture, mask * 255)
+            self.put(f"{name}_mask.png", picture.read_bytes())
+
     def _is_there(self, name):
         return self.system.get_file_info(f"{self.path}/{name}").type != fs.FileType.NotFound
 
@@ -113,26 +130,28 @@ class Results:
             return pyarrow.table({key: pyarrow.array([], pyarrow.string()) for key in columns})
         return pyarrow.dataset.dataset(f"{self.path}/{TABLE}", filesystem=self.system, format="parquet").to_table(columns)
 
-    def add(self, rows, columns):
+    def add(self, rows):
         """Puts rows (dicts) into the table as they come, a part a minute and the rest at the end, also after an error.
 
-        Failed ones lie in parts of their own: whoever mended the photographs removes these and runs again.
+        Failed ones lie in parts of their own, after the others, whose columns readers take for those of the table: whoever
+        mended the photographs removes these and runs again.
         """
         kept, since = [], time.monotonic()
         try:
             for row in rows:
                 kept.append(row)
                 if time.monotonic() - since > SECONDS:
-                    self._write(kept, columns)
+                    self._write(kept)
                     kept, since = [], time.monotonic()
         finally:
-            self._write(kept, columns)
+            self._write(kept)
 
-    def _write(self, rows, columns):
-        schema = pyarrow.schema([(key, pyarrow.string() if key in TEXT else pyarrow.float64()) for key in columns])
+    def _write(self, rows):
         for status in {row["status"] for row in rows}:
+            part = [row for row in rows if row["status"] == status]
+            schema = pyarrow.schema([(key, pyarrow.string() if key in TEXT else pyarrow.float64()) for key in part[0]])
             content = pyarrow.BufferOutputStream()
-            pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row for row in rows if row["status"] == status], schema), content)
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(part, schema), content)
             self.put(f"{TABLE}/{status}-{time.time_ns()}.parquet", content.getvalue().to_pybytes())
 
     def tell(self, new, most=20):
