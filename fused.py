@@ -9,7 +9,7 @@ batch normalization 1210 and 220, gradient of ReLU 100 and 40, gradient of the l
 
 import keras
 import tensorflow as tf
-from keras.layers import Concatenate, Conv2DTranspose, MaxPooling2D
+from keras.layers import MaxPooling2D
 
 __all__ = ["BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "MaxPooling2D", "ReLU"]
 
@@ -65,17 +65,91 @@ def _apart(operation, *tensors):
     return tf.raw_ops.TensorListPopBack(input_handle=held, element_shape=-1, element_dtype=tensors[0].dtype)[1]
 
 
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """Puts its work off: hands on its inputs and its kernel, (N, H, W, 2C) and (2, 2, C, 2C), for Conv2D."""
+
+    def call(self, inputs):
+        return inputs, tf.convert_to_tensor(self.kernel)
+
+    def compute_output_spec(self, inputs):
+        return keras.KerasTensor(inputs.shape, self.compute_dtype), keras.KerasTensor(self.kernel.shape, self.compute_dtype)
+
+
+class Concatenate(keras.layers.Layer):
+    """Puts its work off: hands on [skip, (below, its kernel)] as it is."""
+
+    def call(self, inputs):
+        return inputs
+
+
 class Conv2D(keras.layers.Conv2D):
-    """A 1x1 convolution in float32 takes bfloat16 as it is, and computes its gradient in that."""
+    """Does what Conv2DTranspose and Concatenate put off; and a 1x1 convolution in float32 takes bfloat16 as it is."""
 
     def __init__(self, *arguments, **settings):
         super().__init__(*arguments, **settings)
         self.autocast = self.compute_dtype != "float32"
+        self.input_spec = None
+
+    def build(self, input_shape):
+        joined = isinstance(input_shape[0], (tuple, list))
+        if joined:
+            skip, (_, grow) = input_shape
+            input_shape = (*skip[:-1], skip[-1] + grow[2])
+        super().build(input_shape)
+        self.input_spec = None
+
+    def compute_output_spec(self, inputs):
+        skip = inputs[0] if isinstance(inputs, (tuple, list)) else inputs
+        return keras.KerasTensor((*skip.shape[:-1], self.filters), self.compute_dtype)
+
+    def call(self, inputs):
+        if isinstance(inputs, (tuple, list)):
+            skip, (below, grow) = inputs
+            return _grow_join_convolve(skip, below, grow, tf.convert_to_tensor(self.kernel))
+        return super().call(inputs)
 
     def convolution_op(self, inputs, kernel):
         if inputs.dtype == tf.bfloat16 and self.compute_dtype == "float32" and self.kernel_size == (1, 1):
             return _widen(inputs, tf.convert_to_tensor(kernel))
         return super().convolution_op(inputs, kernel)
+
+
+def _grow_join_convolve(skip, below, grow, kernel):
+    """Transposed convolution of `below`, concatenation behind `skip`, convolution: what two convolutions can do alone.
+
+    (N, H, W, C), (N, H/2, W/2, 2C), (2, 2, C, 2C), (3, 3, 2C, K) -> (N, H, W, K). A convolution of a concatenation is the
+    sum of two; and that of a transposed convolution with stride 2 is itself one, of 4x4: 15 % fewer multiplications, and
+    neither the grown nor the joined layer is ever written.
+    """
+    channels = skip.shape[-1]
+    through = _compose(grow, kernel[:, :, channels:])
+    size = tf.concat([tf.shape(skip)[:-1], tf.shape(kernel)[-1:]], 0)
+    return _convolve_and_add(skip, kernel[:, :, :channels], tf.nn.conv2d_transpose(below, through, size, 2, "SAME"))
+
+
+def _compose(grow, kernel):
+    """(2, 2, C, I) with stride 2, then (3, 3, C, K) -> (4, 4, K, I) with stride 2, in the order of conv2d_transpose."""
+    seen = tf.transpose(grow, (3, 0, 1, 2))
+    turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
+    size = (seen.shape[0], 4, 4, kernel.shape[-1])
+    return tf.transpose(tf.nn.conv2d_transpose(seen, turned, size, 1, "VALID"), (1, 2, 3, 0))
+
+
+@tf.custom_gradient
+def _convolve_and_add(inputs, kernel, addend):
+    """conv2d(inputs, kernel) + addend. A sum that follows a convolution with a bias costs nothing: it is fused into it."""
+
+    def convolve(tensor, weights):
+        nothing = tf.minimum(tf.abs(weights[0, 0, 0]), 0)  # a bias that the graph's optimizer does not know to be zero
+        return tf.nn.bias_add(tf.nn.conv2d(tensor, weights, 1, "SAME"), nothing)
+
+    def gradient(upstream):
+        kernel_gradient = tf.raw_ops.Conv2DBackpropFilter(input=inputs, filter_sizes=tf.shape(kernel),
+                                                          out_backprop=upstream, strides=[1] * 4, padding="SAME")
+        # as a convolution too, since the gradient that comes through the pooling is added to it
+        return convolve(upstream, tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))), kernel_gradient, upstream
+
+    return convolve(inputs, kernel) + addend, gradient
 
 
 @tf.custom_gradient
