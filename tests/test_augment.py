@@ -181,6 +181,7 @@ NAMES = (
 
 def test_the_recipe_is_the_one_tested_here():
     assert tuple(type(transform).__name__ for transform in augment.transforms()) == NAMES
+    assert all(transform.p > 0 for transform in augment.transforms())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -100,6 +100,15 @@ def test_the_model_kept_is_the_one_that_validation_saw(tiny_training, tiny_pairs
     assert np.mean(np.concatenate(found)) == pytest.approx(best, abs=1e-4)
 
 
+def test_the_model_kept_has_the_averaged_weights(train, tmp_path, monkeypatch):
+    """When the fit ends, Keras leaves the average in the network; after one epoch the file must hold the same."""
+    seen, fit = [], training.fit
+    monkeypatch.setattr(training, "fit", lambda *given: fit(*given) or seen.append(given[2]))
+    assert train(tmp_path / "c", "--epochs", 1).code == 0
+    kept = keras.models.load_model(tmp_path / "c/model.keras", compile=False)
+    assert all(map(np.array_equal, seen[0].get_weights(), kept.get_weights()))
+
+
 # ---- resuming ------------------------------------------------------------------------------------------------------
 
 @pytest.fixture
@@ -356,6 +365,16 @@ def test_empty_masks_do_not_break_the_loss(train, tiny_pairs, tmp_path, command)
 
 # ---- what is remembered --------------------------------------------------------------------------------------------
 
+KNOWN = {
+    "EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
+    "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"),
+    "KeepBest": ("best",),
+    "Anneal": ("done", "seconds", "last"),
+    "Watch": ("odd",),
+    "Table": ("rows",),
+}
+
+
 def company(tmp_path, network):
     """The callbacks that remember, around a network of one weight."""
     best = {"monitor": "val", "mode": "max"}
@@ -399,7 +418,7 @@ def test_everything_that_the_callbacks_know_is_put_back(tmp_path):
     for one in later:
         one.on_train_begin()
     for before, after in zip(first[:-1], later[:-1], strict=True):
-        for name in callbacks.REMEMBERED[type(before).__name__]:
+        for name in KNOWN[type(before).__name__]:
             assert getattr(after, name) == getattr(before, name), (type(before).__name__, name)
     assert time.monotonic() - later[0].began == pytest.approx(12.5, abs=1), "the time before counts against --minutes"
     for before, after in zip(
