@@ -3,8 +3,9 @@
 The names are those of keras.layers, so that `model.unet` is built from either. None of these reaches a file: `model.save`
 copies the weights into stock layers. Importing this imports TensorFlow.
 
-Milliseconds of one core in a training step (width 16, four 512x512 photographs, bfloat16), Keras's way and this one:
-batch normalization 1210 and 220, gradient of ReLU 100 and 40, gradient of the last layer 42 and 17.
+What it buys in a bfloat16 step (width 16, four 512x512 photographs, one core of a Xeon with AMX, least of eight, or of ten
+for the last line): gradient of ReLU 1011 -> 944 ms, of the last layer -> 922 ms; the way up, on a busy machine, a further
+1389 -> 1184 ms.
 """
 
 import keras
