@@ -19,7 +19,10 @@ def free_memory():
 
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return free if limit == resource.RLIM_INFINITY else min(free, limit)
+    if limit == resource.RLIM_INFINITY:
+        return free
+    has = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    return min(free, limit - has)
 
 
 class Pairs:
@@ -103,13 +106,17 @@ class Pairs:
                               "Run  python augment.py --overwrite  again.")
         return np.dstack([image[..., ::-1], mask])
 
-    def _train_pair(self, place):
-        k, view = int(place[0]), int(place[1])
+    def _told(self, read, *which):
+        """read(*which), within TensorFlow, which would make something else of a Problem."""
         try:
-            pair = self._kept(k)
+            return read(*which)
         except Problem as problem:
             self.problem = problem
             raise
+
+    def _train_pair(self, place):
+        k, view = int(place[0]), int(place[1])
+        pair = self._told(self._kept, k)
         turned = np.rot90(pair, view % 4)
         return np.ascontiguousarray(turned[:, ::-1] if view >= 4 else turned)
 
@@ -135,17 +142,18 @@ class Pairs:
         places = (self._order(seed, epoch)[np.arange(max(used, batch)) % count] for epoch in range(first, epochs))
         order = np.concatenate([*places, np.zeros((0, 2), np.int64)])
 
-        def read(place):
-            pair = tf.numpy_function(self._train_pair, [place], tf.uint8, stateful=False)
-            return tf.ensure_shape(pair, (SIDE, SIDE, 4))
-
-        pairs = tf.data.Dataset.from_tensor_slices(order).map(read, num_parallel_calls=workers, deterministic=True)
+        pairs = tf.data.Dataset.from_tensor_slices(order)
+        pairs = pairs.map(_reading(self._train_pair), num_parallel_calls=workers, deterministic=True)
         return pairs.batch(batch, drop_remainder=True).map(_as_floats).prefetch(2)
 
     def validation(self, batch):
         import tensorflow as tf
 
-        squares = np.stack([self._decode("validation", k) for k in range(len(self.parts["validation"]))])
+        count = len(self.parts["validation"])
+        if 6 * count * BYTES > SHARE_OF_MEMORY * free_memory():  # two copies of the bytes and one of floats would not fit
+            pairs = tf.data.Dataset.range(count).map(_reading(lambda k: self._told(self._decode, "validation", int(k))))
+            return pairs.batch(batch).map(_as_floats).prefetch(2)
+        squares = np.stack([self._decode("validation", k) for k in range(count)])
         return tf.data.Dataset.from_tensor_slices(squares).batch(batch).map(_as_floats).cache()
 
     # ---- sources ---------------------------------------------------------------------------------------------------
@@ -171,6 +179,16 @@ class Pairs:
                 "CHASE_DB1": "CHASE_DB1: CC BY 4.0", "HRF": "HRF: CC BY 4.0", "FIVES": "FIVES: CC BY 4.0",
                 "STARE": "STARE: offered for research, no explicit licence", "samples": "samples: made by this project, CC0"}
         return "; ".join(told.get(name, f"{name}: as its owner says") for name in sorted(set(self.table["set"])))
+
+
+def _reading(pair_at):
+    """`pair_at` (place -> (512, 512, 4) uint8) as a function of tensors."""
+    import tensorflow as tf
+
+    def read(place):
+        return tf.ensure_shape(tf.numpy_function(pair_at, [place], tf.uint8, stateful=False), (SIDE, SIDE, 4))
+
+    return read
 
 
 def _as_floats(pairs):

@@ -2,17 +2,21 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import pairs
 import training
 from conftest import ROOT, SMALL
 from data import sha256
 from files import Problem, read_json
+from pairs import Pairs
 
 # The command in a fresh process, with two logical processors in the place of GPUs, broken off in the second epoch and resumed
 AS_GPUS = """
@@ -91,7 +95,7 @@ from pathlib import Path
 import tensorflow as tf
 from pairs import BYTES, Pairs
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-limit = used + (1 << 30)
+limit = used + (2 << 30)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 pairs = Pairs(sys.argv[1])
 assert len(pairs.parts["train"]) * BYTES > limit, "the pairs must not fit"
@@ -121,10 +125,26 @@ def many(pairs, out, count):
 
 
 def test_pairs_that_do_not_fit_into_memory_are_streamed(tiny_pairs, tmp_path):
-    """The process may take 1 GB more than TensorFlow itself maps; the pairs would be more than all of that."""
-    folder = many(tiny_pairs, tmp_path / "many", 3000)
+    """The process may take 2 GB of addresses more than TensorFlow itself maps; the pairs would be more than all of that."""
+    folder = many(tiny_pairs, tmp_path / "many", 4000)
     ended = subprocess.run([sys.executable, "-c", STREAM, folder], env={**os.environ, "PYTHONPATH": str(ROOT)},
                            capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
     seen, megabytes = map(int, ended.stdout.split()[-2:])
     assert seen == 400 and megabytes < 300, "400 MB were read"
+
+
+def test_validation_pairs_that_do_not_fit_are_streamed_and_are_the_same(tiny_pairs, monkeypatch):
+    kept = [[part.numpy() for part in batch] for batch in Pairs(tiny_pairs).validation(2)]
+    monkeypatch.setattr(pairs, "free_memory", lambda: 0)
+    monkeypatch.setattr(pairs.np, "stack", None)
+    streamed = [[part.numpy() for part in batch] for batch in Pairs(tiny_pairs).validation(2)]
+    assert all(np.array_equal(a, b) for one, other in zip(kept, streamed, strict=True) for a, b in zip(one, other, strict=True))
+
+
+def test_a_limit_on_the_process_counts_from_what_it_has(monkeypatch):
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (1 << 40, 1 << 40))
+    assert pairs.free_memory() <= os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (has + (1 << 26), has + (1 << 26)))
+    assert 0 < pairs.free_memory() < 1 << 27

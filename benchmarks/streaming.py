@@ -1,0 +1,79 @@
+"""How fast pairs are read that do not fit into memory, by a process that may take two gigabytes of addresses more than TensorFlow has.
+
+    python benchmarks/streaming.py                    the first training pair of augmented/, 8000 times (8.4 GB decoded)
+    python benchmarks/streaming.py --pairs FOLDER     of another folder that augment.py wrote
+"""
+
+import argparse
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from files import Problem, read_json, run, say, start_tensorflow, write_json  # noqa: E402
+
+BATCH = 4
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=Path, default=Path("augmented"), help="(default: %(default)s)")
+    parser.add_argument("--count", type=int, default=8000, help="training pairs (default: %(default)s)")
+    parser.add_argument("--batches", type=int, default=250, help="batches of 4 to read (default: %(default)s)")
+    return parser.parse_args()
+
+
+def repeat(pairs, out, count):
+    """A folder of `count` training pairs, all links to the first of `pairs`: no more on disk, but as much to decode."""
+    import pandas as pd
+
+    from data import sha256
+
+    table = pd.read_csv(pairs / "manifest.csv", keep_default_na=False, dtype=str)
+    first = table[table["split"] == "train"].iloc[0]
+    files = [f"pair{k:06d}.png" for k in range(count)]
+    for kind in ("images", "masks"):
+        (out / "train" / kind).mkdir(parents=True)
+        (out / "validation").mkdir(exist_ok=True)
+        (out / "validation" / kind).symlink_to((pairs / "validation" / kind).resolve())
+        for file in files:
+            (out / "train" / kind / file).symlink_to((pairs / "train" / kind / first["file"]).resolve())
+    pd.concat([pd.DataFrame([first] * count).assign(file=files), table[table["split"] == "validation"]]).to_csv(out / "manifest.csv", index=False)
+    write_json(out / "run.json", read_json(pairs / "run.json") | {"manifest": sha256(out / "manifest.csv")})
+
+
+def confine(more):
+    """The process may take `more` bytes of address space besides what it has now."""
+    has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (has + more, has + more))
+    return has + more
+
+
+def main():
+    options = arguments()
+    if not (options.pairs / "manifest.csv").exists():
+        raise Problem(f"{options.pairs}: there are no pairs here. Run  python augment.py  first, or give --pairs.")
+    start_tensorflow()
+    from pairs import BYTES, Pairs
+
+    with tempfile.TemporaryDirectory() as folder:
+        repeat(options.pairs, Path(folder), options.count)
+        limit = confine(2 * 10**9)
+        if options.count * BYTES < limit:
+            raise Problem(f"--count {options.count}: these fit into {limit / 1e9:.1f} GB. Choose more.")
+        batches = Pairs(folder).training(0, 0, 1 + options.batches * BATCH // options.count, BATCH, os.cpu_count())
+        before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+        read = sum(len(photographs) for photographs, _ in batches.take(options.batches))
+        seconds = time.monotonic() - began
+        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    say(f"{options.count} pairs of {options.count * BYTES / 1e9:.1f} GB decoded, {limit / 1e9:.1f} GB of address space: "
+        f"{read / seconds:.0f} pairs a second, memory grew by {grown / 1000:.0f} MB.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
