@@ -1,0 +1,302 @@
+"""What prediction on a Ray cluster costs and withstands, measured on this machine, and what that means for ten million.
+
+    python benchmarks/scale.py                        400 photographs, about an hour on two cores
+    python benchmarks/scale.py --quick                24, to see that all works; its figures mean nothing
+
+Every node of the cluster is a process on this machine with one core to itself. Start-up is left out of the photographs
+a second: they are the difference between a run of all photographs and one of a quarter of them. Memory is what all
+processes of a run hold together (PSS: shared memory counted once), sampled twice a second.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from files import Problem, run, say  # noqa: E402
+
+SCALES = (1.0, 1.6, 2.6, 4.2)  # of the samples: 0.3 to 5.7 megapixels
+DAMAGED = {"empty.png": b"", "text.jpg": b"no picture", "cut.jpg": b"\xff\xd8\xff\xe0" + bytes(300), "header.png": b"\x89PNG\r\n\x1a\n", "zeros.tif": bytes(999)}
+# The cluster of the estimate. On-demand machines with the bfloat16 units that auto precision uses; network and storage as
+# their makers state them.
+MACHINES, CORES, NETWORK, PUTS = 16, 64, 25e9 / 8, 3500  # machines, processors of each, bytes a second of each, writes a second
+TEN_MILLION = 10_000_000
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photographs", type=int, default=400, help="(default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="24 photographs")
+    parser.add_argument("--model", type=Path, help="(default: that of eval.py)")
+    parser.add_argument("--work", type=Path, help="folder for what the runs write, kept (default: a temporary one)")
+    options = parser.parse_args()
+    options.photographs = 24 if options.quick else options.photographs
+    return options
+
+
+# ---- photographs ---------------------------------------------------------------------------------------------------
+
+def draw(folder, count, damaged=()):
+    """`count` photographs, no two alike: the samples at several sizes, turned and a little brighter or darker."""
+    import cv2
+    import numpy as np
+
+    samples = sorted((ROOT / "samples").glob("*/images/*"))
+    folder.mkdir(parents=True)
+    for k in range(count):
+        picture = cv2.imread(str(samples[k % len(samples)]))
+        scale = SCALES[k // len(samples) % len(SCALES)]
+        picture = np.rot90(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), k % 4)
+        picture = cv2.convertScaleAbs(picture, alpha=1 - 0.002 * (k % 97))
+        cv2.imwrite(str(folder / f"photograph{k:05d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
+    for name in damaged:
+        (folder / name).write_bytes(DAMAGED[name])
+    return folder
+
+
+# ---- runs ----------------------------------------------------------------------------------------------------------
+
+def family(first):
+    """Process ids of `first` and of all below it."""
+    parents = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError):
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [first]
+    for process in found:
+        found += [child for child, parent in parents.items() if parent == process]
+    return found
+
+
+def held(processes):
+    """Bytes of memory that they hold together."""
+    total = 0
+    for process in processes:
+        with contextlib.suppress(OSError):
+            lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+            total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def called(process):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""
+
+
+class Kill:
+    """Kills one of the workers that hold a model as soon as `when()` says so."""
+
+    def __init__(self, when):
+        self.when, self.victim = when, None
+
+    def __call__(self, processes):
+        victims = [process for process in processes if called(process).startswith(b"ray::MapWorker")]
+        if self.victim is None and victims and self.when():
+            self.victim = victims[0]
+            os.kill(self.victim, signal.SIGKILL)
+
+
+def predict(photographs, out, options, *words, watch=lambda processes: None, expected=(0,)):
+    """Runs eval.py; -> seconds and the peak of memory in bytes of all processes below this one."""
+    command = [sys.executable, ROOT / "eval.py", photographs, "--out", out, *words]
+    command += ["--model", options.model] if options.model else []
+    with tempfile.TemporaryFile("w+") as told:
+        began, peak = time.monotonic(), 0
+        job = subprocess.Popen(list(map(str, command)), stdout=told, stderr=told)
+        while job.poll() is None:
+            processes = family(os.getpid())[1:]
+            peak = max(peak, held(processes))
+            watch(processes)
+            time.sleep(0.5)
+        seconds = time.monotonic() - began
+        told.seek(0)
+        if job.returncode not in expected:
+            raise Problem(f"{' '.join(map(str, command))}: ended with {job.returncode}.\n{told.read()}")
+    return seconds, peak
+
+
+@contextlib.contextmanager
+def cores(count):
+    """Confines this process, and what it starts, to so many cores."""
+    before = os.sched_getaffinity(0)
+    if len(before) < count:
+        raise Problem(f"This machine has {len(before)} cores, and {count} are needed.")
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextlib.contextmanager
+def nodes(count):
+    """The address of a Ray cluster of so many nodes with a core each, all on this machine."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    try:
+        for _ in range(count):
+            cluster.add_node(num_cpus=1, object_store_memory=10**9)
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+# ---- what is measured ----------------------------------------------------------------------------------------------
+
+def speeds(options, few, many):
+    """{way: (seconds for few, seconds for many, memory for few, memory for many)}."""
+    found = {}
+    for way, count in (("eval.py, 1 core", 1), ("eval.py, 2 cores", 2), ("Ray, 1 worker", 1), ("Ray, 2 workers", 2)):
+        with cores(count):
+            runs = []
+            for photographs in (few, many):
+                with nodes(count) if "Ray" in way else contextlib.nullcontext() as address:
+                    words = ("--ray", address) if address else ()
+                    runs.append(predict(photographs, options.work / f"{way} {photographs.name}", options, *words))
+            found[way] = (runs[0][0], runs[1][0], runs[0][1], runs[1][1])
+            say(f"{way}: {runs[0][0]:.0f} s and {runs[1][0]:.0f} s, {runs[0][1] / 1e9:.2f} and {runs[1][1] / 1e9:.2f} GB")
+    return found
+
+
+def alike(one, other):
+    """How many masks there are in both folders, all of the same bytes; Problem where they are not."""
+    masks = [{path.name: path.read_bytes() for path in folder.glob("*_mask.png")} for folder in (one, other)]
+    if masks[0] != masks[1]:
+        different = sorted(name for name in {**masks[0], **masks[1]} if masks[0].get(name) != masks[1].get(name))
+        raise Problem(f"{other}: {len(different)} masks are not those of {one}, {different[0]} for one.")
+    return len(masks[0])
+
+
+def faults(options, count):
+    """A job with damaged photographs whose worker is killed on the way, and the same job once more; -> sentences."""
+    import pandas as pd
+
+    photographs, out = draw(options.work / "damaged", count, DAMAGED), options.work / "Ray faults"
+    predict(photographs, options.work / "eval.py faults", options, expected=(1,))
+    kill = Kill(lambda: len(list(out.glob("*_mask.png"))) >= count // 3)
+    with nodes(2) as address:
+        predict(photographs, out, options, "--ray", address, watch=kill, expected=(1,))
+        same = alike(options.work / "eval.py faults", out)
+        table = pd.read_parquet(out / "predictions.parquet")
+        before = {path: path.stat().st_mtime_ns for path in out.rglob("*.p*")}
+        seconds, _ = predict(photographs, out, options, "--ray", address, expected=(1,))
+    touched = {path: path.stat().st_mtime_ns for path in out.rglob("*.p*")} != before
+    if kill.victim is None or touched or same != count or len(table) != count + len(DAMAGED) or table["name"].duplicated().any():
+        raise Problem(f"{out}: killed {kill.victim}, {same} masks, {len(table)} rows, touched again: {touched}.")
+    return [f"{same} masks of the same bytes as eval.py's, {sum(table['status'] == 'failed')} damaged photographs as rows, though a "
+            f"worker was killed after a third of them; the same command again changed nothing and took {seconds:.0f} s."]
+
+
+def driver(blocks=300, few=8):
+    """Photographs a second that Ray's driver hands on when there is nothing to do to them."""
+    import logging
+
+    import ray
+
+    class Nothing:
+        def __call__(self, item):
+            return item
+
+    ray.init("local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+
+        def seconds(count):
+            began = time.monotonic()
+            rows = ray.data.from_items([{"file": "x" * 80, "k": k} for k in range(count * few)], override_num_blocks=count)
+            rows = rows.map(lambda item: item, num_cpus=0.25).map(Nothing, compute=ray.data.ActorPoolStrategy(size=1), num_cpus=0.75)
+            assert sum(1 for _ in rows.map(lambda item: item, num_cpus=0.25).iter_rows()) == count * few
+            return time.monotonic() - began
+
+        return 3 * blocks * few / (seconds(4 * blocks) - seconds(blocks))
+    finally:
+        ray.shutdown()
+
+
+def listing(count):
+    """Bytes of the driver's memory for each photograph that it has still to do."""
+    import tracemalloc
+
+    from stores import pending
+
+    with tempfile.TemporaryDirectory() as folder:
+        for k in range(count):
+            Path(folder, f"photograph{k:08d}.jpg").touch()
+        tracemalloc.start()
+        left = pending([folder], {})
+        kept, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return kept / len(left)
+
+
+# ---- what is told --------------------------------------------------------------------------------------------------
+
+def table(found, few, many):
+    """Markdown, and {way: photographs a second past start-up}."""
+    lines = ["| | start-up s | photographs a second | core-seconds each | memory GB, a quarter | all |", "|---|---|---|---|---|---|"]
+    rates = {}
+    for way, (short, long, memory_few, memory_many) in found.items():
+        rate = rates[way] = (many - few) / (long - short)
+        used = 2 if "2" in way else 1
+        lines.append(f"| {way} | {short - few / rate:.0f} | {rate:.2f} | {used / rate:.2f} | {memory_few / 1e9:.2f} | {memory_many / 1e9:.2f} |")
+    return lines, rates
+
+
+def estimate(rate, photographs, out, handed, note):
+    """Sentences on ten million photographs; `rate`: photographs a second of a core, `handed`: of the driver."""
+    sizes = [path.stat().st_size for path in photographs.iterdir()]
+    masks = [path.stat().st_size for path in out.glob("*_mask.png")]
+    rows = sum(path.stat().st_size for path in (out / "predictions.parquet").iterdir()) / len(masks)
+    read, written = sum(sizes) / len(sizes), sum(masks) / len(masks)
+    processors, wanted = MACHINES * CORES, rate * MACHINES * CORES
+    limits = {"processors": wanted, "Ray's driver": handed, "network": MACHINES * NETWORK / (read + written), "writes to one prefix of the store": PUTS}
+    first = min(limits, key=limits.get)
+    hours = TEN_MILLION / limits[first] / 3600
+    return [f"{TEN_MILLION:,} photographs of {read / 1e6:.2f} MB on {MACHINES} machines of {CORES} processors:",
+            "| would allow | photographs a second |", "|---|---|", *(f"| {name} | {value:,.0f} |" for name, value in limits.items()), "",
+            f"{first} come first: {hours:.1f} hours, {TEN_MILLION / rate / 3600:,.0f} processor-hours, "
+            f"{TEN_MILLION * read / 1e12:.1f} TB read, {TEN_MILLION * written / 1e9:,.0f} GB of masks ({written / 1e3:.1f} kB each), "
+            f"{TEN_MILLION * rows / 1e9:.1f} GB of table, {TEN_MILLION * note / 1e9:.1f} GB of memory for the driver's list. "
+            f"{processors} processors are kept busy up to {min(1, limits[first] / wanted):.0%}."]
+
+
+def main():
+    options = arguments()
+    try:
+        import ray  # noqa: F401
+    except ImportError as error:
+        raise Problem("Ray is needed: pip install -r requirements-ray.txt") from error
+    kept = options.work
+    options.work = options.work or Path(tempfile.mkdtemp(prefix="scale-"))
+    many = options.photographs
+    few = many // 4
+    try:
+        found = speeds(options, draw(options.work / "few", few), draw(options.work / "many", many))
+        lines, rates = table(found, few, many)
+        alike(options.work / "eval.py, 1 core many", options.work / "Ray, 2 workers many")
+        lines += ["", f"Two workers do {rates['Ray, 2 workers'] / rates['Ray, 1 worker']:.2f} times what one does. One costs "
+                  f"{rates['eval.py, 1 core'] / rates['Ray, 1 worker'] - 1:.0%} more than eval.py on one core."]
+        lines += ["", *faults(options, many)]
+        lines += ["", *estimate(rates["Ray, 2 workers"] / 2, options.work / "many", options.work / "Ray, 2 workers many",
+                                driver(30 if options.quick else 300), listing(1000 if options.quick else 100_000))]
+        say("\n".join(lines))
+    finally:
+        if not kept:
+            shutil.rmtree(options.work)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
