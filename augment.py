@@ -7,10 +7,11 @@
 
 import argparse
 import hashlib
-import multiprocessing
+import multiprocessing.connection
 import os
 import random
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -115,6 +116,14 @@ def make_pairs(photograph, name, copies, folder, seed):
 
 def start_worker():
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks a package index at every import
+    if multiprocessing.parent_process():
+        threading.Thread(target=end_with_parent, daemon=True).start()
+
+
+def end_with_parent():
+    """A worker whose command was killed would wait for tasks for ever."""
+    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
+    os._exit(1)
 
 
 def manifest(training, validation, held_out, names, copies, seed):
