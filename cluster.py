@@ -20,7 +20,7 @@ from tqdm import tqdm
 import data
 import eval as single
 from files import Problem
-from stores import Results, reachable, pending, store
+from stores import Results, pending, reachable, store
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}  # no reports home, no notes on itself
 PART = 100_000  # photographs that Ray plans at once, since it keeps a note of every block

@@ -13,7 +13,20 @@ import sys
 from pathlib import Path
 
 import data
-from files import Problem, clear, complain, mark, read_json, run, same_as_before, say, start_tensorflow, write_json, write_png, write_text
+from files import (
+    Problem,
+    clear,
+    complain,
+    mark,
+    read_json,
+    run,
+    same_as_before,
+    say,
+    start_tensorflow,
+    write_json,
+    write_png,
+    write_text,
+)
 
 ROWS = ".rows"  # a row a finished photograph: what a killed run has done is known by it
 SHEET = 120  # photographs on a contact sheet at most

@@ -14,8 +14,9 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from files import start_tensorflow  # noqa: E402
 from machine import alternate, describe, table  # noqa: E402
+
+from files import start_tensorflow  # noqa: E402
 
 
 def main():

@@ -72,8 +72,9 @@ def table(rows):
 
 def main():
     arguments = parsed()
-    from data import photographs_of
     from tqdm import tqdm
+
+    from data import photographs_of
 
     photographs = [photograph for photograph in photographs_of([arguments.data], arguments.split) if photograph.mask]
     rows = [measured(photograph, arguments.masks) for photograph in tqdm(photographs, disable=None, unit="photograph")]

@@ -209,6 +209,7 @@ def driver(blocks=300, few=8):
         def __call__(self, item):
             return item
 
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.init("local", num_cpus=2, log_to_driver=False, logging_level=logging.ERROR)
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
@@ -236,9 +237,9 @@ def listing(count):
             Path(folder, f"photograph{k:08d}.jpg").touch()
         tracemalloc.start()
         left = pending([folder], {})
-        kept, _ = tracemalloc.get_traced_memory()
+        _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return kept / len(left)
+        return peak / len(left)
 
 
 # ---- what is told --------------------------------------------------------------------------------------------------
@@ -266,7 +267,7 @@ def estimate(rate, photographs, out, handed, note):
     hours = TEN_MILLION / limits[first] / 3600
     return [f"{TEN_MILLION:,} photographs of {read / 1e6:.2f} MB on {MACHINES} machines of {CORES} processors:",
             "| would allow | photographs a second |", "|---|---|", *(f"| {name} | {value:,.0f} |" for name, value in limits.items()), "",
-            f"{first} come first: {hours:.1f} hours, {TEN_MILLION / rate / 3600:,.0f} processor-hours, "
+            f"What saturates first: {first}. {hours:.1f} hours, {TEN_MILLION / rate / 3600:,.0f} processor-hours, "
             f"{TEN_MILLION * read / 1e12:.1f} TB read, {TEN_MILLION * written / 1e9:,.0f} GB of masks ({written / 1e3:.1f} kB each), "
             f"{TEN_MILLION * rows / 1e9:.1f} GB of table, {TEN_MILLION * note / 1e9:.1f} GB of memory for the driver's list. "
             f"{processors} processors are kept busy up to {min(1, limits[first] / wanted):.0%}."]
@@ -290,7 +291,7 @@ def main():
                   f"{rates['eval.py, 1 core'] / rates['Ray, 1 worker'] - 1:.0%} more than eval.py on one core."]
         lines += ["", *faults(options, many)]
         lines += ["", *estimate(rates["Ray, 2 workers"] / 2, options.work / "many", options.work / "Ray, 2 workers many",
-                                driver(30 if options.quick else 300), listing(1000 if options.quick else 100_000))]
+                                driver(30 if options.quick else 300), listing(20_000 if options.quick else 100_000))]
         say("\n".join(lines))
     finally:
         if not kept:

@@ -22,8 +22,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from files import Problem, say
-from sets.originals import BLOCK, SOURCES, about_originals, by_browser, content_sum, how_to_get, is_original
-from sets.originals import plain_name, sums
+from sets.originals import BLOCK, SOURCES, about_originals, by_browser, content_sum, how_to_get, is_original, plain_name, sums
 from sets.web import fetch
 
 __all__ = ["SOURCES", "about_originals", "download", "how_to_get", "is_original"]

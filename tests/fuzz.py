@@ -81,10 +81,12 @@ def originals(folder):
 
 # ---- mutations -----------------------------------------------------------------------------------------------------
 
-NUMBERS = (0, 1, 2, 7, 8, 16, 32, 64, 127, 128, 255, 256, 1000, 32767, 32768, 65535, 65536, 10**6, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
-TOKENS = (b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"zTXt", b"eXIf", b"IEND", b"\xff\xd8", b"\xff\xd9", b"\xff\xda",
-          b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xdb", b"\xff\xdd", b"\xff\xe1", b"Exif\0\0", b"II*\0", b"MM\0*", b"II+\0", b"GIF89a",
-          b"\x21\xf9\x04", b"\x2c", b"P3\n", b"P5\n", b"P6\n", b"P7\n", b"Pf\n", b"BM", b"RIFF", b"VP8X", b"VP8L", b"VP8 ", b"ANIM", b"ANMF",
+NUMBERS = (0, 1, 2, 7, 8, 16, 32, 64, 127, 128, 255, 256, 1000, 32767, 32768, 65535, 65536, 10**6,
+           2**24, 2**31 - 1, 2**31, 2**32 - 1)
+TOKENS = (b"IHDR", b"IDAT", b"PLTE", b"tRNS", b"acTL", b"fcTL", b"fdAT", b"iCCP", b"zTXt", b"eXIf", b"IEND",
+          b"\xff\xd8", b"\xff\xd9", b"\xff\xda", b"\xff\xc0", b"\xff\xc2", b"\xff\xc4", b"\xff\xdb", b"\xff\xdd", b"\xff\xe1",
+          b"Exif\0\0", b"II*\0", b"MM\0*", b"II+\0", b"GIF89a", b"\x21\xf9\x04", b"\x2c",
+          b"P3\n", b"P5\n", b"P6\n", b"P7\n", b"Pf\n", b"BM", b"RIFF", b"VP8X", b"VP8L", b"VP8 ", b"ANIM", b"ANMF",
           b"\x1f\x8b\x08", b"-1", b"99999999", b"nan")
 
 
@@ -266,7 +268,8 @@ def fuzz(count, seed=0, folder=None, workers=1, first=0, told=lambda done: None)
             bad[number] = outcome
         told(sum(seen.values()))
 
-    threads = [Thread(target=watched, args=(range(first + k, first + count, workers), seed, folder, tell)) for k in range(workers)]
+    shares = [range(first + k, first + count, workers) for k in range(workers)]
+    threads = [Thread(target=watched, args=(share, seed, folder, tell)) for share in shares]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -221,10 +221,14 @@ PHOTOGRAPHS = {
     "TIFF that points to itself": (holding("a.tif", b"II*\0" + struct.pack("<IH", 8, 0) + struct.pack("<I", 8)), DAMAGED),
     "TIFF with a tag of 4 GB": (holding("a.tif", tiff((256, 4, 2**30, 8), (257, 4, 1, 64))), DAMAGED),
     "16383 x 16383 WebP": (holding("a.webp", b"RIFF" + struct.pack("<I", 50) + b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4)
-                                   + b"\xfe\x3f\0\xfe\x3f\0VP8L" + struct.pack("<I", 12) + b"\x2f\xff\xff\xff\x0f" + bytes(7)), (DAMAGED, TOO_MANY)),
+                                   + b"\xfe\x3f\0\xfe\x3f\0VP8L" + struct.pack("<I", 12)
+                                   + b"\x2f\xff\xff\xff\x0f" + bytes(7)), (DAMAGED, TOO_MANY)),
     "65535 x 65535 GIF": (holding("a.gif", b"GIF89a\xff\xff\xff\xff\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\x01\x01\0;"), TOO_MANY),
-    "GIF frame beyond its screen": (holding("a.gif", b"GIF89a\x40\0\x40\0\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\x01\x01\0;"), (DAMAGED, TOO_MANY)),
-    "BMP of negative size": (holding("a.bmp", b"BM" + struct.pack("<IIIIiiHHIIIIII", 99, 0, 54, 40, -50, -50, 1, 24, *[0] * 6) + bytes(99)), TOO_MANY),
+    "GIF frame beyond its screen": (holding("a.gif", b"GIF89a\x40\0\x40\0\0\0\0"
+                                            b",\0\0\0\0\xff\xff\xff\xff\0\x08\x01\x01\0;"), (DAMAGED, TOO_MANY)),
+    "BMP of negative size": (holding("a.bmp", b"BM"
+                                     + struct.pack("<IIIIiiHHIIIIII", 99, 0, 54, 40, -50, -50, 1, 24, *[0] * 6)
+                                     + bytes(99)), TOO_MANY),
     "a file of a terabyte": (sparse, "has more than"),
     "packed zeros, a gigabyte": (holding("a.ppm.gz", lambda: gzip.compress(bytes(1 << 20), 9) * 1024), "has more than"),
     # long to decode
@@ -232,7 +236,8 @@ PHOTOGRAPHS = {
     "PPM in words, 9 million numbers": (holding("a.ppm", b"P3 3000 3000 255\n" + b"1 " * 1000), TOO_SLOW),
     "PGM of few greys, 9 million": (holding("a.pgm", b"P5 3000 3000 7\n" + bytes(9_000_000)), TOO_SLOW),
     # PPM's own ways
-    "PPM in words": (holding("a.ppm", b"P3\n# drawn\n40 40 255\n" + b"12 34 56 " * 1600), near(np.full((40, 40, 3), (12, 34, 56)))),
+    "PPM in words": (holding("a.ppm", b"P3\n# drawn\n40 40 255\n" + b"12 34 56 " * 1600),
+                     near(np.full((40, 40, 3), (12, 34, 56)))),
     "PPM of 16 bits": (holding("a.ppm", b"P6 40 40 65535\n" + b"\x20\x01" * 4800), near(np.full((40, 40, 3), 32))),
     "PPM of maximum 0": (holding("a.ppm", b"P6 40 40 0\n" + bytes(4800)), DAMAGED),
     "PPM of maximum 99999": (holding("a.ppm", b"P6 40 40 99999\n" + bytes(9600)), DAMAGED),
@@ -262,7 +267,8 @@ PHOTOGRAPHS = {
     "alpha, transparent everywhere": (saved("a.png", np.dstack([RGB, GREY * 0])), near(RGB)),
     "palette": (saved("a.png", Image.fromarray(RGB).quantize(256)), near(RGB, 4)),
     "palette with alpha": (saved("a.png", Image.fromarray(RGB).quantize(200), transparency=bytes(range(200))), near(RGB, 4)),
-    "palette that is too short": (holding("a.png", png(40, 40, 8, 3, (b"\0" + b"\xc8" * 40) * 40, chunk(b"PLTE", bytes(6)))), (of_size(40, 40), DAMAGED)),
+    "palette that is too short": (holding("a.png", png(40, 40, 8, 3, (b"\0" + b"\xc8" * 40) * 40, chunk(b"PLTE", bytes(6)))),
+                                 (of_size(40, 40), DAMAGED)),
     "1-bit": (saved("a.png", GREY > 50), near((GREY > 50) * 255)),
     # more than one picture
     "animated GIF": (holding("a.gif", lambda: animated("GIF")), near(RGB, 9)),
@@ -272,7 +278,8 @@ PHOTOGRAPHS = {
     # what travels along
     **{f"JPEG turned by EXIF {k}": (holding("a.jpg", with_exif(k)), near(turned, 3)) for k, turned in {
         3: RGB[::-1, ::-1], 5: RGB.transpose(1, 0, 2), 6: np.rot90(RGB, -1), 8: np.rot90(RGB)}.items()},
-    **{f"{kind} turned by EXIF 6": (holding("a.png", with_exif(6, kind=kind)), near(np.rot90(RGB, -1))) for kind in ("TIFF", "PNG")},
+    **{f"{kind} turned by EXIF 6": (holding("a.png", with_exif(6, kind=kind)), near(np.rot90(RGB, -1)))
+       for kind in ("TIFF", "PNG")},
     "EXIF orientation 77": (holding("a.jpg", with_exif(77)), near(RGB, 3)),
     "EXIF that is garbage": (holding("a.jpg", with_exif(6, garbage=True)), near(RGB, 3)),
     "ICC profile that is garbage": (saved("a.jpg", RGB, quality=98, icc_profile=os.urandom(3000)), near(RGB, 3)),
@@ -299,7 +306,7 @@ PHOTOGRAPHS = {
 
 # ---- masks ---------------------------------------------------------------------------------------------------------
 
-LIT = np.where(VESSELS, 255, 0).astype(np.uint8)
+LIT, RIGHT = np.where(VESSELS, 255, 0).astype(np.uint8), np.arange(120) > 60
 MASKS = {
     "0 and 255": (saved("m.png", LIT), drawn),
     "0 and 1": (saved("m.png", VESSELS.astype(np.uint8)), drawn),
@@ -313,7 +320,7 @@ MASKS = {
     "float": (saved("m.tif", VESSELS.astype(np.float32)), drawn),
     "float with a NaN": (saved("m.tif", not_a_number), "no numbers"),
     "one colour": (saved("m.png", VESSELS[..., None] * np.uint8([0, 0, 180])), drawn),
-    "arteries red, veins blue": (saved("m.png", np.dstack([LIT * (np.arange(120) > 60), LIT * 0, LIT * (np.arange(120) <= 60)]).astype(np.uint8)), drawn),
+    "arteries red, veins blue": (saved("m.png", np.dstack([LIT * RIGHT, LIT * 0, LIT * ~RIGHT])), drawn),
     "palette": (saved("m.png", Image.fromarray(LIT).quantize(2)), drawn),
     "alpha": (saved("m.png", np.dstack([LIT, LIT, LIT, LIT])), drawn),
     "grey and alpha": (saved("m.png", Image.fromarray(LIT).convert("LA")), drawn),

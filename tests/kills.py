@@ -122,7 +122,9 @@ def visible(folder):
 
 def without_times(value):
     """JSON without what tells the time it took."""
-    return {key: without_times(part) for key, part in value.items() if key not in ("seconds", "time")} if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return value
+    return {key: without_times(part) for key, part in value.items() if key not in ("seconds", "time")}
 
 
 def meaning(path):
@@ -133,8 +135,13 @@ def meaning(path):
         return without_times(json.loads(path.read_text()))
     if path.suffix == ".keras":
         arrays = {}
+
+        def note(name, entry):
+            if isinstance(entry, h5py.Dataset):
+                arrays[name] = entry[()].tobytes()
+
         with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
-            weights.visititems(lambda name, entry: arrays.update({name: entry[()].tobytes()}) if isinstance(entry, h5py.Dataset) else None)
+            weights.visititems(note)
         return arrays
     return path.read_bytes()
 
@@ -187,7 +194,7 @@ def kill_many(count, seed, place, told=print):
     from conftest import Draw
 
     Draw().plain(place / "tiny", train=4, test=3, fovs=True)
-    known, chance, wrong, done = unbroken(place), random.Random(seed), [], {name: 0 for name in COMMANDS}
+    known, chance, wrong, done = unbroken(place), random.Random(seed), [], dict.fromkeys(COMMANDS, 0)
     for name in COMMANDS:
         shutil.copytree(place / OUT[name], place / "kept" / OUT[name])
     while sum(done.values()) < count:

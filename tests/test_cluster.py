@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-
 from conftest import ROOT
+
 from files import Problem
 
 
@@ -300,10 +300,11 @@ def test_a_cluster_writes_the_bytes_of_one_machine_though_a_worker_dies(nodes, p
 
 @pytest.mark.slow
 def test_a_photograph_that_kills_its_worker_each_time_is_a_row_and_the_others_are_done(nodes):
+    from functools import partial
+
     import ray
 
     import cluster
-    from functools import partial
 
     def deadly(item):
         if item["name"] == "b":

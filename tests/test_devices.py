@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT, SMALL
 
 import pairs
 import training
-from conftest import ROOT, SMALL
 from data import sha256
 from files import Problem, read_json
 from pairs import Pairs

@@ -28,7 +28,8 @@ TRAINING = ("--epochs", 1, "--batch", 2, *SMALL)
 def words(tiny_set, tiny_pairs, tiny_model):
     """{command: the words of a short run of it without --out}."""
     photographs = sorted((tiny_set / "test/images").iterdir())
-    return {"augment": ("--data", tiny_set, "--copies", 2, "--workers", 1, "--preview"), "training": ("--pairs", tiny_pairs, *TRAINING),
+    return {"augment": ("--data", tiny_set, "--copies", 2, "--workers", 1, "--preview"),
+            "training": ("--pairs", tiny_pairs, *TRAINING),
             "testing": ("--data", tiny_set, "--model", tiny_model), "eval": (*photographs, "--model", tiny_model)}
 
 
@@ -73,7 +74,8 @@ def small_disk(tmp_path):
     def mount(kilobytes):
         place = tmp_path / f"disk{len(mounted)}"
         place.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", place], capture_output=True, check=False)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", place],
+                              capture_output=True, check=False)
         if done.returncode:
             pytest.skip("a file system can be mounted by root only")
         mounted.append(place)
@@ -143,7 +145,8 @@ def one_sentence(ended):
 
 def test_a_folder_that_must_not_be_written(humbly, tiny_set, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o555)
-    sentence = one_sentence(humbly("augment.py", "--data", tiny_set, "--out", tmp_path / "locked/out", "--copies", 1, "--workers", 1))
+    words = ("--data", tiny_set, "--out", tmp_path / "locked/out", "--copies", 1, "--workers", 1)
+    sentence = one_sentence(humbly("augment.py", *words))
     assert "access is not allowed" in sentence and "--out" in sentence
 
 
@@ -279,7 +282,8 @@ def dies(*_):
 def test_workers_end_with_a_command_that_is_killed(tiny_set, tmp_path):
     """Only the command is killed: its workers, in its process group, must notice by themselves."""
     words = ("--data", tiny_set, "--out", tmp_path / "out", "--copies", 500, "--workers", 2)
-    command = subprocess.Popen([sys.executable, ROOT / "augment.py", *map(str, words)], start_new_session=True, stderr=subprocess.DEVNULL)
+    command = subprocess.Popen([sys.executable, ROOT / "augment.py", *map(str, words)], start_new_session=True,
+                               stderr=subprocess.DEVNULL)
     for _ in range(600):
         if len(list(tmp_path.glob("out/train/images/*.png"))) > 3:
             break
@@ -298,7 +302,8 @@ def test_a_worker_that_the_system_ends(words, refused, monkeypatch, tmp_path):
 def test_a_photograph_larger_than_the_memory(name, refused, tiny_model, tmp_path):
     (tmp_path / "set/images").mkdir(parents=True)
     Image.fromarray(np.zeros((7000, 7000, 3), np.uint8)).save(tmp_path / "set/images/large.png", compress_level=1)
-    words = {"data": (tmp_path / "set",), "eval": (tmp_path / "set/images", "--model", tiny_model, "--out", tmp_path / "out")}[name]
+    words = {"data": (tmp_path / "set",),
+             "eval": (tmp_path / "set/images", "--model", tiny_model, "--out", tmp_path / "out")}[name]
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     with limited(resource.RLIMIT_AS, used + 250_000_000):
         assert "not enough memory" in refused(name, *words)
@@ -337,7 +342,7 @@ def test_after_an_error_the_old_file_is_as_it_was_and_nothing_lies_beside_it(tmp
     files.write_text(path, "old")
     with pytest.raises(ZeroDivisionError), files.whole(path) as beside:
         beside.write_text("half")
-        1 / 0
+        raise ZeroDivisionError
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 
@@ -347,7 +352,8 @@ def test_a_file_gets_the_rights_of_any_new_file(tmp_path):
     assert (tmp_path / "a.csv").stat().st_mode == (tmp_path / "b").stat().st_mode
 
 
-@pytest.mark.parametrize("name", ["plain.png", "two\nlines", 'quoted "', "back\\slash", "Zürich 眼", os.fsdecode(b"\xff\xe9"), "tab\t", "\\udce9"])
+@pytest.mark.parametrize("name", ["plain.png", "two\nlines", 'quoted "', "back\\slash", "Zürich 眼",
+                                  os.fsdecode(b"\xff\xe9"), "tab\t", "\\udce9"])
 def test_a_name_comes_back_from_a_cell_and_from_json(name, tmp_path):
     cell = files.as_cell(name)
     assert files.from_cell(cell) == name and "\n" not in cell

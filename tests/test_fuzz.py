@@ -22,7 +22,8 @@ def test_a_mutation_is_a_function_of_seed_and_number():
     assert first != [fuzz.mutated(1, number, None) for number in range(30)]
 
 
-@pytest.mark.parametrize("reader, word", [(lambda path: 1 / 0, "ZeroDivisionError"), (lambda path: bytearray(1 << 60), "MemoryError")])
+@pytest.mark.parametrize("reader, word", [(lambda path: 1 / 0, "ZeroDivisionError"),
+                                          (lambda path: bytearray(1 << 60), "MemoryError")])
 def test_an_undocumented_error_is_seen(monkeypatch, tmp_path, reader, word):
     monkeypatch.setattr("data.read_photograph", reader)
     assert word in fuzz.judged("photograph", tmp_path / "a.png")

@@ -11,7 +11,8 @@ from conftest import ROOT
 @pytest.mark.slow
 def test_ten_kills_break_nothing_and_every_second_try_finishes():
     """A process of its own: one that has used TensorFlow cannot be forked."""
-    ended = subprocess.run([sys.executable, ROOT / "tests/kills.py", "--count", "10", "--seed", "1"], capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, ROOT / "tests/kills.py", "--count", "10", "--seed", "1"],
+                           capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
