@@ -55,7 +55,10 @@ def photographs(place):
     if found.is_file:
         yield root, Path(root).name
         return
-    inside = sorted(file.path for file in system.get_file_info(fs.FileSelector(root, recursive=True)) if file.is_file)
+    try:
+        inside = sorted(file.path for file in system.get_file_info(fs.FileSelector(root, recursive=True)) if file.is_file)
+    except UnicodeDecodeError as error:
+        raise Problem(f"{place}: holds a name that is not UTF-8 ({error.object!r}). Rename it, or run without --ray.") from error
     pictures = [path for path in inside if Path(path).suffix.lower() in data.EXTENSIONS and not Path(path).name.startswith(".")]
     if not pictures:
         raise Problem(f"{place}: there is no photograph in this folder ({', '.join(sorted(data.EXTENSIONS))}).")
@@ -83,7 +86,8 @@ class Results:
 
     def __init__(self, out):
         self.out = out if "://" in out else str(Path(out).absolute())  # workers stand in another folder
-        self.system, self.path, _ = store(out)
+        self.system, self.path, before = store(out)
+        self.shown = before + self.path  # without keys that the URI may hold
 
     def put(self, name, content):
         """Whole or not at all: an object appears when it is closed, a file when it is renamed."""
@@ -114,9 +118,9 @@ class Results:
                 before = json.loads(stream.read())["settings"]
             told = [f"{key}: {before.get(key)} before, {settings[key]} now" for key in settings if before.get(key) != settings[key]]
             if told:
-                raise Problem(f"{self.out}: holds a run with other settings ({'; '.join(told)}). Say --overwrite, or choose another --out.")
+                raise Problem(f"{self.shown}: holds a run with other settings ({'; '.join(told)}). Say --overwrite, or choose another --out.")
         elif not overwrite and self.system.get_file_info(fs.FileSelector(self.path, allow_not_found=True)):
-            raise Problem(f"{self.out}: holds other files. Choose another --out, or say --overwrite to put results among them.")
+            raise Problem(f"{self.shown}: holds other files. Choose another --out, or say --overwrite to put results among them.")
         self.put("run.json", json.dumps({"settings": settings, "finished": True}, indent=2).encode())
 
     def names(self):
@@ -165,7 +169,7 @@ class Results:
         if len(failed) == rows.num_rows:
             raise Problem(f"None of the {rows.num_rows} photographs could be done.")
         if failed:
-            complain(f"When they are mended, remove {self.out}/{TABLE}/failed-*.parquet and run the same command again.")
+            complain(f"When they are mended, remove {self.shown}/{TABLE}/failed-*.parquet and run the same command again.")
         say(f"{rows.num_rows - len(failed)} photographs are done{'' if new else ' already'}, {len(failed)} could not be. "
-            f"Masks and the table, {TABLE} (pandas.read_parquet reads it), are in {self.out}")
+            f"Masks and the table, {TABLE} (pandas.read_parquet reads it), are in {self.shown}")
         return 1 if failed else 0

@@ -85,6 +85,19 @@ def test_a_place_without_photographs_is_named(stores, tmp_path, monkeypatch, pla
         stores.pending([place], {})
 
 
+def test_a_name_that_pyarrow_cannot_read_is_told(stores, tmp_path):
+    (tmp_path / os.fsdecode(b"odd\xff.png")).touch()
+    with pytest.raises(Problem, match="not UTF-8.*Rename it"):
+        stores.pending([str(tmp_path)], {})
+
+
+def test_keys_in_a_uri_are_not_told(results, capsys):
+    results.out = "s3://key:secret@out"
+    results.add([done("a"), failed("b")])
+    results.tell(2)
+    assert "secret" not in "".join(capsys.readouterr())
+
+
 def done(name, **more):
     return {"name": name, "file": f"/p/{name}.png", "width": 5, "vessel_density": float("nan"), "warnings": "", "status": "done", "error": "", **more}
 
