@@ -98,7 +98,7 @@ used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesi
 limit = used + (2 << 30)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 pairs = Pairs(sys.argv[1])
-assert len(pairs.parts["train"]) * BYTES > limit, "the pairs must not fit"
+assert len(pairs.parts["train"]) * BYTES > limit - used, "the pairs must not fit"
 batches = pairs.training(seed=0, first=0, epochs=2, batch=4, workers=2)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 seen = sum(len(photographs) for photographs, masks in batches.take(100))
