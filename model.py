@@ -29,8 +29,8 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", layers=None, folded=Fals
     """U-Net of Ronneberger et al. 2015 (arXiv 1505.04597) with batch normalization and padded convolutions.
 
     (N, H, W, 3) in [0, 1] -> (N, H, W, 1) float32 in [0, 1]; H and W are multiples of 2^depth. `width` channels at full
-    resolution, twice as many each level down. `layers` is keras.layers or fused; `folded` leaves out the batch
-    normalizations: the weights that go there come from `fold`. Problem if width or depth make no sense.
+    resolution, twice as many each level down. `layers` is keras.layers or fused. `folded` leaves out the batch normalizations
+    and composes the way up: the weights that go there come from `fold`. Problem if width or depth make no sense.
     """
     import keras
 
@@ -51,6 +51,17 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", layers=None, folded=Fals
     def block(x, channels, name):
         return convolve(convolve(x, channels, f"{name}_1"), channels, f"{name}_2")
 
+    def join(skip, below, channels, name):
+        grown = layers.Conv2DTranspose(channels, 2, strides=2, padding="same", use_bias=False, dtype=policy,
+                                       name=f"{name}_grow")(below)
+        return convolve(layers.Concatenate(dtype=policy, name=f"{name}_skip")([skip, grown]), channels, f"{name}_1")
+
+    def join_composed(skip, below, channels, name):
+        grown = layers.Conv2DTranspose(channels, 4, strides=2, padding="same", use_bias=False, dtype=policy,
+                                       name=f"{name}_grow")(below)
+        seen = layers.Conv2D(channels, 3, padding="same", dtype=policy, name=f"{name}_1")(skip)
+        return layers.ReLU(dtype=policy, name=f"{name}_relu")(layers.Add(dtype=policy, name=f"{name}_sum")([seen, grown]))
+
     x = inputs = keras.Input((None, None, 3), name="photograph")
     skips = []
     for level in range(depth):
@@ -59,10 +70,8 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", layers=None, folded=Fals
         x = layers.MaxPooling2D(dtype=policy, name=f"pool{level}")(x)
     x = block(x, width << depth, "bottom")
     for level in reversed(range(depth)):
-        x = layers.Conv2DTranspose(width << level, 2, strides=2, padding="same", use_bias=False, dtype=policy,
-                                   name=f"up{level}_grow")(x)
-        x = layers.Concatenate(dtype=policy, name=f"up{level}_skip")([skips[level], x])
-        x = block(x, width << level, f"up{level}")
+        x = (join_composed if folded else join)(skips[level], x, width << level, f"up{level}")
+        x = convolve(x, width << level, f"up{level}_2")
     # float32: bfloat16 has 8 bits of mantissa, and thresholds and ROC curves would turn into stairs
     outputs = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name=PROBABILITY)(x)
     return keras.Model(inputs, outputs, name="unet")
@@ -130,20 +139,38 @@ def copy_weights(source, target):
 
 
 def fold(model, precision="float32"):
-    """A U-Net for prediction: batch normalizations folded into the convolutions before them, the same probabilities.
+    """A U-Net for prediction that gives the same probabilities from fewer operations.
 
-    gamma (w * x - mean) / s + beta = (gamma w / s) * x + beta - gamma mean / s, with s = sqrt(variance + epsilon)
+    Batch normalizations go into the convolutions before them: gamma (w * x - mean) / s + beta = (gamma w / s) * x +
+    (beta - gamma mean / s), with s = sqrt(variance + epsilon). On the way up the convolution of a concatenation is the sum of
+    two, and that of a transposed convolution with stride 2 is itself one, of 4x4.
     """
-    folded = unet(*shape_of(model), precision, folded=True)
+    width, depth = shape_of(model)
+    weights = {layer.name: layer.get_weights() for layer in model.layers}
+    for name in [name for name in weights if f"{name}_normalization" in weights]:
+        gamma, beta, mean, variance = weights[f"{name}_normalization"]
+        scale = gamma / (variance + model.get_layer(f"{name}_normalization").epsilon) ** 0.5
+        weights[name] = [weights[name][0] * scale, beta - mean * scale]
+    for level in range(depth):
+        kernel, bias = weights[f"up{level}_1"]
+        weights[f"up{level}_1"] = [kernel[:, :, :width << level], bias]
+        weights[f"up{level}_grow"] = [_compose(weights[f"up{level}_grow"][0], kernel[:, :, width << level:])]
+    folded = unet(width, depth, precision, folded=True)
     for layer in folded.layers:
-        weights = model.get_layer(layer.name).get_weights()
-        if layer.name not in (PROBABILITY,) and layer.weights and len(weights) < len(layer.weights):
-            normalization = model.get_layer(f"{layer.name}_normalization")
-            gamma, beta, mean, variance = normalization.get_weights()
-            scale = gamma / (variance + normalization.epsilon) ** 0.5
-            weights = [weights[0] * scale, beta - mean * scale]
-        layer.set_weights(weights)
+        if layer.weights:
+            layer.set_weights(weights[layer.name])
     return folded
+
+
+def _compose(grow, kernel):
+    """(2, 2, C, I), transposed with stride 2, then (3, 3, C, K) -> one of (4, 4, K, I), transposed with stride 2."""
+    import numpy as np
+
+    both = np.zeros((4, 4, kernel.shape[3], grow.shape[3]), np.float32)
+    for i in range(3):
+        for j in range(3):
+            both[2 - i:4 - i, 2 - j:4 - j] += kernel[i, j].T @ grow
+    return both
 
 
 def save(model, path):

@@ -1,5 +1,6 @@
 """From a photograph to its probability: squares, the network, test-time augmentation, and the way back to native size."""
 
+import functools
 import math
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -80,8 +81,13 @@ class Predictor:
         network, self.card = models.load(path)
         self.path, self.precision = path, models.hardware_precision(precision)
         folded = models.fold(network, self.precision)
-        self._network = tf.function(lambda squares: folded(squares, training=False),
-                                    input_signature=[tf.TensorSpec((1, None, None, 3), tf.float32)])
+
+        @functools.cache
+        def compiled_for(side):  # with a known size TensorFlow fuses the sums on the way up; there are few sides
+            return tf.function(lambda squares: folded(squares, training=False), autograph=False,
+                               input_signature=[tf.TensorSpec((1, side, side, 3), tf.float32)])
+
+        self._network = lambda squares: compiled_for(squares.shape[1])(squares)
 
     def square(self, square, views=VIEWS[:1]):
         """(S, S, 3) uint8 -> mean and standard deviation over the views, (S, S) float32 each."""

@@ -36,14 +36,15 @@ def one_photograph(model, work, repetitions):
 def folder_of_50(model, work, repetitions):
     """The folder against start-up (eval.py on one photograph) plus 50 forward passes of the same shape, in this process."""
     import model as models
-    from predict import Predictor, plan_of
+    from predict import LOOK, Predictor, plan_of
 
     folder = work / "fifty"
     folder.mkdir()
     for k in range(50):
         shutil.copy(SAMPLES[k % len(SAMPLES)], folder / f"photograph_{k:02d}.png")
     predictor = Predictor(models.find_model(model[1] if model else None))
-    sides = plan_of(predictor.card).sides
+    plan = plan_of(predictor.card)
+    sides = (*plan.sides, *([LOOK] if plan.vessel_width else []))  # a look more at how wide the vessels are
 
     def passes():
         import numpy as np
