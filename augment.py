@@ -86,7 +86,8 @@ def file_name(name, copy):
 def read_source(photograph):
     """-> photograph (H, W, 3) uint8, mask (H, W) bool, fov (H, W) bool, its square."""
     if photograph.mask is None:
-        raise Problem(f"{photograph.path}: has no mask, so nothing can be learned from it. Add masks to this set or leave it out.")
+        raise Problem(f"{photograph.path}: has no mask, so nothing can be learned from it. "
+                      "Add masks to this set or leave it out.")
     rgb = data.read_photograph(photograph.path)
     fov = data.fov_of(photograph, rgb)
     return rgb, data.read_vessels(photograph.mask, rgb.shape), fov, Square.around(fov)
@@ -131,10 +132,11 @@ def manifest(training, validation, held_out, names, copies, seed):
     import pandas as pd
 
     rows = []
-    for part, photographs, count in (("train", training, copies), ("validation", validation, VALIDATION_COPIES), ("test", held_out, 1)):
+    parts = ("train", training, copies), ("validation", validation, VALIDATION_COPIES), ("test", held_out, 1)
+    for part, photographs, count in parts:
         for photograph in photographs:
-            source = {"set": photograph.set, "split": part, "patient": photograph.patient, "source name": as_cell(photograph.name),
-                      "source sha256": data.sha256(photograph.path)}
+            source = {"set": photograph.set, "split": part, "patient": photograph.patient,
+                      "source name": as_cell(photograph.name), "source sha256": data.sha256(photograph.path)}
             places = {"path": photograph.path, "mask path": photograph.mask, "fov path": photograph.fov}
             places = {key: as_cell(place.resolve()) if place else "" for key, place in places.items()}
             for copy in range(count):
@@ -171,7 +173,8 @@ def main():
     start_worker()
     folders = options.data or data.default_folders()
     if not options.data:
-        say(f"Data: {', '.join(map(str, folders))}" + (" (the drawn samples; put data sets under datasets/)" if folders[0].name == "samples" else ""))
+        drawn = " (the drawn samples; put data sets under datasets/)" if folders[0].name == "samples" else ""
+        say(f"Data: {', '.join(map(str, folders))}{drawn}")
     settings = settings_of(options, folders)
     state = same_as_before(options.out, settings, options.overwrite)
     if state == "finished" and not options.preview:

@@ -81,8 +81,8 @@ class Watch(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not math.isfinite(logs["loss"]):
             names = ", ".join(self.names_of(self.epoch, batch))
-            raise Problem(f"The loss became {logs['loss']} in epoch {self.epoch + 1} at the pairs {names}. The best model so far is "
-                          "kept. Look at these pairs; if they are sound, train with a smaller --rate.")
+            raise Problem(f"The loss became {logs['loss']} in epoch {self.epoch + 1} at the pairs {names}. The best model so far "
+                          "is kept. Look at these pairs; if they are sound, train with a smaller --rate.")
 
     def on_epoch_end(self, epoch, logs=None):
         nothing = logs["val_recall"] < 0.01
@@ -123,7 +123,8 @@ class Glimpse(keras.callbacks.TensorBoard):
 
         super().on_epoch_end(epoch, logs)
         photograph, mask = (part[:1] for part in next(iter(self.squares)))
-        seen = tf.concat([photograph, *(tf.repeat(grey, 3, axis=3) for grey in (mask, self.model(photograph, training=False)))], axis=2)
+        prediction = self.model(photograph, training=False)
+        seen = tf.concat([photograph, *(tf.repeat(grey, 3, axis=3) for grey in (mask, prediction))], axis=2)
         with tf.summary.create_file_writer(str(self.folder / "validation")).as_default():
             tf.summary.image("photograph, mask, prediction", seen, step=epoch)
 

@@ -114,9 +114,9 @@ def shares(has):
 def predicted(items, out, model, card, plan, precision):
     """Yields a row for each item, as they are done."""
     workers, cores, asks, share = shares(ray.cluster_resources())
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    ray.data.DataContext.get_current().execution_options.resource_limits = ray.data.ExecutionResources(object_store_memory=WAITING * workers)
-    starts = ray.remote(num_cpus=0)(Starts).remote()
+    context, starts = ray.data.DataContext.get_current(), ray.remote(num_cpus=0)(Starts).remote()
+    context.enable_progress_bars = False
+    context.execution_options.resource_limits = ray.data.ExecutionResources(object_store_memory=WAITING * workers)
     given = ray.put(model), card, plan, precision, cores, starts  # by reference, or a worker's restart may miss it
     for first in range(0, len(items), PART):
         part = items[first:first + PART]
@@ -130,7 +130,7 @@ def predicted(items, out, model, card, plan, precision):
 
 def main(options, model_file, card, settings):
     """eval.py --ray: -> exit code."""
-    results = Results(options.out)
+    results, plan = Results(options.out), single.chosen_plan(options, card)
     left = pending(options.photographs, {} if options.overwrite else results.names())
     results.begin(settings, options.overwrite)
     if not left:
@@ -140,7 +140,7 @@ def main(options, model_file, card, settings):
                 "env_vars": {"OPENCV_FOR_THREADS_NUM": "1"}}
         ray.init(reachable(options.ray), log_to_driver=False, logging_level=logging.ERROR, runtime_env=code)
         logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what ends a job is told below, in a sentence
-        rows = predicted(left, results.out, model_file.read_bytes(), card, single.chosen_plan(options, card), settings["precision"])
+        rows = predicted(left, results.out, model_file.read_bytes(), card, plan, settings["precision"])
         results.add(tqdm(rows, total=len(left), unit="photograph", disable=not sys.stderr.isatty()))
     except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
         raise Problem(f"The job stopped: {str(error).strip().splitlines()[-1]} Run the same command again to go on.") from error

@@ -2,7 +2,8 @@
 
     python data.py [DIR ...]                    says what is there, what pairs and what is wrong
     python data.py DIR --picture found.png      draws it: every photograph with its vessels and its FOV outlined
-    python data.py --download chase_db1         fetches a set into datasets/ (chase_db1, hrf, stare; drive, fives: how to get them)
+    python data.py --download chase_db1         fetches a set into datasets/: chase_db1, hrf or stare
+    python data.py --download drive             says how to get it; fives too
 """
 
 import argparse
@@ -353,7 +354,8 @@ def describe(photograph, fov):
     if not core.any():
         return {"brightness": 0.0, "sharpness": 0.0, "side": float(square.side)}
     light = float(small.max(axis=2)[core].mean())
-    return {"brightness": light, "sharpness": float(detail[core].std() / max(float(green[core].mean()), 1.0)), "side": float(square.side)}
+    sharpness = float(detail[core].std() / max(float(green[core].mean()), 1.0))
+    return {"brightness": light, "sharpness": sharpness, "side": float(square.side)}
 
 
 # ---- splits --------------------------------------------------------------------------------------------------------
@@ -369,7 +371,8 @@ def split_validation(photographs, share=0.2, seed=0):
         own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
         patients = sorted({p.patient for p in own})
         if len(patients) < 2:
-            raise Problem(f"{own[0].path.parent}: all photographs are of one patient; two or more are needed for a validation part.")
+            raise Problem(f"{own[0].path.parent}: all photographs are of one patient; "
+                          "two or more are needed for a validation part.")
         count = min(max(1, round(share * len(patients))), len(patients) - 1)
         chosen = set(random.Random(f"{seed} {name}").sample(patients, count) if seed else patients[-count:])
         validation += [p for p in own if p.patient in chosen]
@@ -389,7 +392,8 @@ def photographs_of(folders, split, whole_sets=()):
         else:
             chosen += found.photographs if split == "all" else found.of(split)
     if not chosen:
-        raise Problem(f"{', '.join(map(str, folders))}: there is no photograph of the {split} split. `python data.py` shows what there is.")
+        raise Problem(f"{', '.join(map(str, folders))}: there is no photograph of the {split} split. "
+                      "`python data.py` shows what there is.")
     return chosen
 
 
@@ -412,11 +416,11 @@ def examine(found):
             except Problem as problem:
                 wrong.append(str(problem))
         if photographs:
+            shown = ", ".join(f"{w} x {h}" for w, h in sorted(sizes)[:3]) + (", ..." if len(sizes) > 3 else "")
             rows.append({"set": found.name, "split": split if split != "all" else "(none)", "photographs": len(photographs),
                          "patients": len({p.patient for p in photographs}), "masks": sum(p.mask is not None for p in photographs),
                          "second observer": sum(p.second is not None for p in photographs),
-                         "FOVs": sum(p.fov is not None for p in photographs) or "found",
-                         "width x height": ", ".join(f"{w} x {h}" for w, h in sorted(sizes)[:3]) + (", ..." if len(sizes) > 3 else "")})
+                         "FOVs": sum(p.fov is not None for p in photographs) or "found", "width x height": shown})
     return rows, wrong
 
 
@@ -443,10 +447,11 @@ def draw_found(sets, path, most=120):
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="*", type=Path, metavar="DIR", help="folders of data sets (default: datasets/, else samples/)")
-    parser.add_argument("--picture", type=Path, metavar="FILE.png", help="draw every photograph with vessels (blue) and FOV (orange)")
-    parser.add_argument("--download", choices=["chase_db1", "hrf", "stare", "drive", "fives"],
-                        help="fetch a set into datasets/, or say how to get it")
+    add = parser.add_argument
+    add("folders", nargs="*", type=Path, metavar="DIR", help="folders of data sets (default: datasets/, else samples/)")
+    add("--picture", type=Path, metavar="FILE.png", help="draw every photograph with vessels (blue) and FOV (orange)")
+    add("--download", choices=["chase_db1", "hrf", "stare", "drive", "fives"],
+        help="fetch a set into datasets/, or say how to get it")
     return parser.parse_args()
 
 
@@ -469,15 +474,17 @@ def main():
     for found in sets:
         own_rows, own_wrong = examine(found)
         rows, wrong = rows + own_rows, wrong + own_wrong
-        say(f"{found.folder}: {found.name}" + ". ".join(["", *(remark.rstrip(".") for remark in found.remarks), about_originals(found.folder)]).rstrip())
+        remarks = [*(remark.rstrip(".") for remark in found.remarks), about_originals(found.folder)]
+        say(". ".join([f"{found.folder}: {found.name}", *remarks]).rstrip())
     say(pd.DataFrame(rows).to_string(index=False))
     if options.picture:
         draw_found(sets, options.picture)
         say(f"The picture is {options.picture}.")
     for sentence in wrong:
         complain(f"wrong: {sentence}")
+    given = f" --data {' '.join(map(str, options.folders))}" if options.folders else ""
     say(f"{sum(row['photographs'] for row in rows)} photographs, {len(wrong)} wrong. "
-        + ("Mend these first." if wrong else "Next: python augment.py" + (f" --data {' '.join(map(str, options.folders))}" if options.folders else "")))
+        + ("Mend these first." if wrong else f"Next: python augment.py{given}"))
     return 1 if wrong else 0
 
 

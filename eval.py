@@ -126,8 +126,9 @@ def row_of(name, path, photograph, fov, levels, mask, card):
 
     inside = levels[fov].astype(np.float32) / 65535
     box = data.Square.around(fov)
-    found = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0], "fov_share": round(float(fov.mean()), 4),
-             "fov_top": box.top, "fov_left": box.left, "certainty": round(float(np.maximum(inside, 1 - inside).mean()), 4)}
+    found = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0],
+             "fov_share": round(float(fov.mean()), 4), "fov_top": box.top, "fov_left": box.left,
+             "certainty": round(float(np.maximum(inside, 1 - inside).mean()), 4)}
     description = data.describe(photograph, fov)
     found |= {key: float(f"{value:.5g}") for key, value in measures.measures(mask, fov).items()}
     return found | {"warnings": "; ".join(warnings_of(description, fov, card.get("photographs", {}))), "status": "done"}
@@ -147,11 +148,14 @@ def write_pictures(out, name, photograph, levels, mask, spread, tta):
 
 def as_csv(rows):
     """Rows of the same or fewer keys -> CSV text; what is not a number is an empty cell."""
+    def cell(value):
+        return "" if isinstance(value, float) and math.isnan(value) else value
+
     keys = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     table = csv.DictWriter(text, keys, restval="", lineterminator="\n")
     table.writeheader()
-    table.writerows({key: "" if isinstance(value, float) and math.isnan(value) else value for key, value in row.items()} for row in rows)
+    table.writerows({key: cell(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -170,7 +174,8 @@ def pending(out, named):
         if not row.exists() or not path.is_file():
             left[path] = name
         elif read_json(row)["sha256"] != data.sha256(path):
-            raise Problem(f"{path}: {out} holds the results of another photograph of this name. Choose another --out, or say --overwrite.")
+            raise Problem(f"{path}: {out} holds the results of another photograph of this name. "
+                          "Choose another --out, or say --overwrite.")
     return left
 
 
@@ -195,7 +200,8 @@ def segment_all(options, out, predictor, plan, named):
         return row
 
     failed = {}
-    for path, result in tqdm(in_step(named, read, compute, finish), total=len(named), unit="photograph", disable=not sys.stderr.isatty()):
+    results = in_step(named, read, compute, finish)
+    for path, result in tqdm(results, total=len(named), unit="photograph", disable=not sys.stderr.isatty()):
         if isinstance(result, Problem):
             failed[path] = result
     return failed

@@ -71,12 +71,14 @@ class Pairs:
                 there = {entry.name for entry in os.scandir(self.folder / part / kind)}
                 gone = [file for file in self.parts[part]["file"] if file not in there]
                 if gone:
-                    raise Problem(f"{self.folder / part / kind / gone[0]}: is missing. Run  python augment.py --overwrite  again.")
+                    raise Problem(f"{self.folder / part / kind / gone[0]}: is missing. "
+                                  "Run  python augment.py --overwrite  again.")
         for part in ("train", "validation"):  # threshold and squares are chosen on them at the end, hours later
             for photograph in self.photographs(part):
                 for place in filter(None, (photograph.path, photograph.mask, photograph.fov)):
                     if not place.is_file():
-                        raise Problem(f"{place}: is gone, and training needs it. Put it back, or run  python augment.py --overwrite")
+                        raise Problem(f"{place}: is gone, and training needs it. "
+                                      "Put it back, or run  python augment.py --overwrite")
 
     # ---- tf.data ---------------------------------------------------------------------------------------------------
 

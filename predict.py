@@ -68,7 +68,8 @@ def calibrated(probability, temperature, bias):
     if temperature == 1 and bias == 0:
         return probability
     with np.errstate(over="ignore"):  # infinite odds against are a probability of 0, as they should be
-        odds = np.float32(np.exp(min(-bias, 80.0))) * ((1 - probability) / np.maximum(probability, 1e-12)) ** np.float32(1 / temperature)
+        odds = ((1 - probability) / np.maximum(probability, 1e-12)) ** np.float32(1 / temperature)
+        odds = np.float32(np.exp(min(-bias, 80.0))) * odds
     return np.where(probability > 0, 1 / (1 + odds), 0).astype(np.float32)
 
 
@@ -199,9 +200,11 @@ def _best_sides(looks, widths, natives):
     def mean_dice(sides):
         return _best_dice([look[side] for look, side in zip(looks, sides, strict=True)])
 
+    def sides_for(width):
+        return [sides_around(LOOK * width / own, 1, native)[0] for own, native in zip(widths, natives, strict=True)]
+
     fixed = {side: mean_dice([sides_around(side, 1, native)[0] for native in natives]) for side in SIDES}
-    adapted = {width: mean_dice([sides_around(LOOK * width / own, 1, native)[0] for own, native in zip(widths, natives, strict=True)])
-               for width in WIDTHS} if not any(map(math.isnan, widths)) else {}
+    adapted = {} if any(map(math.isnan, widths)) else {width: mean_dice(sides_for(width)) for width in WIDTHS}
     side, width = max(fixed, key=fixed.get), max(adapted, key=adapted.get, default=None)
     worth_it = width is not None and adapted[width] > fixed[side] + 0.002  # a look more must bring something
     told = {**{str(key): round(value, 4) for key, value in fixed.items()},
@@ -233,7 +236,8 @@ def _described(histograms):
     threshold = round(metrics.best_threshold(_evenly(moved)), 4)
     before = metrics.scores(sum(histograms), 0.5)["ece"]
     return {"calibration": {"temperature": temperature, "bias": bias, "ece before": round(before, 4)}, "threshold": threshold,
-            "threshold chosen": f"best Dice on {len(histograms)} validation photographs, each counting the same, native size, in FOV",
+            "threshold chosen": f"best Dice on {len(histograms)} validation photographs, each counting the same, "
+                                "native size, in FOV",
             "validation": {key: round(value, 4) for key, value in metrics.scores(sum(moved), threshold).items()}}
 
 

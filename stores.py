@@ -42,7 +42,8 @@ def reachable(address):
         if port.isdigit():
             socket.create_connection((host, int(port)), timeout=10).close()
     except OSError as error:
-        raise Problem(f"--ray {address}: nothing answers there ({error}). Start the cluster (ray start --head), or give its address.") from error
+        raise Problem(f"--ray {address}: nothing answers there ({error}). "
+                      "Start the cluster (ray start --head), or give its address.") from error
     return address
 
 
@@ -116,9 +117,10 @@ class Results:
         elif not overwrite and self._is_there("run.json"):
             with self.system.open_input_stream(f"{self.path}/run.json") as stream:
                 before = json.loads(stream.read())["settings"]
-            told = [f"{key}: {before.get(key)} before, {settings[key]} now" for key in settings if before.get(key) != settings[key]]
+            told = [f"{key}: {before.get(key)} before, {now} now" for key, now in settings.items() if before.get(key) != now]
             if told:
-                raise Problem(f"{self.shown}: holds a run with other settings ({'; '.join(told)}). Say --overwrite, or choose another --out.")
+                raise Problem(f"{self.shown}: holds a run with other settings ({'; '.join(told)}). "
+                              "Say --overwrite, or choose another --out.")
         elif not overwrite and self.system.get_file_info(fs.FileSelector(self.path, allow_not_found=True)):
             raise Problem(f"{self.shown}: holds other files. Choose another --out, or say --overwrite to put results among them.")
         self.put("run.json", json.dumps({"settings": settings, "finished": True}, indent=2).encode())

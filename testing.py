@@ -40,7 +40,8 @@ def chosen_photographs(folders, split, card):
     known = {sha for parts in card.get("data", {}).values() for sha in parts.get("validation", {}).values()}
     found = [p for p in data.photographs_of(folders, "all") if data.sha256(p.path) in known]
     if not found:
-        raise Problem(f"{', '.join(map(str, folders))}: none of the model's validation photographs is here. Give the data it was trained with.")
+        raise Problem(f"{', '.join(map(str, folders))}: none of the model's validation photographs is here. "
+                      "Give the data it was trained with.")
     return found
 
 
@@ -49,7 +50,8 @@ class Test:
 
     def __init__(self, out, predictor, plan, photographs):
         self.out, self.predictor, self.plan = out, predictor, plan
-        self.names = dict(zip(photographs, data.unique_names([p.path for p in photographs], [p.set for p in photographs]), strict=True))
+        names = data.unique_names([p.path for p in photographs], [p.set for p in photographs])
+        self.names = dict(zip(photographs, names, strict=True))
 
     def path(self, kind, photograph):
         return self.out / kind / f"{self.names[photograph]}.png"
@@ -99,7 +101,8 @@ class Test:
         if reference is None:
             return None
         mask = metrics.cut(levels, self.plan.threshold)
-        kept = {"fov": metrics.histogram(levels, reference, fov), "whole": metrics.histogram(levels, reference, np.ones_like(fov)),
+        kept = {"fov": metrics.histogram(levels, reference, fov),
+                "whole": metrics.histogram(levels, reference, np.ones_like(fov)),
                 "cldice": metrics.cldice(mask, reference, fov)}
         if second is not None:
             kept |= {"second": metrics.histogram(second, reference, fov), "second cldice": metrics.cldice(second, reference, fov)}
@@ -152,14 +155,14 @@ def scores_table(test, kept, failed):
     human = {photograph: scores for photograph, scores in scored.items() if "second" in scores}
     if human:
         second = [row_of(test.names[p], s["second"], 0.5, s["second cldice"]) for p, s in human.items()]
+        meaningless = dict.fromkeys(("roc_auc", "average_precision", "ece"))  # a drawing has no ranking and no confidence
         for row in summary_rows(second, [s["second"] for s in human.values()], 0.5):
-            # a drawing has no ranking and no confidence
-            rows.append({**row, "photograph": f"second observer, {row['photograph']}", "roc_auc": None, "average_precision": None, "ece": None})
+            rows.append({**row, "photograph": f"second observer, {row['photograph']}", **meaningless})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-COLUMNS = ["photograph", "dice", "iou", "precision", "recall", "specificity", "accuracy", "mcc", "roc_auc", "average_precision", "cldice",
-           "ece", "note"]
+COLUMNS = ["photograph", "dice", "iou", "precision", "recall", "specificity", "accuracy", "mcc", "roc_auc", "average_precision",
+           "cldice", "ece", "note"]
 
 
 def summary_rows(rows, histograms, threshold):
@@ -177,12 +180,14 @@ def summary(options, test, folders, table, kept, failed):
     import metrics
 
     scored = [scores for scores in kept.values() if scores]
-    told = {"protocol": PROTOCOL if scored else "Predicted and pictured; there are no reference masks here, so nothing can be scored.",
+    unscored = "Predicted and pictured; there are no reference masks here, so nothing can be scored."
+    told = {"protocol": PROTOCOL if scored else unscored,
             "model": str(test.predictor.path), "model sha256": data.sha256(test.predictor.path),
             "data": [str(folder) for folder in folders], "split": options.split, "photographs": len(kept), "scored": len(scored),
             "failed": {test.names[p]: str(problem) for p, problem in failed.items()},
             "trained on": int((table["note"] == "trained on").sum()),
-            "tta": options.tta, "sides": list(test.plan.sides), "vessel width": test.plan.vessel_width, "views": len(test.plan.views), "threshold": test.plan.threshold,
+            "tta": options.tta, "sides": list(test.plan.sides), "vessel width": test.plan.vessel_width,
+            "views": len(test.plan.views), "threshold": test.plan.threshold,
             "precision": test.predictor.precision}
     if scored:
         rows = table.drop_duplicates("photograph", keep="last").set_index("photograph")  # one may be called "mean"
@@ -190,7 +195,8 @@ def summary(options, test, folders, table, kept, failed):
             if name in rows.index:
                 told[name] = rounded(rows.loc[name, COLUMNS[1:-1]])
         pooled, whole = sum(s["fov"] for s in scored), sum(s["whole"] for s in scored)
-        for name, counts, threshold in (("pooled at 0.5", pooled, 0.5), ("pooled over the whole image", whole, test.plan.threshold),
+        for name, counts, threshold in (("pooled at 0.5", pooled, 0.5),
+                                        ("pooled over the whole image", whole, test.plan.threshold),
                                         ("pooled over the whole image at 0.5", whole, 0.5)):
             told[name] = rounded(metrics.scores(counts, threshold))
     return told
@@ -215,12 +221,14 @@ def draw(options, test, table, told, kept):
             curves[name] = {"x": x, "y": y}
         curves["reliability"] = dict(zip(("probability", "share", "count"), metrics.reliability(pooled), strict=True))
         told_scores = told["pooled"]
-        draw_line(options.out / "roc.png", **curves["roc"], xlabel="false positive rate", ylabel="recall (sensitivity)", diagonal=True,
-                  title=f"ROC, pooled in FOV, area {told_scores['roc_auc']:.4f}")
+        draw_line(options.out / "roc.png", **curves["roc"], xlabel="false positive rate", ylabel="recall (sensitivity)",
+                  diagonal=True, title=f"ROC, pooled in FOV, area {told_scores['roc_auc']:.4f}")
         draw_line(options.out / "pr.png", **curves["pr"], xlabel="recall", ylabel="precision",
                   title=f"Precision and recall, average precision {told_scores['average_precision']:.4f}")
+    repeated = ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "sides", "vessel width", "views",
+                "precision")
     about = {"title": f"Vessels of {', '.join(Path(folder).name for folder in told['data'])}: {options.split} split",
-             **{key: told[key] for key in ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "sides", "vessel width", "views", "precision")},
+             **{key: told[key] for key in repeated},
              "loss": test.predictor.card.get("loss"), "trained on sets": list(test.predictor.card.get("data", {})),
              "licence": test.predictor.card.get("licence"), "not done": [f"{k}: {v}" for k, v in told["failed"].items()]}
     report.write(options.out / "report.html", about, table, curves,
@@ -245,8 +253,9 @@ def main():
     say(f"Model: {model_file}. Data: {', '.join(map(str, folders))}, {options.split} split.")
     card = models.load(model_file)[1]
     photographs = chosen_photographs(folders, options.split, card)
-    settings = {"data": [str(folder.resolve()) for folder in folders], "split": options.split, "model sha256": data.sha256(model_file),
-                "card sha256": data.sha256(model_file.with_suffix(".json")), "tta": options.tta, "threshold": options.threshold,
+    settings = {"data": [str(folder.resolve()) for folder in folders], "split": options.split,
+                "model sha256": data.sha256(model_file), "card sha256": data.sha256(model_file.with_suffix(".json")),
+                "tta": options.tta, "threshold": options.threshold,
                 "precision": models.hardware_precision(options.precision)}
     if same_as_before(options.out, settings, options.overwrite) == "finished":
         say(f"{options.out}: this test is finished; its report is {options.out / 'report.html'}.")
@@ -278,12 +287,14 @@ def test_all(options, model_file, folders, photographs, settings):
     mark(options.out, settings, finished=not failed)
     for photograph, problem in failed.items():
         complain(f"not done: {test.names[photograph]}: {problem}")
+    page = options.out / "report.html"
     if "pooled" in told:
-        say(f"Pooled Dice {told['pooled']['dice']:.4f}, ROC AUC {told['pooled']['roc_auc']:.4f}, clDice {told['mean']['cldice']:.4f} of "
-            f"{told['scored']} photographs" + (f" ({told['trained on']} of them trained on)" if told["trained on"] else "")
-            + f". Open {options.out / 'report.html'}; next: python eval.py YOUR_PHOTOGRAPH")
+        seen = f" ({told['trained on']} of them trained on)" if told["trained on"] else ""
+        say(f"Pooled Dice {told['pooled']['dice']:.4f}, ROC AUC {told['pooled']['roc_auc']:.4f}, "
+            f"clDice {told['mean']['cldice']:.4f} of {told['scored']} photographs{seen}. "
+            f"Open {page}; next: python eval.py YOUR_PHOTOGRAPH")
     else:
-        say(f"{len(kept)} photographs are segmented; without reference masks they cannot be scored. Open {options.out / 'report.html'}")
+        say(f"{len(kept)} photographs are segmented; without reference masks they cannot be scored. Open {page}")
     return 1 if failed else 0
 
 

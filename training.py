@@ -70,12 +70,15 @@ def chosen_devices(devices, batch, gpus):
     if devices is None:
         count = max((n for n in range(1, len(gpus) + 1) if batch % n == 0), default=0)
         if count < len(gpus):
-            say(f"{count} of {len(gpus)} GPUs, which share a batch of {batch} evenly; --batch {-(-batch // len(gpus)) * len(gpus)} takes all.")
+            enough = -(-batch // len(gpus)) * len(gpus)
+            say(f"{count} of {len(gpus)} GPUs, which share a batch of {batch} evenly; --batch {enough} takes all.")
         return gpus[:count]
     if devices > max(1, len(gpus)):
-        raise Problem(f"--devices {devices}: TensorFlow finds {len(gpus)} GPUs here. Choose fewer, or install tensorflow[and-cuda].")
+        raise Problem(f"--devices {devices}: TensorFlow finds {len(gpus)} GPUs here. "
+                      "Choose fewer, or install tensorflow[and-cuda].")
     if batch % devices:
-        raise Problem(f"--devices {devices}: cannot share a batch of {batch} evenly. Choose a --batch that is a multiple of {devices}.")
+        raise Problem(f"--devices {devices}: cannot share a batch of {batch} evenly. "
+                      f"Choose a --batch that is a multiple of {devices}.")
     return gpus[:devices]
 
 
@@ -83,7 +86,9 @@ def shared_by(devices):
     """The strategy that trains on these logical devices: MirroredStrategy for several, the usual one else."""
     import tensorflow as tf
 
-    return tf.distribute.MirroredStrategy([device.name for device in devices]) if len(devices) > 1 else tf.distribute.get_strategy()
+    if len(devices) > 1:
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    return tf.distribute.get_strategy()
 
 
 def mirrored(width, depth, precision):
@@ -145,7 +150,9 @@ def watchers(options, pairs, steps):
         keras.callbacks.EarlyStopping(patience=12, min_delta=1e-4, **best),
         callbacks.Table(options.out / "history.csv", lambda table: draw_curves(options.out / "curves.png", table)),
     ]
-    glimpse = [callbacks.Glimpse(options.out / "tensorboard", pairs.validation(1))] if importlib.util.find_spec("tensorboard") else []
+    glimpse = []
+    if importlib.util.find_spec("tensorboard"):
+        glimpse = [callbacks.Glimpse(options.out / "tensorboard", pairs.validation(1))]
     return [*listening, *glimpse, callbacks.KeepState(options.out / "state/training.npz", listening)]
 
 
@@ -228,9 +235,11 @@ def main():
         fit(options, pairs, network)
     card = write_card(options, pairs, began)
     mark(options.out, settings, finished=True)
+    model_file = options.out / "model.keras"
+    chosen = "" if options.out == Path("checkpoints") else f" --model {model_file}"
     say(f"Best epoch {card['best epoch']} of {card['epochs']}: validation Dice {card['validation']['dice']:.4f}, ROC AUC "
         f"{card['validation']['roc_auc']:.4f} at native size, with --tta {card['tta']['validation']['dice']:.4f}. "
-        f"The model is {options.out / 'model.keras'}. Next: python testing.py" + ("" if options.out == Path("checkpoints") else f" --model {options.out / 'model.keras'}"))
+        f"The model is {model_file}. Next: python testing.py{chosen}")
     return 0
 
 

@@ -46,11 +46,11 @@ def main():
     print(describe())
     with tempfile.TemporaryDirectory() as name:
         work, began = Path(name), time.perf_counter()
-        subprocess.run([sys.executable, ROOT / "augment.py", "--data", *options.data, "--copies", options.copies, "--out", work / "pairs"],
-                       check=True, stdout=subprocess.DEVNULL)
+        augment = [sys.executable, ROOT / "augment.py", "--data", *options.data, "--copies", options.copies]
+        subprocess.run([*augment, "--out", work / "pairs"], check=True, stdout=subprocess.DEVNULL)
         print(f"pairs after {(time.perf_counter() - began) / 60:.1f} minutes\n\nminutes  epoch  validation Dice reached")
-        process = subprocess.Popen([sys.executable, ROOT / "training.py", "--pairs", work / "pairs", "--out", work / "model", *options.flags],
-                                   stdout=subprocess.DEVNULL)
+        training = [sys.executable, ROOT / "training.py", "--pairs", work / "pairs", "--out", work / "model"]
+        process = subprocess.Popen([*training, *options.flags], stdout=subprocess.DEVNULL)
         reached = 0.49
         for minutes, row in watch(process, work / "model/history.csv", began):
             dice = float(row["val_dice_coefficient"])

@@ -72,11 +72,12 @@ def memory(model, work, large):
 
 def pairs_a_second(work, repetitions, copies=40):
     def augment(workers):
-        as_process(sys.executable, "augment.py", "--data", str(ROOT / "samples"), "--copies", str(copies), "--workers", str(workers),
-                   "--out", str(work / f"pairs{workers}"), "--overwrite", cwd=ROOT)
+        as_process(sys.executable, "augment.py", "--data", str(ROOT / "samples"), "--copies", str(copies),
+                   "--workers", str(workers), "--out", str(work / f"pairs{workers}"), "--overwrite", cwd=ROOT)
 
     cores = os.cpu_count()
-    times = alternate({"augment.py, 1 worker": lambda: augment(1), f"augment.py, {cores} workers": lambda: augment(cores)}, repetitions)
+    ways = {"augment.py, 1 worker": lambda: augment(1), f"augment.py, {cores} workers": lambda: augment(cores)}
+    times = alternate(ways, repetitions)
     table(times, "augment.py, 1 worker")
     for name, seconds in times.items():
         print(f"{name}: {6 * copies / statistics.median(seconds):.0f} pairs a second, start-up included")

@@ -43,7 +43,8 @@ def main():
         fit()
     print(describe())
     table(alternate(fits, options.repetitions), "bare steps", unit=1000 / options.steps, unit_name="ms a step of 4")
-    print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB with {len(pairs.parts['train'])} pairs")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"peak memory {peak:.0f} MB with {len(pairs.parts['train'])} pairs")
 
 
 if __name__ == "__main__":

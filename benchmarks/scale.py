@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT))
 from files import Problem, run, say  # noqa: E402
 
 SCALES = (1.0, 1.6, 2.6, 4.2)  # of the samples: 0.3 to 5.7 megapixels
-DAMAGED = {"empty.png": b"", "text.jpg": b"no picture", "cut.jpg": b"\xff\xd8\xff\xe0" + bytes(300), "header.png": b"\x89PNG\r\n\x1a\n", "zeros.tif": bytes(999)}
+DAMAGED = {"empty.png": b"", "text.jpg": b"no picture", "cut.jpg": b"\xff\xd8\xff\xe0" + bytes(300),
+           "header.png": b"\x89PNG\r\n\x1a\n", "zeros.tif": bytes(999)}
 # The cluster of the estimate. On-demand machines with the bfloat16 units that auto precision uses; network and storage as
 # their makers state them.
 MACHINES, CORES, NETWORK, PUTS = 16, 64, 25e9 / 8, 3500  # machines, processors of each, bytes a second of each, writes a second
@@ -193,10 +194,12 @@ def faults(options, count):
         before = {path: path.stat().st_mtime_ns for path in out.rglob("*.p*")}
         seconds, _ = predict(photographs, out, options, "--ray", address, expected=(1,))
     touched = {path: path.stat().st_mtime_ns for path in out.rglob("*.p*")} != before
-    if kill.victim is None or touched or same != count or len(table) != count + len(DAMAGED) or table["name"].duplicated().any():
+    each_once = len(table) == count + len(DAMAGED) and not table["name"].duplicated().any()
+    if kill.victim is None or touched or same != count or not each_once:
         raise Problem(f"{out}: killed {kill.victim}, {same} masks, {len(table)} rows, touched again: {touched}.")
-    return [f"{same} masks of the same bytes as eval.py's, {sum(table['status'] == 'failed')} damaged photographs as rows, though a "
-            f"worker was killed after a third of them; the same command again changed nothing and took {seconds:.0f} s."]
+    return [f"{same} masks of the same bytes as eval.py's, {sum(table['status'] == 'failed')} damaged photographs as rows, "
+            "though a worker was killed after a third of them; the same command again changed nothing and took "
+            f"{seconds:.0f} s."]
 
 
 def driver(blocks=300, few=8):
@@ -217,7 +220,8 @@ def driver(blocks=300, few=8):
         def seconds(count):
             began = time.monotonic()
             rows = ray.data.from_items([{"file": "x" * 80, "k": k} for k in range(count * few)], override_num_blocks=count)
-            rows = rows.map(lambda item: item, num_cpus=0.25).map(Nothing, compute=ray.data.ActorPoolStrategy(size=1), num_cpus=0.75)
+            rows = rows.map(lambda item: item, num_cpus=0.25)
+            rows = rows.map(Nothing, compute=ray.data.ActorPoolStrategy(size=1), num_cpus=0.75)
             assert sum(1 for _ in rows.map(lambda item: item, num_cpus=0.25).iter_rows()) == count * few
             return time.monotonic() - began
 
@@ -246,12 +250,14 @@ def listing(count):
 
 def table(found, few, many):
     """Markdown, and {way: photographs a second past start-up}."""
-    lines = ["| | start-up s | photographs a second | core-seconds each | memory GB, a quarter | all |", "|---|---|---|---|---|---|"]
+    lines = ["| | start-up s | photographs a second | core-seconds each | memory GB, a quarter | all |",
+             "|---|---|---|---|---|---|"]
     rates = {}
     for way, (short, long, memory_few, memory_many) in found.items():
         rate = rates[way] = (many - few) / (long - short)
         used = 2 if "2" in way else 1
-        lines.append(f"| {way} | {short - few / rate:.0f} | {rate:.2f} | {used / rate:.2f} | {memory_few / 1e9:.2f} | {memory_many / 1e9:.2f} |")
+        lines.append(f"| {way} | {short - few / rate:.0f} | {rate:.2f} | {used / rate:.2f} "
+                     f"| {memory_few / 1e9:.2f} | {memory_many / 1e9:.2f} |")
     return lines, rates
 
 
@@ -262,13 +268,16 @@ def estimate(rate, photographs, out, handed, note):
     rows = sum(path.stat().st_size for path in (out / "predictions.parquet").iterdir()) / len(masks)
     read, written = sum(sizes) / len(sizes), sum(masks) / len(masks)
     processors, wanted = MACHINES * CORES, rate * MACHINES * CORES
-    limits = {"processors": wanted, "Ray's driver": handed, "network": MACHINES * NETWORK / (read + written), "writes to one prefix of the store": PUTS}
+    limits = {"processors": wanted, "Ray's driver": handed, "network": MACHINES * NETWORK / (read + written),
+              "writes to one prefix of the store": PUTS}
     first = min(limits, key=limits.get)
     hours = TEN_MILLION / limits[first] / 3600
     return [f"{TEN_MILLION:,} photographs of {read / 1e6:.2f} MB on {MACHINES} machines of {CORES} processors:",
-            "| would allow | photographs a second |", "|---|---|", *(f"| {name} | {value:,.0f} |" for name, value in limits.items()), "",
+            "| would allow | photographs a second |", "|---|---|",
+            *(f"| {name} | {value:,.0f} |" for name, value in limits.items()), "",
             f"What saturates first: {first}. {hours:.1f} hours, {TEN_MILLION / rate / 3600:,.0f} processor-hours, "
-            f"{TEN_MILLION * read / 1e12:.1f} TB read, {TEN_MILLION * written / 1e9:,.0f} GB of masks ({written / 1e3:.1f} kB each), "
+            f"{TEN_MILLION * read / 1e12:.1f} TB read, "
+            f"{TEN_MILLION * written / 1e9:,.0f} GB of masks ({written / 1e3:.1f} kB each), "
             f"{TEN_MILLION * rows / 1e9:.1f} GB of table, {TEN_MILLION * note / 1e9:.1f} GB of memory for the driver's list. "
             f"{processors} processors are kept busy up to {min(1, limits[first] / wanted):.0%}."]
 

@@ -1,4 +1,4 @@
-"""How fast pairs are read that do not fit into memory, by a process that may take two gigabytes of addresses more than TensorFlow has.
+"""How fast pairs are read that do not fit into memory: the process may take 2 GB of addresses more than TensorFlow has.
 
     python benchmarks/streaming.py                    the first training pair of augmented/, 8000 times (8.4 GB decoded)
     python benchmarks/streaming.py --pairs FOLDER     of another folder that augment.py wrote
@@ -42,7 +42,8 @@ def repeat(pairs, out, count):
         (out / "validation" / kind).symlink_to((pairs / "validation" / kind).resolve())
         for file in files:
             (out / "train" / kind / file).symlink_to((pairs / "train" / kind / first["file"]).resolve())
-    pd.concat([pd.DataFrame([first] * count).assign(file=files), table[table["split"] == "validation"]]).to_csv(out / "manifest.csv", index=False)
+    rows = pd.DataFrame([first] * count).assign(file=files)
+    pd.concat([rows, table[table["split"] == "validation"]]).to_csv(out / "manifest.csv", index=False)
     write_json(out / "run.json", read_json(pairs / "run.json") | {"manifest": sha256(out / "manifest.csv")})
 
 

@@ -162,7 +162,8 @@ def _note_unlabelled(found):
         if without and len(without) == len(photographs):
             found.remarks.append(f"its {split} photographs have no masks: they can be segmented, but not scored or trained on.")
         else:
-            found.problems += [f"{photograph.path}: has no mask. Add the mask or remove the photograph." for photograph in without]
+            found.problems += [f"{photograph.path}: has no mask. Add the mask or remove the photograph."
+                               for photograph in without]
 
 
 def _patients(folder):

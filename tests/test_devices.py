@@ -22,7 +22,8 @@ from pairs import Pairs
 AS_GPUS = """
 import sys
 import tensorflow as tf
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+processor, = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 every = tf.config.list_logical_devices
 tf.config.list_logical_devices = lambda kind=None: every("CPU") if kind == "GPU" else every(kind)
 import callbacks, files, predict, training
@@ -66,8 +67,9 @@ def test_two_devices_give_the_losses_of_one(tiny_pairs, tmp_path):
 
 # ---- which devices -------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("devices, batch, there, used", [(None, 4, 0, 0), (None, 4, 1, 1), (None, 4, 2, 2), (None, 4, 8, 4), (None, 6, 4, 3),
-                                                         (None, 3, 2, 1), (1, 4, 0, 0), (1, 4, 8, 1), (2, 4, 8, 2), (8, 16, 8, 8)])
+@pytest.mark.parametrize("devices, batch, there, used", [
+    (None, 4, 0, 0), (None, 4, 1, 1), (None, 4, 2, 2), (None, 4, 8, 4), (None, 6, 4, 3), (None, 3, 2, 1),
+    (1, 4, 0, 0), (1, 4, 8, 1), (2, 4, 8, 2), (8, 16, 8, 8)])
 def test_as_many_devices_as_asked_for_else_as_many_as_share_a_batch_evenly(devices, batch, there, used):
     gpus = [f"GPU:{k}" for k in range(there)]
     assert training.chosen_devices(devices, batch, gpus) == gpus[:used]
@@ -107,7 +109,7 @@ print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10)
 
 
 def many(pairs, out, count):
-    """A folder of `count` training pairs, all links to those of `pairs`: they cost no disk, but decoded they would fill memory."""
+    """A folder of `count` training pairs, all links to the first of `pairs`: no more on disk, but as much to decode."""
     table = pd.read_csv(pairs / "manifest.csv", keep_default_na=False, dtype=str)
     first = table[table["split"] == "train"].iloc[0]
     files = [f"copy{k:06d}.png" for k in range(count)]
