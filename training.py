@@ -179,7 +179,7 @@ def write_card(options, pairs, began):
     import tensorflow as tf
 
     import model as models
-    from predict import tune
+    from tuning import tune
 
     history = pd.read_csv(options.out / "history.csv")
     best = history.loc[history["val_dice_coefficient"].idxmax()]

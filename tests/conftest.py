@@ -200,6 +200,24 @@ def everything():
     return contents
 
 
+# ---- a network without weights -------------------------------------------------------------------------------------
+
+class Answer(np.ndarray):
+    """An array with the one method of a tensor that is asked for."""
+
+    def numpy(self):
+        return np.asarray(self)
+
+
+def predictor_of(function):
+    """A predictor whose network is `function`, (1, S, S, 3) float32 -> (1, S, S, 1)."""
+    from predict import Predictor
+
+    predictor = object.__new__(Predictor)
+    predictor._network = lambda squares: function(squares).view(Answer)
+    return predictor
+
+
 # ---- what takes long is made once ----------------------------------------------------------------------------------
 
 SMALL = ("--width", 2, "--depth", 2, "--precision", "float32", "--workers", 1)

@@ -26,9 +26,9 @@ processor, = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 every = tf.config.list_logical_devices
 tf.config.list_logical_devices = lambda kind=None: every("CPU") if kind == "GPU" else every(kind)
-import callbacks, files, predict, training
+import callbacks, files, training, tuning
 told = {"threshold": 0.5, "validation": {"dice": 0.1, "roc_auc": 0.5}, "tta": {"threshold": 0.5, "validation": {"dice": 0.1}}}
-predict.tune = lambda *_: told
+tuning.tune = lambda *_: told
 shared_by, sound = training.shared_by, callbacks.Watch.on_train_batch_end
 def counted(devices):
     strategy = shared_by(devices)

@@ -6,29 +6,12 @@ import time
 import cv2
 import numpy as np
 import pytest
+from conftest import predictor_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import metrics
-import predict
-from data import Photograph
 from files import Problem
-from predict import VIEWS, Plan, Predictor, calibrated, fit_calibration, in_step, seen_as, seen_back, sides_around
-
-
-class Answer(np.ndarray):
-    """An array with the one method of a tensor that is asked for."""
-
-    def numpy(self):
-        return np.asarray(self)
-
-
-def predictor_of(function):
-    """A predictor whose network is `function`, (1, S, S, 3) float32 -> (1, S, S, 1)."""
-    predictor = object.__new__(Predictor)
-    predictor._network = lambda squares: function(squares).view(Answer)
-    return predictor
-
+from predict import VIEWS, Plan, Predictor, calibrated, in_step, plan_of, seen_as, seen_back, sides_around
 
 GREEN = predictor_of(lambda squares: squares[..., 1:2])
 
@@ -113,31 +96,6 @@ def test_calibration_is_the_formula_of_platt():
     assert calibrated(probability, 1, 0) is probability
 
 
-def overconfident(temperature, bias, spread, centre):
-    """The histogram of a network whose probabilities p are true only as sigmoid(logit(p) / temperature + bias)."""
-    level = (np.arange(metrics.LEVELS) + 0.5) / metrics.LEVELS
-    odds = np.log(level / (1 - level))
-    pixels = np.exp(-0.5 * ((odds - centre) / spread) ** 2) / (level * (1 - level))
-    pixels *= 1e6 / pixels.sum()
-    true = 1 / (1 + np.exp(-odds / temperature - bias))
-    return np.stack([pixels * (1 - true), pixels * true])
-
-
-@pytest.mark.parametrize(
-    "temperature, bias, spread, centre", [(2, -0.5, 3, -2), (0.5, 0.3, 1, 0), (5, -1, 6, -4), (0.02, -15, 0.06, -0.3)]
-)
-def test_a_known_temperature_and_bias_are_found_again(temperature, bias, spread, centre):
-    """The last one: a network of few steps, all of whose probabilities lie between 0.36 and 0.47."""
-    found = fit_calibration(overconfident(temperature, bias, spread, centre))
-    assert found == pytest.approx((temperature, bias), rel=0.03, abs=0.01)
-
-
-def test_a_network_without_any_sense_of_vessels_is_left_as_it_is():
-    backwards = overconfident(2, -0.5, 3, -2)[:, ::-1]
-    assert fit_calibration(backwards) == (1.0, 0.0)
-    assert fit_calibration(np.stack([np.full(metrics.LEVELS, 9.0), np.full(metrics.LEVELS, 1.0)])) == (1.0, 0.0)
-
-
 # ---- one after another ---------------------------------------------------------------------------------------------
 
 def test_results_come_in_order_whatever_each_takes():
@@ -207,58 +165,19 @@ def test_nothing_to_do_is_nothing():
     assert list(in_step([], None, None, None)) == []
 
 
-# ---- tuning --------------------------------------------------------------------------------------------------------
+# ---- a model and its card ------------------------------------------------------------------------------------------
 
-@pytest.fixture
-def tuned(draw, tmp_path, monkeypatch):
-    """What is chosen for a network that sees the green channel, on two eyes whose vessels are bright in it."""
-    photographs = []
-    for k in range(2):
-        _, mask, fov = draw.eye(k, 330, 340)
-        grey = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.8)
-        rgb = np.dstack([np.full(mask.shape, 0.6), 0.3 + 0.5 * grey, np.zeros(mask.shape)]) * fov[..., None] * 255
-        draw.put(tmp_path / f"{k}.png", rgb.astype(np.uint8))
-        photographs.append(
-            Photograph(
-                "A",
-                f"{k}",
-                "validation",
-                f"{k}",
-                tmp_path / f"{k}.png",
-                draw.put(tmp_path / f"{k}_mask.png", mask),
-                draw.put(tmp_path / f"{k}_fov.png", fov),
-            )
-        )
-    monkeypatch.setattr(predict, "Predictor", lambda *_: GREEN)
-    return predict.tune(tmp_path / "m.keras", photographs)
-
-
-def test_the_card_learns_sides_calibration_and_threshold_for_one_look_and_for_many(tuned):
-    for chosen in (tuned, tuned["tta"]):
-        assert set(chosen["calibration"]) == {"temperature", "bias", "ece before"}
-        assert 0 < chosen["threshold"] < 1 and "2 validation photographs" in chosen["threshold chosen"]
-        assert chosen["validation"]["dice"] > 0.9
-        assert chosen["validation"]["ece"] < 0.1
-    assert len(tuned["sides"]) == 1 and len(tuned["tta"]["sides"]) == 3 and set(tuned["tta"]["sides"]) <= set(predict.SIDES)
-    assert tuned["sides"][0] in tuned["tta"]["sides"]
-    assert {str(side) for side in predict.SIDES} <= set(tuned["validation Dice by side"])
-
-
-def test_the_plan_of_a_card_for_one_look_and_for_many(tuned):
-    single, many = predict.plan_of(tuned), predict.plan_of(tuned, tta=True)
-    assert (single.views, many.views) == (tuple(VIEWS[:1]), tuple(VIEWS))
-    assert single.threshold == tuned["threshold"] and many.threshold == tuned["tta"]["threshold"]
-    assert many.sides == tuple(tuned["tta"]["sides"]) and many.bias == tuned["tta"]["calibration"]["bias"]
-    bare = predict.plan_of({"threshold": 0.4})
+def test_a_card_that_tells_nothing_but_a_threshold_is_one_plain_look():
+    bare = plan_of({"threshold": 0.4})
     assert (bare.sides, bare.temperature, bare.bias, bare.threshold) == ((512,), 1.0, 0.0, 0.4)
 
 
 def test_a_real_model_predicts_the_same_twice_and_within_bounds(tiny_model, draw):
     photograph, _, fov = draw.eye(3)
     predictor = Predictor(tiny_model, "float32")
-    first, _ = predictor(photograph, fov, predict.plan_of(predictor.card))
-    again, spread = predictor(photograph, fov, predict.plan_of(predictor.card, tta=True))
-    assert np.array_equal(first, predictor(photograph, fov, predict.plan_of(predictor.card))[0])
+    first, _ = predictor(photograph, fov, plan_of(predictor.card))
+    again, spread = predictor(photograph, fov, plan_of(predictor.card, tta=True))
+    assert np.array_equal(first, predictor(photograph, fov, plan_of(predictor.card))[0])
     for probability in (first, again):
         assert (
             probability.shape == fov.shape

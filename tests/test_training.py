@@ -22,8 +22,8 @@ from conftest import ROOT, SMALL
 import callbacks
 import files
 import metrics
-import predict
 import training
+import tuning
 from files import read_json
 
 
@@ -31,7 +31,7 @@ from files import read_json
 def quick(monkeypatch):
     """Without the choice of threshold and squares, which has tests of its own."""
     told = {"threshold": 0.5, "validation": {"dice": 0.1, "roc_auc": 0.5}, "tta": {"threshold": 0.5, "validation": {"dice": 0.1}}}
-    monkeypatch.setattr(predict, "tune", lambda *_: told)
+    monkeypatch.setattr(tuning, "tune", lambda *_: told)
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_a_killed_process_resumes_to_the_unbroken_run(tiny_pairs, tmp_path):
 def test_fine_tuning_starts_from_the_models_weights_and_takes_its_shape(train, tiny_training, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(training, "fit", lambda options, pairs, network: seen.append((options, network)))
-    monkeypatch.setattr(training, "write_card", lambda *_: {"best epoch": 1, "epochs": 1, **predict.tune()})
+    monkeypatch.setattr(training, "write_card", lambda *_: {"best epoch": 1, "epochs": 1, **tuning.tune()})
     ended = train(tmp_path / "c", "--init", tiny_training / "model.keras", "--width", 16, "--depth", 4)
     assert ended.code == 0, ended.err
     (options, network), = seen
