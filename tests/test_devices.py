@@ -1,6 +1,5 @@
 """Training on several devices gives what one gives, and pairs that do not fit into memory are streamed."""
 
-import json
 import os
 import resource
 import subprocess
@@ -14,8 +13,8 @@ from conftest import ROOT, SMALL
 
 import pairs
 import training
-from data import sha256
-from files import Problem, read_json
+from benchmarks.streaming import repeat
+from files import Problem
 from pairs import Pairs
 
 # The command in a fresh process, with two logical processors in the place of GPUs, broken off in the second epoch and resumed
@@ -108,27 +107,10 @@ print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10)
 """
 
 
-def many(pairs, out, count):
-    """A folder of `count` training pairs, all links to the first of `pairs`: no more on disk, but as much to decode."""
-    table = pd.read_csv(pairs / "manifest.csv", keep_default_na=False, dtype=str)
-    first = table[table["split"] == "train"].iloc[0]
-    files = [f"copy{k:06d}.png" for k in range(count)]
-    for kind in ("images", "masks"):
-        (out / "train" / kind).mkdir(parents=True)
-        (out / "validation").mkdir(exist_ok=True)
-        (out / "validation" / kind).symlink_to(pairs / "validation" / kind)
-        for file in files:
-            os.link(pairs / "train" / kind / first["file"], out / "train" / kind / file)
-    rows = pd.DataFrame([first] * count).assign(file=files)
-    pd.concat([rows, table[table["split"] == "validation"]]).to_csv(out / "manifest.csv", index=False)
-    card = read_json(pairs / "run.json") | {"manifest": sha256(out / "manifest.csv")}
-    (out / "run.json").write_text(json.dumps(card))
-    return out
-
-
 def test_pairs_that_do_not_fit_into_memory_are_streamed(tiny_pairs, tmp_path):
     """The process may take 2 GB of addresses more than TensorFlow itself maps; the pairs would be more than all of that."""
-    folder = many(tiny_pairs, tmp_path / "many", 4000)
+    folder = tmp_path / "many"
+    repeat(tiny_pairs, folder, 4000)
     ended = subprocess.run([sys.executable, "-c", STREAM, folder], env={**os.environ, "PYTHONPATH": str(ROOT)},
                            capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr
