@@ -6,6 +6,7 @@
 `ready`, and then answers every number of rounds on its standard input with the seconds that they took.
 """
 
+import argparse
 import atexit
 import importlib.util
 import os
@@ -17,6 +18,8 @@ import tempfile
 import time
 from collections import namedtuple
 from pathlib import Path
+
+from machine import describe
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -129,6 +132,22 @@ def share_of_limit(own, shape, passes):
     limit = count / speed * 1000
     print(f"{count / 1e9:.1f} GFLOP a photograph at the {speed / 1e9:.0f} GFLOP/s of a 4096^2 {precision} matrix product: "
           f"{limit:.1f} ms, {limit / own:.0%} of ours")
+
+
+def side_by_side(task, about, repetitions, rounds, passes):
+    """The command of a script that lets ours work beside the others; `passes`: as many forward passes as a round is worth."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--width", type=int, default=16, help="channels at full resolution (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=4, help="photographs at once (default: %(default)s)")
+    parser.add_argument("--only", choices=[name for name in TASKS[task] if name != OURS], help="one opponent")
+    parser.add_argument("--repetitions", type=int, default=repetitions, help="(default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="one repetition of a small picture: does it run?")
+    options = parser.parse_args()
+    shape = Shape(options.width, options.batch, 128 if options.quick else 512)
+    others = [options.only] if options.only else [name for name in installed(TASKS[task]) if name != OURS]
+    print(describe())
+    own = report(compare(task, OURS, others, shape, 1 if options.quick else options.repetitions, rounds), OURS)
+    share_of_limit(own, shape, passes)
 
 
 def _timed(work, rounds):
