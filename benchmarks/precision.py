@@ -1,0 +1,64 @@
+"""Does bfloat16 cost accuracy? The same short run in both precisions with several seeds.
+
+    python benchmarks/precision.py --data datasets/DRIVE [--seeds 3] [--copies 6] [--epochs 5]
+
+Pairs are made once; a seed decides initial weights and order. Scores are those of the card: validation photographs, one look,
+native size, inside the FOV. Some quarter of an hour.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from machine import describe  # noqa: E402
+
+PRECISIONS = ("float32", "bfloat16")
+SCORES = ("dice", "roc_auc")
+
+
+def command(script, *words):
+    subprocess.run([sys.executable, ROOT / script, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
+
+
+def trained(work, precision, seed, epochs):
+    out = work / f"{precision} {seed}"
+    command("training.py", "--pairs", work / "pairs", "--out", out, "--precision", precision, "--seed", seed, "--epochs", epochs,
+            "--loss", "dice+bce")
+    card = json.loads((out / "model.json").read_text())
+    return {score: card["validation"][score] for score in SCORES}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", nargs="+", required=True)
+    parser.add_argument("--seeds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--copies", type=int, default=6, help="of augment.py (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=5, help="(default: %(default)s)")
+    options = parser.parse_args()
+    print(describe())
+    found = {precision: [] for precision in PRECISIONS}
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        command("augment.py", "--data", *options.data, "--copies", options.copies, "--out", work / "pairs")
+        for seed in range(options.seeds):
+            for precision in PRECISIONS:
+                found[precision].append(trained(work, precision, seed, options.epochs))
+                told = [f"{score} {value:.4f}" for score, value in found[precision][-1].items()]
+                print(f"{precision:10} seed {seed}", *told, flush=True)
+    for score in SCORES:
+        runs = {precision: [run[score] for run in found[precision]] for precision in PRECISIONS}
+        means = {precision: statistics.mean(values) for precision, values in runs.items()}
+        spread = max(max(values) - min(values) for values in runs.values())
+        print(f"{score}: float32 {means['float32']:.4f}, bfloat16 {means['bfloat16']:.4f}; difference of the means "
+              f"{means['bfloat16'] - means['float32']:+.4f}, largest spread over seeds {spread:.4f}")
+
+
+if __name__ == "__main__":
+    main()
