@@ -6,6 +6,7 @@ import pytest
 from conftest import predictor_of
 
 import metrics
+import predict
 import tuning
 from data import Photograph
 from predict import SIDES, VIEWS, plan_of
@@ -72,12 +73,12 @@ def test_the_card_learns_sides_calibration_and_threshold_for_one_look_and_for_ma
     assert {str(side) for side in SIDES} <= set(tuned["validation Dice by side"])
 
 
-def test_neighbouring_squares_that_do_harm_are_left_out_of_test_time_augmentation(bright_eyes, tuned, monkeypatch):
-    one_side = tuned["sides"][0]
-    fickle = predictor_of(lambda squares: squares[..., 1:2] if squares.shape[1] == one_side else 1 - squares[..., 1:2])
+def test_neighbouring_squares_that_do_harm_are_left_out_of_test_time_augmentation(bright_eyes, monkeypatch):
+    fickle = predictor_of(lambda squares: squares[..., 1:2] if squares.shape[1] == 512 else 1 - squares[..., 1:2])
     monkeypatch.setattr(tuning, "Predictor", lambda *_: fickle)
+    monkeypatch.setattr(predict, "ENLARGED", 3)  # the eyes are small
     chosen = tuning.tune("m.keras", bright_eyes)["tta"]
-    assert chosen["sides"] == [one_side] and chosen["validation"]["dice"] > 0.9
+    assert chosen["sides"] == [512] and chosen["validation"]["dice"] > 0.9
 
 
 def test_the_plan_of_a_card_for_one_look_and_for_many(tuned):
