@@ -84,10 +84,10 @@ class Predictor:
 
         @functools.cache
         def compiled_for(side):  # with a known size TensorFlow fuses the sums on the way up; there are few sides
-            return tf.function(lambda squares: folded(squares, training=False), autograph=False,
-                               input_signature=[tf.TensorSpec((1, side, side, 3), tf.float32)])
+            network = tf.function(lambda squares: folded(squares, training=False), autograph=False)
+            return network.get_concrete_function(tf.TensorSpec((1, side, side, 3), tf.float32))
 
-        self._network = lambda squares: compiled_for(squares.shape[1])(squares)
+        self._network = lambda squares: compiled_for(squares.shape[1])(tf.constant(squares))
 
     def square(self, square, views=VIEWS[:1]):
         """(S, S, 3) uint8 -> mean and standard deviation over the views, (S, S) float32 each."""
