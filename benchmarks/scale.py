@@ -46,7 +46,7 @@ def arguments():
 
 # ---- photographs ---------------------------------------------------------------------------------------------------
 
-def draw(folder, count, damaged=()):
+def draw(folder, count):
     """`count` photographs, no two alike: the samples at several sizes, turned and a little brighter or darker."""
     import cv2
     import numpy as np
@@ -59,8 +59,6 @@ def draw(folder, count, damaged=()):
         picture = np.rot90(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), k % 4)
         picture = cv2.convertScaleAbs(picture, alpha=1 - 0.002 * (k % 97))
         cv2.imwrite(str(folder / f"photograph{k:05d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
-    for name in damaged:
-        (folder / name).write_bytes(DAMAGED[name])
     return folder
 
 
@@ -180,16 +178,21 @@ def alike(one, other):
     return len(masks[0])
 
 
-def faults(options, count):
-    """A job with damaged photographs whose worker is killed on the way, and the same job once more; -> sentences."""
+def faults(options, photographs, plain):
+    """A job with damaged photographs whose worker is killed on the way, and the same job once more; -> sentences.
+
+    `plain`: what eval.py wrote for the photographs that are sound.
+    """
     import pandas as pd
 
-    photographs, out = draw(options.work / "damaged", count, DAMAGED), options.work / "Ray faults"
-    predict(photographs, options.work / "eval.py faults", options, expected=(1,))
+    count, out = len(list(photographs.iterdir())), options.work / "Ray faults"
+    photographs = shutil.copytree(photographs, options.work / "damaged")
+    for name, content in DAMAGED.items():
+        (photographs / name).write_bytes(content)
     kill = Kill(lambda: len(list(out.glob("*_mask.png"))) >= count // 3)
     with nodes(2) as address:
         predict(photographs, out, options, "--ray", address, watch=kill, expected=(1,))
-        same = alike(options.work / "eval.py faults", out)
+        same = alike(plain, out)
         table = pd.read_parquet(out / "predictions.parquet")
         before = {path: path.stat().st_mtime_ns for path in out.rglob("*.p*")}
         seconds, _ = predict(photographs, out, options, "--ray", address, expected=(1,))
@@ -298,7 +301,7 @@ def main():
         alike(options.work / "eval.py, 1 core many", options.work / "Ray, 2 workers many")
         lines += ["", f"Two workers do {rates['Ray, 2 workers'] / rates['Ray, 1 worker']:.2f} times what one does. One costs "
                   f"{rates['eval.py, 1 core'] / rates['Ray, 1 worker'] - 1:.0%} more than eval.py on one core."]
-        lines += ["", *faults(options, many)]
+        lines += ["", *faults(options, options.work / "many", options.work / "eval.py, 2 cores many")]
         lines += ["", *estimate(rates["Ray, 2 workers"] / 2, options.work / "many", options.work / "Ray, 2 workers many",
                                 driver(30 if options.quick else 300), listing(20_000 if options.quick else 100_000))]
         say("\n".join(lines))
