@@ -12,7 +12,7 @@ import os
 import random
 import sys
 import threading
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 import data
@@ -105,13 +105,17 @@ def make_pairs(photograph, name, copies, folder, seed):
         return len(copies)
     rgb, mask, fov, square = read_source(photograph)
     compose = A.Compose(transforms(), strict=True) if seed is not None else None
-    for copy in missing:
-        if seed is None:
-            pair = plain_pair(rgb, mask, fov, square, copy)
-        else:
-            pair = draw_pair(compose, rgb, mask, fov, square, seed_of(seed, photograph.set, photograph.name, copy))
-        write_png(images / file_name(name, copy), pair[0])
-        write_png(masks / file_name(name, copy), pair[1])
+    written = []
+    with ThreadPoolExecutor(1) as writer:  # waits for the disk while the next pair is drawn
+        for copy in missing:
+            if seed is None:
+                pair = plain_pair(rgb, mask, fov, square, copy)
+            else:
+                pair = draw_pair(compose, rgb, mask, fov, square, seed_of(seed, photograph.set, photograph.name, copy))
+            written += [writer.submit(write_png, folder / file_name(name, copy), part)
+                        for folder, part in zip((images, masks), pair, strict=True)]
+    for one in written:
+        one.result()  # raises what went wrong
     return len(copies)
 
 

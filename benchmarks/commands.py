@@ -13,6 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,17 +71,22 @@ def memory(model, work, large):
     print(f"eval.py on 3504 x 2336: peak memory {evaluate(model, work / 'large', large)[1]:.0f} MB")
 
 
-def pairs_a_second(work, repetitions, copies=40):
-    def augment(workers):
+def pairs_a_second(work, repetitions, few=10, many=70):
+    """Copies of the six training photographs of the samples. What few of them take is start-up, and is told apart."""
+    def augment(copies, workers):
         as_process(sys.executable, "augment.py", "--data", str(ROOT / "samples"), "--copies", str(copies),
                    "--workers", str(workers), "--out", str(work / f"pairs{workers}"), "--overwrite", cwd=ROOT)
 
     cores = os.cpu_count()
-    ways = {"augment.py, 1 worker": lambda: augment(1), f"augment.py, {cores} workers": lambda: augment(cores)}
-    times = alternate(ways, repetitions)
-    table(times, "augment.py, 1 worker")
-    for name, seconds in times.items():
-        print(f"{name}: {6 * copies / statistics.median(seconds):.0f} pairs a second, start-up included")
+    ways = {(copies, workers): partial(augment, copies, workers) for workers in (1, cores) for copies in (few, many)}
+    named = {f"augment.py, {6 * copies} pairs, {workers} worker{'s' * (workers > 1)}": ways[copies, workers]
+             for copies, workers in ways}
+    times = alternate(named, repetitions)
+    table(times, next(iter(times)))
+    seconds = dict(zip(ways, map(statistics.median, times.values()), strict=True))
+    rates = {workers: 6 * (many - few) / (seconds[many, workers] - seconds[few, workers]) for workers in (1, cores)}
+    print(f"past start-up: {rates[1]:.0f} pairs a second with 1 worker, {rates[cores]:.0f} with {cores}, "
+          f"{rates[cores] / rates[1]:.2f} times as many")
 
 
 def main():
