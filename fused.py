@@ -12,6 +12,8 @@ import keras
 import tensorflow as tf
 from keras.layers import MaxPooling2D
 
+from model import composed
+
 __all__ = ["BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "MaxPooling2D", "ReLU"]
 
 
@@ -123,17 +125,9 @@ def _grow_join_convolve(skip, below, grow, kernel):
     neither the grown nor the joined layer is ever written.
     """
     channels = skip.shape[-1]
-    through = _compose(grow, kernel[:, :, channels:])
+    through = composed(grow, kernel[:, :, channels:])
     size = tf.concat([tf.shape(skip)[:-1], tf.shape(kernel)[-1:]], 0)
     return _convolve_and_add(skip, kernel[:, :, :channels], tf.nn.conv2d_transpose(below, through, size, 2, "SAME"))
-
-
-def _compose(grow, kernel):
-    """(2, 2, C, I) with stride 2, then (3, 3, C, K) -> (4, 4, K, I) with stride 2, in the order of conv2d_transpose."""
-    seen = tf.transpose(grow, (3, 0, 1, 2))
-    turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
-    size = (seen.shape[0], 4, 4, kernel.shape[-1])
-    return tf.transpose(tf.nn.conv2d_transpose(seen, turned, size, 1, "VALID"), (1, 2, 3, 0))
 
 
 @tf.custom_gradient

@@ -154,7 +154,7 @@ def fold(model, precision="float32"):
     for level in range(depth):
         kernel, bias = weights[f"up{level}_1"]
         weights[f"up{level}_1"] = [kernel[:, :, :width << level], bias]
-        weights[f"up{level}_grow"] = [_compose(weights[f"up{level}_grow"][0], kernel[:, :, width << level:])]
+        weights[f"up{level}_grow"] = [composed(weights[f"up{level}_grow"][0], kernel[:, :, width << level:])]
     folded = unet(width, depth, precision, folded=True)
     for layer in folded.layers:
         if layer.weights:
@@ -162,15 +162,13 @@ def fold(model, precision="float32"):
     return folded
 
 
-def _compose(grow, kernel):
+def composed(grow, kernel):
     """(2, 2, C, I), transposed with stride 2, then (3, 3, C, K) -> one of (4, 4, K, I), transposed with stride 2."""
-    import numpy as np
+    from keras import ops
 
-    both = np.zeros((4, 4, kernel.shape[3], grow.shape[3]), np.float32)
-    for i in range(3):
-        for j in range(3):
-            both[2 - i:4 - i, 2 - j:4 - j] += kernel[i, j].T @ grow
-    return both
+    turned = ops.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
+    both = ops.conv_transpose(ops.transpose(grow, (3, 0, 1, 2)), turned, strides=1, padding="valid")
+    return ops.transpose(both, (1, 2, 3, 0))
 
 
 def save(model, path):
