@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 import tempfile
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from tqdm import tqdm
 import data
 import eval as single
 from files import Problem
+from predict import Predictor
 from stores import Results, pending, reachable, store
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}  # no reports home, no notes on itself
@@ -66,23 +67,21 @@ def read(item):
 
 
 class Worker:
-    """The network in a process of its own; `model`: Ray's reference to the bytes of its file."""
+    """The network in a process of its own, and steps around it; `model`: Ray's reference to the bytes of its file."""
 
-    def __init__(self, model, card, plan, precision, cores, starts):
+    def __init__(self, model, card, plan, precision, cores, starts, before, after):
         import tensorflow as tf
-
-        from predict import Predictor
 
         tf.config.threading.set_intra_op_parallelism_threads(cores)  # else all that it sees, whatever Ray gave it
         tf.config.threading.set_inter_op_parallelism_threads(1)
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "model.keras").write_bytes(ray.get(model))
+            Path(folder, "model.keras").write_bytes(ray.get(model))  # as a value, a worker's restart may miss it
             Path(folder, "model.json").write_text(json.dumps(card))
             self.predictor = Predictor(Path(folder, "model.keras"), precision)
-        self.plan, self.starts = plan, starts
+        self.plan, self.steps = plan, [before, partial(attempt, self.predict, starts), after]
 
     def __call__(self, item):
-        return attempt(self.predict, self.starts, item)
+        return reduce(lambda item, step: step(item) if step else item, self.steps, item)
 
     def predict(self, item):
         levels, mask, _ = single.segment(self.predictor, self.plan, item["photograph"], item["fov"].view(bool))
@@ -117,14 +116,15 @@ def predicted(items, out, model, card, plan, precision):
     context, starts = ray.data.DataContext.get_current(), ray.remote(num_cpus=0)(Starts).remote()
     context.enable_progress_bars = False
     context.execution_options.resource_limits = ray.data.ExecutionResources(object_store_memory=WAITING * workers)
-    given = ray.put(model), card, plan, precision, cores, starts  # by reference, or a worker's restart may miss it
-    for first in range(0, len(items), PART):
-        part = items[first:first + PART]
+    before, after = partial(attempt, read, starts), partial(finish, out, card, starts)
+    alone = cores == 1 and "num_gpus" not in asks  # no core is left for tasks, whose processes Ray ends whenever they wait
+    given = ray.put(model), card, plan, precision, cores, starts, alone and before, alone and after
+    for part in (items[first:first + PART] for first in range(0, len(items), PART)):
         few = min(8, max(1, len(part) // (8 * workers)))  # a block: fewer cost Ray more, more wait for the last worker
         rows = ray.data.from_items(part, override_num_blocks=-(-len(part) // few))
-        rows = rows.map(partial(attempt, read, starts), num_cpus=share)
+        rows = rows if alone else rows.map(before, num_cpus=share)
         rows = rows.map(Worker, fn_constructor_args=given, compute=ray.data.ActorPoolStrategy(size=workers), **asks)
-        rows = rows.map(partial(finish, out, card, starts), num_cpus=share)
+        rows = rows if alone else rows.map(after, num_cpus=share)
         yield from (json.loads(row["row"]) for row in rows.iter_rows())
 
 

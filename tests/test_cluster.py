@@ -287,7 +287,7 @@ def workers():
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if (process / "cmdline").read_bytes().startswith(b"ray::MapWorker"):
+            if (process / "cmdline").read_bytes().startswith(b"ray::MapWorker(Map(Worker)"):
                 found.append(int(process.name))
         except OSError:
             continue
@@ -323,6 +323,21 @@ def test_a_cluster_writes_the_bytes_of_one_machine_though_a_worker_dies(nodes, p
     assert again.returncode == 1 and "10 photographs are done already" in again.stdout
     after = everything(out)
     assert before.pop("run.json")[0] == after.pop("run.json")[0] and before == after
+
+
+@pytest.mark.slow
+def test_tasks_beside_workers_of_several_cores_write_the_same_bytes(nodes, photographs, tiny_model, tmp_path, monkeypatch):
+    import cluster
+    import eval
+
+    assert predict(photographs, tmp_path / "plain", tiny_model).returncode == 1
+    monkeypatch.setattr(cluster, "shares", lambda has: (1, 2, {"num_cpus": 0.75}, 0.25))
+    words = ["eval.py", photographs, "--out", tmp_path / "ray", "--model", tiny_model, "--precision", "float32", "--ray", nodes]
+    monkeypatch.setattr(sys, "argv", list(map(str, words)))
+    assert eval.main() == 1
+    masks = [{path.name: path.read_bytes() for path in (tmp_path / way).glob("*_mask.png")} for way in ("plain", "ray")]
+    assert len(masks[0]) == 10 and masks[0] == masks[1]
+    assert (pd.read_parquet(tmp_path / "ray/predictions.parquet")["status"] == "failed").sum() == 3
 
 
 @pytest.mark.slow
