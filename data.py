@@ -252,7 +252,9 @@ def find_fov(photograph):
     dark = min(corners)
     if dark > 0.3 * bright:
         return np.ones((height, width), bool)
-    lit = (light > dark + 0.12 * (bright - dark)).astype(np.uint8)
+    beside = cv2.dilate(light, np.ones((7, 7), np.uint8))
+    # its edge is where the light has fallen by half: wider, the dark rim inside looks like a vessel to a network
+    lit = ((light > dark + 0.12 * (bright - dark)) & (light - dark > 0.5 * (beside - dark))).astype(np.uint8)
     lit = cv2.morphologyEx(lit, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
     _, pieces, sizes, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
     if len(sizes) < 2:

@@ -476,7 +476,9 @@ def test_the_fov_of_the_samples_is_found(draw):
     from samples.draw import drawn
 
     photograph, _, fov = drawn(3, 0)
-    assert overlap(data.find_fov(photograph), fov) >= 0.98
+    found = data.find_fov(photograph)
+    assert overlap(found, fov) >= 0.99
+    assert found.sum() < 1.01 * fov.sum(), "a dark rim within it is taken for a vessel"
 
 
 def test_a_bright_surround_and_a_dark_spot_inside_change_little(draw):
@@ -620,7 +622,7 @@ def test_drives_pixels_are_as_published_and_its_masks_survive_the_square(shared)
         found.append(overlap(data.find_fov(rgb), fov))
     assert (pixels, vessels) == (4_541_006, 569_415)
     assert min(trips) >= 0.985
-    assert np.mean(found) >= 0.98 and min(found) > 0.95
+    assert np.mean(found) >= 0.99 and min(found) > 0.98
 
 
 def test_chases_masks_survive_the_square(shared):
