@@ -1,5 +1,6 @@
 """What the benchmarks share: a line about the machine, alternating repetitions, medians, ratios."""
 
+import contextlib
 import os
 import platform
 import statistics
@@ -19,6 +20,21 @@ def describe():
         name = platform.processor() or platform.machine()
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return f"{name}; {os.cpu_count()} cores; {memory:.0f} GiB; Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}"
+
+
+@contextlib.contextmanager
+def cores(count):
+    """Confines this process, and what it starts, to so many cores."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise SystemExit("Only Linux can confine a process to some of its cores.")
+    before = os.sched_getaffinity(0)
+    if len(before) < count:
+        raise SystemExit(f"This machine has {len(before)} cores, and {count} are needed.")
+    os.sched_setaffinity(0, sorted(before)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def alternate(named, repetitions):
