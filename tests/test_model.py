@@ -389,3 +389,12 @@ def test_the_model_trained_last_goes_before_the_one_that_comes_along(tmp_path, m
     models.CHECKPOINT.touch()
     assert models.find_model() == models.CHECKPOINT
     assert models.find_model("mine.keras") == Path("mine.keras")
+
+
+@pytest.mark.parametrize("path", sorted(models.SHIPPED.parent.glob("*.keras")), ids=lambda path: path.stem)
+def test_what_is_shipped_loads_with_its_card_and_is_small(path):
+    network, card = models.load(path)
+    assert models.shape_of(network) == (card["network"]["width"], card["network"]["depth"])
+    assert card["tta"]["validation"]["dice"] > 0.8 and "licence" in card
+    assert path.stat().st_size < 8 * 2**20
+    assert "/" not in "".join(card["recipe"]["augmentation"]["data"]).replace("datasets/", ""), "no path of a machine"
