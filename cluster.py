@@ -75,7 +75,7 @@ class Worker:
         tf.config.threading.set_intra_op_parallelism_threads(cores)  # else all that it sees, whatever Ray gave it
         tf.config.threading.set_inter_op_parallelism_threads(1)
         with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "model.keras").write_bytes(ray.get(model))  # as a value, a worker's restart may miss it
+            Path(folder, "model.keras").write_bytes(ray.get(model))  # passed itself, a worker's restart may miss it
             Path(folder, "model.json").write_text(json.dumps(card))
             self.predictor = Predictor(Path(folder, "model.keras"), precision)
         self.plan, self.steps = plan, [before, partial(attempt, self.predict, starts), after]
