@@ -297,6 +297,8 @@ def _sound(card):
     tta, width = card.get("tta", card), card.get("vessel width")
     return {"squares or calibration": plan(card), "squares or calibration for --tta": isinstance(tta, dict) and plan(tta),
             "vessel width": width is None or number(width, 0.1, 100),
+            "sides of FOVs": each(card.get("fov sides", [1, 1]), lambda side: number(side, 1, 1e5), list)
+                             and len(card.get("fov sides", [1, 1])) == 2,
             "lists of data": each(card.get("data", {}), lambda parts: each(parts, lambda part: isinstance(part, dict))),
             "limits for photographs": each(card.get("photographs", {}), lambda least: number(least, 0, 1e9))}
 

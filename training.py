@@ -195,23 +195,26 @@ def write_card(options, pairs, began):
         "precision": models.hardware_precision(options.precision),
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
         "licence": pairs.licence(),
+        **seen_in(pairs.photographs("train")),
     }
     write_json(model_file.with_suffix(".json"), card)
     card.update(tune(model_file, pairs.photographs("validation"), options.precision))
-    card["photographs"] = least_of(pairs.photographs("train"))
     write_json(model_file.with_suffix(".json"), card)
     return card
 
 
-def least_of(photographs):
-    """{quantity: its least among the photographs}, for eval.py to warn of one that is darker, less sharp or smaller."""
+def seen_in(photographs):
+    """What the network has met: the range of the FOVs' sides in pixels, which decides how wide vessels are drawn, and the least
+    of each quantity, for eval.py to warn of a photograph that is darker, less sharp or smaller."""
     import data
 
     found = []
     for photograph in photographs:
         rgb = data.read_photograph(photograph.path)
         found.append(data.describe(rgb, data.fov_of(photograph, rgb)))
-    return {key: float(f"{min(one[key] for one in found):.4g}") for key in found[0]}
+    sides = [round(one["side"]) for one in found]
+    return {"fov sides": [min(sides), max(sides)],
+            "photographs": {key: float(f"{min(one[key] for one in found):.4g}") for key in found[0]}}
 
 
 def main():

@@ -209,12 +209,13 @@ class Answer(np.ndarray):
         return np.asarray(self)
 
 
-def predictor_of(function):
-    """A predictor whose network is `function`, (1, S, S, 3) float32 -> (1, S, S, 1)."""
+def predictor_of(function, **card):
+    """A predictor whose network is `function`, (1, S, S, 3) float32 -> (1, S, S, 1), and whose card holds `card`."""
     from predict import Predictor
 
     predictor = object.__new__(Predictor)
     predictor._network = lambda squares: function(squares).view(Answer)
+    predictor.card = card
     return predictor
 
 

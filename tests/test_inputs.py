@@ -329,7 +329,7 @@ def test_a_damaged_or_hostile_model_is_refused_by_every_command(harm, refused, t
                                     {"sides": [10**9]},
                                     {"sides": "512"}, {"calibration": {"temperature": 0, "bias": 0}},
                                     {"calibration": {"temperature": "hot"}}, {"calibration": [1]}, {"data": []},
-                                    {"photographs": {"side": "x"}}])
+                                    {"photographs": {"side": "x"}}, {"fov sides": [500]}, {"fov sides": [0, 500]}])
 def test_a_card_that_contradicts_its_model_or_itself_is_refused(change, refused, tiny_model, tiny_set, tmp_path):
     model = tmp_path / "model.keras"
     shutil.copy(tiny_model, model)

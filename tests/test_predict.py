@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from files import Problem
-from predict import VIEWS, Plan, Predictor, calibrated, in_step, plan_of, seen_as, seen_back, sides_around
+from predict import VIEWS, Plan, Predictor, calibrated, edges_moved, in_step, plan_of, seen_as, seen_back, sides_around
 
 GREEN = predictor_of(lambda squares: squares[..., 1:2])
 
@@ -69,6 +69,46 @@ def test_the_spread_counts_views_and_sides():
     mean, spread = rising.raw(np.zeros((64, 64, 3), np.uint8), fov, (32, 48), VIEWS[:2])
     assert mean == pytest.approx(np.full(fov.shape, 0.6), abs=1e-5)
     assert spread == pytest.approx(np.full(fov.shape, np.std([0.2, 0.6, 0.6, 1.0])), abs=1e-5)
+
+
+# ---- how wide vessels are drawn --------------------------------------------------------------------------------------
+
+def soft_disc(radius, size=128):
+    """A disc whose edge, at 0.5, lies `radius` pixels from the middle and falls off over some three pixels."""
+    away = np.hypot(*(np.indices((size, size)) - (size - 1) / 2))
+    return (1 / (1 + np.exp(1.5 * (away - radius)))).astype(np.float32)
+
+
+@pytest.mark.parametrize("out", [-1.0, -0.4, 0.3, 0.8])
+def test_edges_move_by_the_pixels_asked_for_and_the_middle_stays(out):
+    moved = edges_moved(soft_disc(30), out)
+    assert np.sqrt((moved >= 0.5).sum() / np.pi) == pytest.approx(30 + out, abs=0.25)
+    assert moved[64, 64] == pytest.approx(1, abs=1e-4) and moved[0, 0] == pytest.approx(0, abs=1e-4)
+    assert moved.dtype == np.float32 and moved.min() >= 0 and moved.max() <= 1
+
+
+def test_a_thin_vessel_becomes_thinner_but_does_not_vanish():
+    across = np.exp(-(((np.arange(64) - 32) / 1.5) ** 2)).astype(np.float32)
+    moved = edges_moved(np.tile(across, (64, 1)), -0.6)
+    assert moved[32, 32] == across[32] and moved[32].sum() < 0.85 * across.sum()
+
+
+def test_vessels_are_drawn_half_a_pixel_of_the_photograph_wide_on_either_side_whatever_the_model_saw():
+    """A drawing's half pixel is 1/1000 of an FOV of 500 pixels and 1/2000 of one of 1000."""
+    predictor = predictor_of(lambda squares: squares[..., 1:2], **{"fov sides": [500, 600]})
+    assert predictor.growth(1000, 512) == pytest.approx(512 * (1 / 2000 - 1 / 1200))
+    assert predictor.growth(250, 512) == pytest.approx(512 * (1 / 500 - 1 / 1000))
+    assert predictor.growth(500, 512) == predictor.growth(555, 768) == predictor.growth(600, 512) == 0
+    assert GREEN.growth(1000, 512) == 0, "a card that says nothing of it"
+
+
+def test_a_finer_photograph_has_thinner_vessels(draw):
+    photograph, _, fov = draw.eye(1, 500, 540)
+    density = {}
+    for side in (250, 500):
+        predictor = predictor_of(lambda squares: (squares[..., 1:2] > 0.4).astype(np.float32), **{"fov sides": [side, side]})
+        density[side] = predictor.raw(photograph, fov, (512,), VIEWS[:1])[0].mean()
+    assert density[250] < 0.95 * density[500]
 
 
 def test_squares_are_never_much_larger_than_the_photographs_own_pixels():

@@ -83,6 +83,7 @@ def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_
     assert card["recipe"]["epochs"] == 2 and card["recipe"]["augmentation"]["copies"] == 2
     assert set(card["versions"]) == {"python", "tensorflow", "keras"} and card["licence"] and card["seconds"] >= 0
     assert set(card["photographs"]) == {"brightness", "sharpness", "side"}
+    assert len(card["fov sides"]) == 2 and card["fov sides"][0] == round(card["photographs"]["side"])
     best = pd.read_csv(tiny_training / "history.csv")["val_dice_coefficient"]
     assert card["best epoch"] == best.idxmax() + 1 and card["best validation square"][
         "dice_coefficient"
