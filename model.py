@@ -78,10 +78,10 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", layers=None, folded=Fals
 
 
 def network(width=WIDTH, depth=DEPTH, precision="float32"):
-    """The U-Net to train: of the layers in fused.py where they pay (TensorFlow on a CPU), else of stock layers."""
+    """The U-Net to train: of the layers in fitting/fused.py where they pay (TensorFlow on a CPU), else of stock layers."""
     if not _tensorflow_on_cpu():
         return unet(width, depth, precision)
-    import fused
+    from fitting import fused
 
     return unet(width, depth, precision, fused)
 

@@ -137,7 +137,7 @@ def watchers(options, pairs, steps):
 
     import keras
 
-    import callbacks
+    from fitting import callbacks
     from pictures import draw_curves
 
     best = {"monitor": "val_dice_coefficient", "mode": "max"}
@@ -179,7 +179,7 @@ def write_card(options, pairs, began):
     import tensorflow as tf
 
     import model as models
-    from tuning import tune
+    from fitting.tuning import tune
 
     history = pd.read_csv(options.out / "history.csv")
     best = history.loc[history["val_dice_coefficient"].idxmax()]
@@ -222,7 +222,7 @@ def main():
     start_tensorflow()
     import tensorflow as tf
 
-    from pairs import Pairs
+    from fitting.pairs import Pairs
 
     began = time.time()
     pairs = Pairs(options.pairs)

@@ -29,7 +29,7 @@ def main():
     import tensorflow as tf
 
     import training
-    from pairs import Pairs
+    from fitting.pairs import Pairs
 
     pairs = Pairs(options.pairs)
     settings = SimpleNamespace(width=16, depth=4, precision="auto", seed=0, init=None, rate=1e-3, loss="dice", devices=None)

@@ -59,7 +59,7 @@ def main():
     if not (options.pairs / "manifest.csv").exists():
         raise Problem(f"{options.pairs}: there are no pairs here. Run  python augment.py  first, or give --pairs.")
     start_tensorflow()
-    from pairs import BYTES, Pairs
+    from fitting.pairs import BYTES, Pairs
 
     with tempfile.TemporaryDirectory() as folder:
         repeat(options.pairs, Path(folder), options.count)

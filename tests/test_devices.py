@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from conftest import ROOT, SMALL
 
-import pairs
 import training
 from benchmarks.streaming import repeat
 from files import Problem
-from pairs import Pairs
+from fitting import pairs
+from fitting.pairs import Pairs
 
 # The command in a fresh process, with two logical processors in the place of GPUs, broken off in the second epoch and resumed
 AS_GPUS = """
@@ -25,7 +25,9 @@ processor, = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
 every = tf.config.list_logical_devices
 tf.config.list_logical_devices = lambda kind=None: every("CPU") if kind == "GPU" else every(kind)
-import callbacks, files, training, tuning
+import files
+import training
+from fitting import callbacks, tuning
 told = {"threshold": 0.5, "validation": {"dice": 0.1, "roc_auc": 0.5}, "tta": {"threshold": 0.5, "validation": {"dice": 0.1}}}
 tuning.tune = lambda *_: told
 shared_by, sound = training.shared_by, callbacks.Watch.on_train_batch_end
@@ -94,7 +96,7 @@ STREAM = """
 import resource, sys
 from pathlib import Path
 import tensorflow as tf
-from pairs import BYTES, Pairs
+from fitting.pairs import BYTES, Pairs
 used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 limit = used + (2 << 30)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

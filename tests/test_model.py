@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import fused
 import model as models
 from files import Problem
+from fitting import fused
 
 WIDTH, DEPTH = 4, 2
 CARD = {"network": {"width": WIDTH, "depth": DEPTH}, "threshold": 0.5}

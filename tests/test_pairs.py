@@ -9,7 +9,7 @@ import pytest
 
 import data
 from files import Problem, read_json, write_json
-from pairs import Pairs
+from fitting.pairs import Pairs
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_streamed_and_cached_pairs_are_the_same(tiny_pairs, monkeypatch):
     cached, streamed = Pairs(tiny_pairs), Pairs(tiny_pairs)
     first = batches(cached.training(1, 0, 2, batch=2, workers=2))
     assert cached._cache is not None and cached._decoded.all()
-    monkeypatch.setattr("pairs.free_memory", lambda: 0)
+    monkeypatch.setattr("fitting.pairs.free_memory", lambda: 0)
     assert equal(batches(streamed.training(1, 0, 2, batch=2, workers=2)), first)
     assert streamed._cache is None
 

@@ -19,12 +19,11 @@ import pandas as pd
 import pytest
 from conftest import ROOT, SMALL
 
-import callbacks
 import files
 import metrics
 import training
-import tuning
 from files import read_json
+from fitting import callbacks, tuning
 
 
 @pytest.fixture
@@ -93,7 +92,7 @@ def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_
 def test_the_model_kept_is_the_one_that_validation_saw(tiny_training, tiny_pairs):
     """The averaged weights of the best epoch, not those of the last step."""
     import model as models
-    from pairs import Pairs
+    from fitting.pairs import Pairs
 
     network = models.load(tiny_training / "model.keras")[0]
     found = [metrics.dice_coefficient(masks, network(photographs)) for photographs, masks in Pairs(tiny_pairs).validation(2)]

@@ -7,10 +7,10 @@ from conftest import predictor_of
 
 import metrics
 import predict
-import tuning
 from data import Photograph
+from fitting import tuning
+from fitting.tuning import fit_calibration
 from predict import SIDES, VIEWS, plan_of
-from tuning import fit_calibration
 
 # ---- calibration ---------------------------------------------------------------------------------------------------
 
