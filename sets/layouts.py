@@ -108,7 +108,7 @@ def _matches(pattern, files):
     """{(split folder, key): (path, match)} and the problems of a key that two files claim."""
     found, problems = {}, []
     for path in files if pattern else []:
-        match = re.fullmatch(pattern, path.as_posix(), re.IGNORECASE | re.DOTALL)
+        match = _is(pattern, path)
         if not match:
             continue
         # a file can stand there twice, as .ppm and .ppm.gz say
@@ -124,11 +124,33 @@ def recognise(folder):
     """The set that lies in `folder`, or None. What does not pair stands in its `problems`, a sentence each."""
     folder = Path(folder)
     files = _files(folder)
-    for layout in LAYOUTS:
-        photographs, problems = _matches(layout.photograph, files)
-        if photographs:
-            return _pair(layout, folder, files, photographs, problems)
-    return None
+    placed = {layout: _placed(layout, files) for layout in LAYOUTS}
+    # DRIVE's photographs in images/ and masks/ are a plain set: the layout that knows most of the files, the first of equals
+    layout = max((layout for layout in LAYOUTS if any(_is(layout.photograph, path) for path in files)),
+                 key=lambda layout: len(placed[layout]), default=None)
+    if layout is None:
+        return None
+    found = _pair(layout, folder, files, *_matches(layout.photograph, files))
+    _note_strangers(found, [path for path in files if path not in placed[layout]])
+    return found
+
+
+def _is(pattern, path):
+    return re.fullmatch(pattern, path.as_posix(), re.IGNORECASE | re.DOTALL)
+
+
+def _placed(layout, files):
+    """The files that are something in this layout."""
+    patterns = [pattern for pattern in (layout.photograph, layout.mask, layout.fov, layout.second) if pattern]
+    return {path for path in files if any(_is(pattern, path) for pattern in patterns)}
+
+
+def _note_strangers(found, others):
+    folders = {photograph.path.parent for photograph in found.photographs}
+    strange = [path for path in others if found.folder / path.parent in folders and re.search(rf"\.{PICTURE}$", path.name, re.I)]
+    if strange:
+        found.remarks.append(f"{len(strange)} picture{'s' * (len(strange) > 1)} beside its photographs with another name than "
+                             f"this layout's, {strange[0]} for one: left out.")
 
 
 def _pair(layout, folder, files, photographs, problems):

@@ -97,6 +97,24 @@ def test_a_plain_set_with_splits_and_one_without(draw, tmp_path):
     assert (split.name, flat.name) == ("a", "b"), "a plain set is called after its folder"
 
 
+def test_photographs_of_a_known_set_in_the_plain_layout_are_plain_and_none_is_lost(draw, tmp_path):
+    """A recognised name alone made it DRIVE, whose masks lie elsewhere: all of them, and the other photographs, were gone."""
+    folder = draw.plain(tmp_path / "mine", train=2, test=2)
+    for part in ("images", "masks"):
+        (folder / "test" / part / "eye2.png").rename(folder / "test" / part / "21_training.png")
+    (folder / "test/images/21_training.png").rename(folder / "test/images/21_training.tif")
+    found = the_set(folder)
+    assert found.name == "mine" and len(found.photographs) == 4 and all(photograph.mask for photograph in found.photographs)
+
+
+def test_a_picture_beside_the_photographs_that_is_none_of_the_layout_is_told_of(draw, tmp_path):
+    folder = draw.drive(tmp_path / "DRIVE")
+    draw.put(folder / "training/images/99_other.png", draw.eye(99)[0])
+    found = the_set(folder)
+    assert found.name == "DRIVE" and len(found.photographs) == 5
+    assert any("99_other.png" in remark and "1 picture " in remark for remark in found.remarks)
+
+
 @pytest.mark.parametrize("suffix", ["_mask", "-mask", "_manual1", "_vessels", "_label", "_1stHO", ""])
 def test_masks_of_a_plain_set_may_carry_a_suffix(draw, tmp_path, suffix):
     found = the_set(draw.plain(tmp_path, suffix=suffix))
