@@ -144,10 +144,11 @@ def scores_table(test, kept, failed):
 
     scored = {photograph: scores for photograph, scores in kept.items() if scores}
     threshold = test.plan.threshold
-    seen = {sha for parts in test.predictor.card.get("data", {}).values() for sha in parts.get("train", {}).values()}
+    seen = {sha: note for part, note in (("train", "trained on"), ("validation", "validation: threshold chosen on it"))
+            for parts in test.predictor.card.get("data", {}).values() for sha in parts.get(part, {}).values()}
     rows = []
     for photograph, scores in kept.items():
-        name, note = test.names[photograph], "trained on" if data.sha256(photograph.path) in seen else ""
+        name, note = test.names[photograph], seen.get(data.sha256(photograph.path), "")
         rows.append(row_of(name, scores["fov"], threshold, scores["cldice"], note) if scores
                     else {"photograph": name, "note": "no reference mask: predicted and pictured, not scored"})
     rows += [{"photograph": test.names[photograph], "note": str(problem)} for photograph, problem in failed.items()]

@@ -149,7 +149,8 @@ def test_the_last_line_says_what_came_out_and_what_to_do_next(test, tiny_set, tm
     last = ended.out.strip().splitlines()[-1]
     assert last.startswith("Pooled Dice 0.") and "report.html" in last and "python eval.py" in last
     assert "3 of them trained on" in last
-    assert (table_of(tmp_path / "r")["note"] == "trained on").sum() == 3
+    notes = table_of(tmp_path / "r")["note"]
+    assert (notes == "trained on").sum() == 3 and notes["eye3"] == "validation: threshold chosen on it"
 
 
 def test_every_reference_against_itself_scores_one(test, draw, tmp_path, monkeypatch):
