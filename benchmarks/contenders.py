@@ -191,10 +191,16 @@ def _own(shape):
     return models.network(shape.width, DEPTH, models.hardware_precision())
 
 
-def _own_folded(shape):
-    import model as models
+def _own_prediction(shape):
+    import tensorflow as tf
 
-    return models.fold(models.unet(shape.width, DEPTH), models.hardware_precision())
+    import model as models
+    from predict import compiled
+
+    squares = (shape.batch, shape.side, shape.side, 3)
+    network = compiled(models.fold(models.unet(shape.width, DEPTH), models.hardware_precision()), squares)
+    photographs = tf.random.uniform(squares)
+    return lambda: network(photographs)
 
 
 def _stock(shape, precision):
@@ -331,7 +337,7 @@ TASKS = {
         "PyTorch, channels_last, bfloat16": (("torch",), lambda shape: _torch_training(shape, True)),
     },
     "prediction": {
-        OURS: ((), lambda shape: _keras_prediction(lambda: _own_folded(shape), shape)),
+        OURS: ((), _own_prediction),
         "Keras, stock layers, float32": ((), lambda shape: _keras_prediction(lambda: _stock(shape, "float32"), shape)),
         "Keras, stock layers, bfloat16": ((), lambda shape: _keras_prediction(lambda: _stock(shape, "bfloat16"), shape)),
         "PyTorch as people write it, float32": (("torch",), lambda shape: _torch_prediction(shape, False)),

@@ -34,12 +34,12 @@ def test_a_network_that_copies_gives_the_same_by_one_view_and_by_eight():
 
 def test_the_network_sees_eight_different_squares_and_their_answers_are_averaged():
     seen = []
-    corner = predictor_of(
-        lambda squares: (
-            seen.append(squares.tobytes())
-            or np.where(np.indices((8, 8)).sum(0) == 0, 1, 0)[None, ..., None].astype(np.float32)
-        )
-    )
+
+    def first_pixel(squares):
+        seen.extend(square.tobytes() for square in squares)
+        return np.repeat((np.indices((8, 8)).sum(0) == 0)[None, ..., None], len(squares), 0).astype(np.float32)
+
+    corner = predictor_of(first_pixel)
     mean, spread = corner.square(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8), VIEWS)
     assert len(set(seen)) == 8
     expected = np.zeros((8, 8))
@@ -64,7 +64,7 @@ def test_a_network_that_copies_gives_the_photograph_back_at_native_size(draw):
 
 def test_the_spread_counts_views_and_sides():
     answers = iter(np.float32([0.2, 0.6, 0.6, 1.0]))
-    rising = predictor_of(lambda squares: np.full((*squares.shape[:3], 1), next(answers), np.float32))
+    rising = predictor_of(lambda squares: np.stack([np.full((*one.shape[:2], 1), next(answers)) for one in squares]))
     fov = np.ones((64, 64), bool)
     mean, spread = rising.raw(np.zeros((64, 64, 3), np.uint8), fov, (32, 48), VIEWS[:2])
     assert mean == pytest.approx(np.full(fov.shape, 0.6), abs=1e-5)
