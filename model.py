@@ -42,7 +42,7 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", layers=None, folded=Fals
 
     def convolve(x, channels, name):
         x = layers.Conv2D(channels, 3, padding="same", use_bias=folded, activation="relu" if folded else None,
-                          kernel_initializer="he_normal", dtype=policy, name=name)(x)
+                          kernel_initializer="zeros" if folded else "he_normal", dtype=policy, name=name)(x)
         if folded:
             return x
         x = layers.BatchNormalization(momentum=MOMENTUM, dtype=policy, name=f"{name}_normalization")(x)
@@ -79,14 +79,14 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", layers=None, folded=Fals
 
 def network(width=WIDTH, depth=DEPTH, precision="float32"):
     """The U-Net to train: of the layers in fitting/fused.py where they pay (TensorFlow on a CPU), else of stock layers."""
-    if not _tensorflow_on_cpu():
+    if not tensorflow_on_cpu():
         return unet(width, depth, precision)
     from fitting import fused
 
     return unet(width, depth, precision, fused)
 
 
-def _tensorflow_on_cpu():
+def tensorflow_on_cpu():
     import keras
 
     if keras.backend.backend() != "tensorflow":
@@ -194,8 +194,7 @@ def load(path):
     import numpy as np
 
     path = Path(path)
-    width, depth = _read_shape(path)
-    model = unet(width, depth)
+    model = _network_of(path)
     _refuse_swollen_weights(path, model.count_params())
     try:
         model.load_weights(path)
@@ -203,8 +202,7 @@ def load(path):
         raise _unusable(path, "its weights cannot be read") from error
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise _unusable(path, "some of its weights are not numbers")
-    card = _read_card(path.with_suffix(".json"), width, depth)
-    return model, card
+    return model, _read_card(path.with_suffix(".json"), *shape_of(model))
 
 
 def _unusable(path, reason):
@@ -226,8 +224,8 @@ def _outline(config):
     return outline
 
 
-def _read_shape(path):
-    """(width, depth) of a model file, from its configuration, which must be that of a U-Net made here."""
+def _network_of(path):
+    """A U-Net made here whose configuration is that of the model file, still without the file's weights."""
     if not path.is_file():
         raise Problem(f"{path}: there is no such model. Train one with training.py, or give another --model.")
     try:
@@ -241,9 +239,10 @@ def _read_shape(path):
         raise _unusable(path, "it cannot be read as a Keras U-Net") from error
     if not isinstance(width, int) or not (width >= 1 and 1 <= depth <= 8 and width << depth <= WIDEST):
         raise _unusable(path, f"a U-Net of width {str(width)[:20]} and depth {depth}")
-    if outline != _outline(json.loads(unet(width, depth).to_json())):
+    model = unet(width, depth)
+    if outline != _outline(json.loads(model.to_json())):
         raise _unusable(path, "other layers than those of model.py")
-    return width, depth
+    return model
 
 
 def _refuse_swollen_weights(path, count):

@@ -191,6 +191,18 @@ def _own(shape):
     return models.network(shape.width, DEPTH, models.hardware_precision())
 
 
+def _folded(shape, precision="float32"):
+    """As if trained: a fresh network's biases are all zero, and TensorFlow would make another graph without them."""
+    import keras
+
+    import model as models
+
+    network = models.unet(shape.width, DEPTH)
+    for weight in network.non_trainable_variables:
+        weight.assign(keras.random.uniform(weight.shape, 0.5, 1.5, seed=0))
+    return models.fold(network, precision)
+
+
 def _own_prediction(shape):
     import tensorflow as tf
 
@@ -198,7 +210,7 @@ def _own_prediction(shape):
     from predict import compiled
 
     squares = (shape.batch, shape.side, shape.side, 3)
-    network = compiled(models.fold(models.unet(shape.width, DEPTH), models.hardware_precision()), squares)
+    network = compiled(_folded(shape, models.hardware_precision()), squares)
     photographs = tf.random.uniform(squares)
     return lambda: network(photographs)
 
@@ -297,7 +309,7 @@ def _exported(shape, kind):
     path = Path(folder) / f"model{models.FORMATS[kind]}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        models.write_as(models.fold(models.unet(shape.width, DEPTH)), kind, path, shape.side)
+        models.write_as(_folded(shape), kind, path, shape.side)
     return path
 
 
