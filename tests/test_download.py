@@ -319,7 +319,7 @@ def test_where_one_site_fails_the_next_is_asked(site, tmp_path):
 
 def test_what_one_site_sent_is_not_continued_at_another(site, tmp_path):
     site.cuts = [5000] * web.TRIES
-    ways = [site.offer({"CHASEDB1.zip": os.urandom(50_000)}, under="/other"),
+    ways = [site.offer({"CHASEDB1.zip": b"PK" + os.urandom(50_000)}, under="/other"),
             site.offer({"CHASEDB1.zip": zipped(CHASE)}, under="/right")]
     download("chase_db1", tmp_path, ways)
     assert site.asked[-1] == ("/right/CHASEDB1.zip", None)
