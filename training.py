@@ -217,22 +217,8 @@ def seen_in(photographs):
             "photographs": {key: float(f"{min(one[key] for one in found):.4g}") for key in found[0]}}
 
 
-def keep_freed_memory():
-    """What is freed stays with the process, by glibc's mallopt; a no-op elsewhere.
-
-    Else each large tensor goes back to the system and its pages are new again at every step: a tenth of a step's time.
-    """
-    import ctypes
-
-    if sys.platform == "linux" and hasattr(ctypes.CDLL(None), "mallopt"):
-        no_trimming, no_mapping = (-1, -1), (-4, 0)  # M_TRIM_THRESHOLD, M_MMAP_MAX of malloc.h
-        for option, value in (no_trimming, no_mapping):
-            ctypes.CDLL(None).mallopt(option, value)
-
-
 def main():
     options = arguments()
-    keep_freed_memory()
     start_tensorflow()
     import tensorflow as tf
 

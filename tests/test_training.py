@@ -3,7 +3,6 @@
 import io
 import math
 import os
-import platform
 import re
 import shutil
 import signal
@@ -272,17 +271,6 @@ def test_the_time_given_is_kept(train, tmp_path):
     assert time.monotonic() - began < 60, "five seconds of training, besides building and validation"
     table = pd.read_csv(tmp_path / "c/history.csv")
     assert len(table) < 1000 and (tmp_path / "c/model.keras").exists()
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
-def test_memory_that_a_step_freed_is_used_by_the_next():
-    """40 MB filled and freed again and again: the pages of the first time serve the others too."""
-    code = ("import resource, numpy as np, training; training.keep_freed_memory()\n"
-            "for _ in range(8):\n    np.ones(40_000_000, np.uint8)\n"
-            "    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)")
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    faults = [int(word) for word in said.split()]
-    assert faults[-1] - faults[0] < 2000
 
 
 # ---- the rate ------------------------------------------------------------------------------------------------------
