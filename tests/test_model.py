@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -179,6 +181,18 @@ def test_an_unknown_processor_computes_in_float32(monkeypatch):
 def test_bfloat16_only_where_the_gpu_computes_in_it(monkeypatch, capability, precision):
     monkeypatch.setattr(models, "_gpu_capabilities", lambda: [(9, 0), capability])
     assert models.hardware_precision() == precision
+
+
+CONVOLUTION = "import files, tensorflow as tf; tf.nn.conv2d(tf.ones((1, 64, 64, 16)), tf.ones((3, 3, 16, 16)), 1, 'SAME')"
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="oneDNN is for these processors")
+@pytest.mark.parametrize("wish, used", [({}, True), ({"TF_ENABLE_ONEDNN_OPTS": "0"}, False)])
+def test_the_fast_convolutions_are_used_on_every_processor_unless_the_user_turns_them_off(wish, used):
+    others = {name: value for name, value in os.environ.items() if name != "TF_ENABLE_ONEDNN_OPTS"}
+    ended = subprocess.run([sys.executable, "-c", CONVOLUTION], cwd=models.SHIPPED.parent.parent, capture_output=True, text=True,
+                           env={**others, "ONEDNN_VERBOSE": "1", **wish}, check=True)
+    assert (",cpu,convolution," in ended.stdout) == used
 
 
 STRANGER = """
