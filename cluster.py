@@ -18,9 +18,8 @@ import ray.data
 from tqdm import tqdm
 
 import data
-import eval as single
 from files import Problem
-from predict import Predictor
+from predict import Predictor, row_of, segment
 from stores import Results, pending, reachable, store
 
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}  # no reports home, no notes on itself
@@ -63,7 +62,7 @@ def attempt(step, starts, item):
 def read(item):
     with store(item["place"])[0].open_input_stream(item["path"]) as stream:
         photograph = data.photograph_of(data.decode(stream.read(data.MOST_BYTES), item["file"]), item["file"])
-    return {**item, **EMPTY, "photograph": photograph, "fov": single.found_fov(item["file"], photograph).view(np.uint8)}
+    return {**item, **EMPTY, "photograph": photograph, "fov": data.found_fov(item["file"], photograph).view(np.uint8)}
 
 
 class Worker:
@@ -84,7 +83,7 @@ class Worker:
         return reduce(lambda item, step: step(item) if step else item, self.steps, item)
 
     def predict(self, item):
-        levels, mask, _ = single.segment(self.predictor, self.plan, item["photograph"], item["fov"].view(bool))
+        levels, mask, _ = segment(self.predictor, self.plan, item["photograph"], item["fov"].view(bool))
         return {**item, "levels": levels, "mask": mask.view(np.uint8)}
 
 
@@ -92,7 +91,7 @@ def finish(out, card, starts, item):
     """Writes the mask; -> {"row": JSON}. A mask that cannot be written ends the job: that is not the photograph's fault."""
     def measure(item):
         given = item["photograph"], item["fov"].view(bool), item["levels"], item["mask"].view(bool)
-        return {**item, "row": single.row_of(item["name"], item["file"], *given, card) | {"error": ""}}
+        return {**item, "row": row_of(item["name"], item["file"], *given, card) | {"error": ""}}
 
     item = attempt(measure, starts, item)
     if item["error"]:
@@ -128,9 +127,9 @@ def predicted(items, out, model, card, plan, precision):
         yield from (json.loads(row["row"]) for row in rows.iter_rows())
 
 
-def main(options, model_file, card, settings):
+def main(options, model_file, card, plan, settings):
     """eval.py --ray: -> exit code."""
-    results, plan = Results(options.out), single.chosen_plan(options, card)
+    results = Results(options.out)
     left = pending(options.photographs, {} if options.overwrite else results.names())
     results.begin(settings, options.overwrite)
     if not left:

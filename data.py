@@ -285,9 +285,14 @@ def fov_of(photograph, rgb):
             raise Problem(f"{photograph.fov}: this FOV mask is black in the middle and white around. "
                           "Invert it, or remove it to have the FOV found.")
         return fov
+    return found_fov(photograph.path, rgb)
+
+
+def found_fov(path, rgb):
+    """-> (H, W) bool: the FOV found in `rgb`; Problem where there is none."""
     fov = find_fov(rgb)
     if not fov.any():
-        raise Problem(f"{photograph.path}: is dark everywhere, no field of view is found. Take the photograph again.")
+        raise Problem(f"{path}: is dark everywhere, no field of view is found. Take the photograph again.")
     return fov
 
 

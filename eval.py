@@ -2,7 +2,7 @@
 
     python eval.py image.png                        predictions/image_probability.png, image_mask.png, image_overlay.png
     python eval.py FOLDER other.jpg --tta           many; eight views and several squares averaged, with the uncertainty
-    python eval.py --ray local FOLDER --out DIR     the same on a cluster (README, Beyond one machine)
+    python eval.py --ray local FOLDER --out DIR     the same on a cluster (docs/scale.md)
 """
 
 import argparse
@@ -87,53 +87,6 @@ def pictures_in(place, out, closed):
     return [path for path in found if path.suffix.lower() in data.EXTENSIONS and not path.name.startswith(".")]
 
 
-LIMITS = (("brightness", 0.5, "too dark", "darker than"), ("sharpness", 0.4, "blurred", "less sharp than"),
-          ("side", 0.6, "too small", "fewer pixels across the FOV than"))
-
-
-def warnings_of(description, fov, known):
-    """Sentences on how a photograph is unlike those of the training; `known`: {quantity: its least in training}."""
-    told = ["no dark surround, so all of it counts as FOV"] if fov.all() else []
-    for key, share, word, how in LIMITS:
-        if key in known and description[key] < share * known[key]:
-            told.append(f"{word} ({how} the training photographs: {description[key]:.3g}, theirs {known[key]:.3g} or more)")
-    return told
-
-
-def found_fov(path, photograph):
-    fov = data.find_fov(photograph)
-    if not fov.any():
-        raise Problem(f"{path}: is dark everywhere, no field of view is found. Take the photograph again.")
-    return fov
-
-
-def segment(predictor, plan, photograph, fov):
-    """-> levels (H, W) uint16, mask (H, W) bool, spread (H, W) float32: what one photograph's files are made of."""
-    import numpy as np
-
-    import metrics
-
-    probability, spread = predictor(photograph, fov, plan)
-    levels = np.rint(probability * 65535).astype(np.uint16)
-    return levels, metrics.cut(levels, plan.threshold) & fov, spread
-
-
-def row_of(name, path, photograph, fov, levels, mask, card):
-    """A photograph's row of predictions.csv."""
-    import numpy as np
-
-    import measures
-
-    inside = levels[fov].astype(np.float32) / 65535
-    box = data.Square.around(fov)
-    found = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0],
-             "fov_share": round(float(fov.mean()), 4), "fov_top": box.top, "fov_left": box.left,
-             "certainty": round(float(np.maximum(inside, 1 - inside).mean()), 4)}
-    description = data.describe(photograph, fov)
-    found |= {key: float(f"{value:.5g}") for key, value in measures.measures(mask, fov).items()}
-    return found | {"warnings": "; ".join(warnings_of(description, fov, card.get("photographs", {}))), "status": "done"}
-
-
 def write_pictures(out, name, photograph, levels, mask, spread, tta):
     import numpy as np
 
@@ -183,11 +136,11 @@ def segment_all(options, out, predictor, plan, named):
     """Reads, predicts and writes side by side; -> {path: Problem} of those that could not be done."""
     from tqdm import tqdm
 
-    from predict import in_step
+    from predict import in_step, row_of, segment
 
     def read(path):
         photograph = data.read_photograph(path)
-        return photograph, found_fov(path, photograph)
+        return photograph, data.found_fov(path, photograph)
 
     def compute(path, given):
         return *given, *segment(predictor, plan, *given)
@@ -214,7 +167,7 @@ def draw_sheet(out, rows):
     from pictures import contact_sheet
 
     shown = [data.read_png(out / f"{row['name']}_overlay.png", cv2.IMREAD_COLOR)[..., ::-1] for row in rows[:SHEET]]
-    labels = [f"{row['name']}  {row['vessel_density']:.3f}" for row in rows[:SHEET]]
+    labels = [f"{row['name']}: density {row['vessel_density']:.3f}" for row in rows[:SHEET]]
     write_png(out / "contact_sheet.png", contact_sheet(shown, labels, columns=min(6, len(shown)), size=320))
 
 
@@ -262,7 +215,8 @@ def on_cluster(options):
 
     model_file = models.find_model(options.model)
     say(f"Model: {model_file}")
-    return cluster.main(options, model_file, models.load(model_file)[1], settings_of(options, model_file))
+    card = models.load(model_file)[1]
+    return cluster.main(options, model_file, card, chosen_plan(options, card), settings_of(options, model_file))
 
 
 def main():

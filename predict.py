@@ -1,4 +1,4 @@
-"""From a photograph to its probability: squares, the network, test-time augmentation, and the way back to native size."""
+"""From a photograph to its probability, mask and row of measures: squares, the network, its views, and the way back."""
 
 import functools
 import math
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import model as models
-from data import Square
+from data import Square, describe
 from files import Problem
 
 VIEWS = [(turn, flip) for flip in (False, True) for turn in range(4)]  # the eight flips and quarter turns
@@ -169,6 +169,42 @@ class Predictor:
         """-> (H, W) float32 probability in [0, 1], zero outside the FOV, and the spread over all looks at it."""
         mean, spread = self.raw(photograph, fov, self.sides(photograph, fov, plan), plan.views)
         return calibrated(mean, plan.temperature, plan.bias) * fov, spread
+
+
+def segment(predictor, plan, photograph, fov):
+    """-> levels (H, W) uint16, mask (H, W) bool, spread (H, W) float32: what one photograph's files are made of."""
+    import metrics
+
+    probability, spread = predictor(photograph, fov, plan)
+    levels = np.rint(probability * 65535).astype(np.uint16)
+    return levels, metrics.cut(levels, plan.threshold) & fov, spread
+
+
+LIMITS = (("brightness", 0.5, "too dark", "darker than"), ("sharpness", 0.4, "blurred", "less sharp than"),
+          ("side", 0.6, "too small", "fewer pixels across the FOV than"))
+
+
+def warnings_of(description, fov, known):
+    """Sentences on how a photograph is unlike those of the training; `known`: {quantity: its least in training}."""
+    told = ["no dark surround, so all of it counts as FOV"] if fov.all() else []
+    for key, share, word, how in LIMITS:
+        if key in known and description[key] < share * known[key]:
+            told.append(f"{word} ({how} the training photographs: {description[key]:.3g}, theirs {known[key]:.3g} or more)")
+    return told
+
+
+def row_of(name, path, photograph, fov, levels, mask, card):
+    """A photograph's row of predictions.csv."""
+    import measures
+
+    inside = levels[fov].astype(np.float32) / 65535
+    box = Square.around(fov)
+    found = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0],
+             "fov_share": round(float(fov.mean()), 4), "fov_top": box.top, "fov_left": box.left,
+             "certainty": round(float(np.maximum(inside, 1 - inside).mean()), 4)}
+    description = describe(photograph, fov)
+    found |= {key: float(f"{value:.5g}") for key, value in measures.measures(mask, fov).items()}
+    return found | {"warnings": "; ".join(warnings_of(description, fov, card.get("photographs", {}))), "status": "done"}
 
 
 def in_step(items, read, compute, finish, ahead=2):

@@ -15,6 +15,7 @@ from PIL import Image
 import data
 import eval as evaluation
 from files import read_json
+from predict import warnings_of
 
 
 @pytest.fixture(scope="module")
@@ -187,28 +188,28 @@ LIKE = {"brightness": 100.0, "sharpness": 0.05, "side": 300.0}
 
 
 def warned(photograph, fov):
-    return evaluation.warnings_of(data.describe(photograph, fov), fov, LIKE)
+    return warnings_of(data.describe(photograph, fov), fov, LIKE)
 
 
 def test_a_dark_a_blurred_and_a_small_photograph_are_warned_of(draw):
     photograph, _, fov = draw.eye(5, 400, 420)
     own = data.describe(photograph, fov)
-    assert not evaluation.warnings_of(own, fov, own), "those of the training themselves are fine"
+    assert not warnings_of(own, fov, own), "those of the training themselves are fine"
     dark, blurred = (photograph * 0.3).astype(np.uint8), cv2.GaussianBlur(photograph, (0, 0), 9)
     for seen, word in ((dark, "too dark"), (blurred, "blurred")):
-        told = evaluation.warnings_of(data.describe(seen, fov), fov, own)
+        told = warnings_of(data.describe(seen, fov), fov, own)
         assert len(told) == 1 and told[0].startswith(word), told
     small, _, small_fov = draw.eye(5, 180, 190)
     assert any(
         sentence.startswith("too small")
-        for sentence in evaluation.warnings_of(data.describe(small, small_fov), small_fov, own)
+        for sentence in warnings_of(data.describe(small, small_fov), small_fov, own)
     )
 
 
 def test_a_photograph_without_dark_surround_is_warned_of(draw):
     photograph = draw.eye(0, 300, 300)[0][90:210, 90:210]
     fov = data.find_fov(photograph)
-    assert any("no dark surround" in sentence for sentence in evaluation.warnings_of(data.describe(photograph, fov), fov, {}))
+    assert any("no dark surround" in sentence for sentence in warnings_of(data.describe(photograph, fov), fov, {}))
 
 
 def test_warnings_stand_in_the_table_and_on_stderr(evaluate, draw, tmp_path):
