@@ -16,7 +16,7 @@ import warnings
 import zipfile
 from pathlib import Path
 
-from files import Problem, read_json, run, say, whole
+from files import Problem, read_json, run, say, start_tensorflow, whole
 
 WIDTH, DEPTH = 16, 4
 WIDEST = 2048  # channels at the bottom; 120 million parameters. A file that asks for more is not one of ours
@@ -377,6 +377,8 @@ def main():
     parser.add_argument("--out", type=Path, help="where to (default: beside the model)")
     parser.add_argument("--side", type=int, default=512, help="height and width of the exported model (default: 512)")
     arguments = parser.parse_args()
+    if importlib.util.find_spec("tensorflow"):
+        start_tensorflow()
     if not arguments.export:
         (load(arguments.model)[0] if arguments.model else unet()).summary(line_length=110)
         return

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 
@@ -90,3 +91,9 @@ def test_help_does_not_wait_for_tensorflow():
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0 and "--export" in done.stdout
     assert "tensorflow" not in done.stderr and "numpy" not in done.stderr
+
+
+def test_the_summary_comes_without_tensorflows_notes():
+    plain = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}  # conftest.py sets it
+    done = subprocess.run([sys.executable, models.__file__], env=plain, capture_output=True, text=True, check=True)
+    assert "Total params" in done.stdout and done.stderr == ""
