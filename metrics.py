@@ -155,7 +155,7 @@ def check_range(masks, names):
 LEVELS = 65536
 
 
-def _levels(probability):
+def levels_of(probability):
     """Probability, or mask of bool, -> uint16 as in the probability PNGs, 65535 = 1; ValueError outside [0, 1]."""
     if probability.dtype == np.uint16:
         return probability
@@ -175,7 +175,7 @@ def _first_level(threshold):
 
 def cut(probability, threshold):
     """Vessel or not, bool: 16-bit probability >= threshold. `probability`: in [0, 1], or uint16 with 65535 = 1."""
-    return _levels(probability) >= _first_level(threshold)
+    return levels_of(probability) >= _first_level(threshold)
 
 
 def histogram(probability, reference, fov):
@@ -188,7 +188,7 @@ def histogram(probability, reference, fov):
         raise ValueError(f"Probability, reference and FOV must be of one size, but are {sizes}.")
     if reference.dtype != bool or fov.dtype != bool:
         raise ValueError(f"Reference and FOV must be bool, but are {reference.dtype} and {fov.dtype}.")
-    place = _levels(probability)[fov].astype(np.int32) + LEVELS * reference[fov]
+    place = levels_of(probability)[fov].astype(np.int32) + LEVELS * reference[fov]
     return np.bincount(place, minlength=2 * LEVELS).reshape(2, LEVELS).astype(np.int64, copy=False)
 
 

@@ -176,7 +176,7 @@ def segment(predictor, plan, photograph, fov):
     import metrics
 
     probability, spread = predictor(photograph, fov, plan)
-    levels = np.rint(probability * 65535).astype(np.uint16)
+    levels = metrics.levels_of(probability)
     return levels, metrics.cut(levels, plan.threshold) & fov, spread
 
 

@@ -66,14 +66,14 @@ class Test:
 
     def probability(self, photograph, rgb, fov):
         """(H, W) uint16, 65535 = 1: computed, or read from what an interrupted run left."""
-        import numpy as np
+        import metrics
 
         there = self.path("probabilities", photograph)
         if there.exists():
             kept = data.read_levels(there)
             if kept.shape == fov.shape:
                 return kept
-        return np.rint(self.predictor(rgb, fov, self.plan)[0] * 65535).astype(np.uint16)
+        return metrics.levels_of(self.predictor(rgb, fov, self.plan)[0])
 
     def write(self, photograph, rgb, fov, levels, reference):
         import metrics
