@@ -1,7 +1,7 @@
 """Fits the U-Net to the pairs of augment.py and keeps the best model, with a card that says how it came about.
 
     python training.py                                  checkpoints/model.keras, model.json, history.csv, curves.png
-    python training.py --minutes 30                     the same within half an hour
+    python training.py --minutes 30                     the same within half an hour; by default an hour is enough
     python training.py --resume                         goes on with a run that was interrupted
     python training.py --init weights/vessels.keras     starts from a trained model (fine-tuning)
 """
@@ -16,6 +16,7 @@ from pathlib import Path
 from files import Problem, mark, read_json, run, same_as_before, say, start_tensorflow, write_json
 
 EPOCHS, BATCH, RATE = 15, 2, 2e-3
+MINUTES, MINUTES_OF_SAMPLES = 60, 15  # where a processor needs longer for all epochs, the rate is annealed to end in time
 
 
 def arguments():
@@ -24,7 +25,8 @@ def arguments():
     add("--pairs", type=Path, default=Path("augmented"), help="folder that augment.py wrote (default: %(default)s)")
     add("--out", type=Path, default=Path("checkpoints"), help="(default: %(default)s)")
     add("--epochs", type=int, default=EPOCHS, help="(default: %(default)s)")
-    add("--minutes", type=float, help="stop within this time, the rate annealed (default: no limit)")
+    add("--minutes", type=float, help="end within this time, the rate annealed to fit; 0: no limit "
+        f"(default: {MINUTES}, of the drawn samples {MINUTES_OF_SAMPLES})")
     add("--batch", type=int, default=BATCH, help="pairs a step (default: %(default)s)")
     add("--rate", type=float, default=RATE, help="Adam's highest learning rate (default: %(default)s)")
     add("--loss", default="dice", help="dice, dice+bce, bce, dice+bce+cldice (default: %(default)s)")
@@ -40,6 +42,8 @@ def arguments():
     options = parser.parse_args()
     if min(options.epochs, options.batch, options.width, options.depth, options.workers) < 1 or options.rate <= 0:
         parser.error("--epochs, --batch, --width, --depth, --workers and --rate must be positive")
+    if options.minutes is not None and options.minutes < 0:
+        parser.error("--minutes must be 0 or more")
     if options.devices is not None and options.devices < 1:
         parser.error("--devices must be positive")
     return options
@@ -226,6 +230,8 @@ def main():
 
     began = time.time()
     pairs = Pairs(options.pairs)
+    if options.minutes is None:
+        options.minutes = MINUTES_OF_SAMPLES if pairs.drawn else MINUTES
     strategy = shared_by(chosen_devices(options.devices, options.batch, tf.config.list_logical_devices("GPU")))
     with strategy.scope():
         network = build(options, pairs.steps(options.batch))  # a flag that makes no sense is refused before anything is removed

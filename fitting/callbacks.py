@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 import model as models
-from files import Problem, complain, write_bytes, write_table
+from files import Problem, complain, say, write_bytes, write_table
 
 
 class _Portable:
@@ -33,15 +33,18 @@ class KeepBest(keras.callbacks.ModelCheckpoint):
 class Anneal(keras.callbacks.Callback):
     """Warm-up, then half a cosine, in factors on the present rate, so that a cut by ReduceLROnPlateau stays.
 
-    With a budget of `minutes` the share of the time that has passed counts where it is ahead of the share of the steps:
-    the rate has come down when the time is over, and the fit stops.
+    With a budget of `minutes` the fit stops when the time is over. If the pace of the first steps is too slow for all of them,
+    that is said, and from there the share of the time that has passed counts in place of the share of the steps, so that the
+    rate has come down by then. A machine that is fast enough trains to the last digit as without a budget.
     """
 
     WARM_UP, LAST = 0.03, 0.01
+    STEPS, SHARE = 20, 0.02  # the pace is judged after so many steps or such a share of the time
 
     def __init__(self, steps, minutes=None):
         super().__init__()
-        self.steps, self.minutes, self.done, self.seconds = steps, minutes, 0, 0.0
+        self.steps, self.budget = steps, 60 * (minutes or math.inf)
+        self.done, self.seconds, self.compiled, self.slow = 0, 0.0, 0.0, False
 
     def factor(self, progress):
         if progress < self.WARM_UP:
@@ -53,19 +56,29 @@ class Anneal(keras.callbacks.Callback):
         self.began, self.last = time.monotonic() - self.seconds, None
 
     def _share_of_time(self):
+        """Of the budget, without the first step, which compiles."""
         self.seconds = time.monotonic() - self.began
-        return self.seconds / (60 * self.minutes) if self.minutes else 0.0
+        return 1.0 if self.seconds >= self.budget else (self.seconds - self.compiled) / (self.budget - self.compiled)
 
     def on_train_batch_begin(self, batch, logs=None):
-        factor = self.factor(max(self.done / self.steps, self._share_of_time()))
+        share = self._share_of_time() if self.slow else 0.0
+        factor = self.factor(max(self.done / self.steps, share))
         rate = self.model.optimizer.learning_rate
         rate.assign(float(keras.ops.convert_to_numpy(rate)) * factor / (self.last or 1.0))
         self.last = factor
         self.done += 1
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._share_of_time() >= 1:
+        share = self._share_of_time()
+        if share >= 1:
             self.model.stop_training = True
+        if self.done == 1:
+            self.compiled = self.seconds
+        elif not self.slow and (self.done > self.STEPS or share >= self.SHARE) and share > (self.done - 1) / (self.steps - 1):
+            self.slow = True
+            needed = self.budget / 60 * share * (self.steps - 1) / (self.done - 1)
+            say(f"\nAll epochs would take some {needed:.0f} minutes at this speed: the fit ends after {self.budget / 60:.0f}, "
+                "the rate annealed to fit. --minutes 0 lifts the limit.")
 
 
 class Watch(keras.callbacks.Callback):
@@ -131,7 +144,7 @@ class Glimpse(keras.callbacks.TensorBoard):
 
 REMEMBERED = {"EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
               "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"), "KeepBest": ("best",),
-              "Anneal": ("done", "seconds", "last"), "Watch": ("odd",), "Table": ("rows",)}
+              "Anneal": ("done", "seconds", "last", "compiled", "slow"), "Watch": ("odd",), "Table": ("rows",)}
 
 
 class KeepState(keras.callbacks.Callback):

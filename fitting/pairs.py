@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import SIDE, Photograph, read_png, sha256
+from data import HERE, SIDE, Photograph, read_png, sha256
 from files import Problem, from_cell, read_json
 
 BYTES = SIDE * SIDE * 4  # a photograph and its mask, uint8
@@ -47,6 +47,11 @@ class Pairs:
         except (OSError, ValueError, KeyError) as error:
             raise Problem(f"{manifest}: cannot be read ({error}). Run  python augment.py --overwrite  again.") from error
         self._cache = self.problem = None  # the Problem met while TensorFlow read the pairs
+
+    @property
+    def drawn(self):
+        """Whether they are of the drawn samples alone."""
+        return self.recipe.get("data") == [str((HERE / "samples").resolve())]
 
     def _card(self):
         card = self.folder / "run.json"

@@ -171,3 +171,9 @@ def test_validation_photographs_come_with_mask_and_fov(pairs, tiny_set):
 
 def test_the_licence_of_the_data_goes_with_it(pairs):
     assert pairs.licence() == "tiny: as its owner says"
+
+
+def test_pairs_of_the_drawn_samples_are_known_as_such(command, pairs, tmp_path):
+    assert not pairs.drawn
+    assert command("augment", "--data", data.HERE / "samples", "--out", tmp_path / "p", "--copies", 1).code == 0
+    assert Pairs(tmp_path / "p").drawn

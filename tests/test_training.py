@@ -24,6 +24,7 @@ import metrics
 import training
 from files import read_json
 from fitting import callbacks, tuning
+from fitting.pairs import Pairs
 
 
 @pytest.fixture
@@ -315,6 +316,44 @@ def test_within_a_budget_the_rate_has_come_down_when_the_time_is_over(monkeypatc
     assert rates.max() > 0.9 and rates[-1] < 0.02
 
 
+def test_a_machine_too_slow_for_the_limit_is_told_early(monkeypatch, capsys):
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock.now)
+    annealed(600, minutes=5, clock=clock)
+    assert "some 10 minutes" in (told := capsys.readouterr().out) and "ends after 5" in told and "--minutes 0" in told
+    for minutes in (15, 0):
+        annealed(600, minutes=minutes, clock=clock)
+        assert capsys.readouterr().out == ""
+
+
+def test_a_machine_that_is_fast_enough_trains_as_without_a_limit(monkeypatch):
+    """However long the first step takes, which compiles."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock.now)
+    rate, slow_start = callbacks.Anneal.on_train_batch_begin, {0: 60, 1: 2}
+
+    def starting(watcher, batch, logs=None):
+        rate(watcher, batch, logs)
+        clock.now += slow_start.get(batch, 0)
+
+    monkeypatch.setattr(callbacks.Anneal, "on_train_batch_begin", starting)
+    assert np.array_equal(annealed(600, minutes=12, clock=clock), annealed(600))
+
+
+@pytest.mark.parametrize("words, samples, minutes", [
+    ((), False, 60), ((), True, 15), (("--minutes", 0), True, 0), (("--minutes", 7), False, 7),
+])
+def test_a_fit_without_flags_ends_within_the_hour_and_sooner_on_the_samples(
+        refused, tiny_pairs, tmp_path, monkeypatch, words, samples, minutes):
+    def told(options, *_):
+        raise files.Problem(f"minutes: {options.minutes:g}.")
+
+    monkeypatch.setattr(Pairs, "drawn", samples)
+    monkeypatch.setattr(training, "fit", told)
+    sentence = refused("training", "--pairs", tiny_pairs, "--out", tmp_path / "c", *SMALL, *words)
+    assert f"minutes: {minutes}." in sentence
+
+
 # ---- what is watched -----------------------------------------------------------------------------------------------
 
 def test_a_loss_that_is_no_number_stops_the_run_names_the_pairs_and_keeps_the_best_model(train, tmp_path, monkeypatch):
@@ -369,7 +408,7 @@ KNOWN = {
     "EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
     "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"),
     "KeepBest": ("best",),
-    "Anneal": ("done", "seconds", "last"),
+    "Anneal": ("done", "seconds", "last", "compiled", "slow"),
     "Watch": ("odd",),
     "Table": ("rows",),
 }
@@ -405,7 +444,8 @@ def test_everything_that_the_callbacks_know_is_put_back(tmp_path):
     for one in first:
         one.on_train_begin()
     anneal, watch, best, plateau, stopping, table, state = first
-    anneal.done, anneal.last, anneal.seconds, watch.odd, best.best = 40, 0.7, 12.5, 2, 0.61
+    anneal.done, anneal.last, anneal.seconds, anneal.compiled, anneal.slow = 40, 0.7, 12.5, 3.5, True
+    watch.odd, best.best = 2, 0.61
     plateau.wait, plateau.best, plateau.cooldown_counter = 3, 0.6, 1
     stopping.wait, stopping.best, stopping.best_epoch = 5, 0.59, 2
     table.rows = [{"epoch": 1, "val": 0.6}]
