@@ -106,11 +106,15 @@ def hardware_precision(choice="auto"):
     gpus = _gpu_capabilities()
     if gpus:
         return "bfloat16" if min(gpus) >= (8, 0) else "float32"
+    return "bfloat16" if processor_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
+def processor_flags():
+    """What the processor can do, as Linux tells it of x86; the empty set elsewhere."""
     try:
-        flags = set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())
+        return set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())
     except (OSError, TypeError):  # not Linux, or a processor that describes itself otherwise
-        return "float32"
-    return "bfloat16" if flags & {"avx512_bf16", "amx_bf16"} else "float32"
+        return set()
 
 
 def _gpu_capabilities():

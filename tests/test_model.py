@@ -77,7 +77,9 @@ def trained(network, steps=3):
     return network
 
 
-def test_training_the_fused_network_is_training_the_stock_one():
+@pytest.mark.parametrize("products", [True, False])
+def test_training_the_fused_network_is_training_the_stock_one(monkeypatch, products):
+    monkeypatch.setattr(fused, "AVX2_ALONE", products)
     keras.utils.set_random_seed(0)
     stock, ours = shaken(models.unet(WIDTH, DEPTH)), models.network(WIDTH, DEPTH)
     models.copy_weights(stock, ours)
@@ -139,6 +141,22 @@ def test_the_last_layer_gives_keras_values_and_gradients_to_the_precision_of_bfl
     for one, other in zip(our_gradients, stock_gradients, strict=True):
         assert one.dtype == other.dtype
         np.testing.assert_allclose(tf.cast(one, "float32"), tf.cast(other, "float32"), rtol=0.02, atol=0.01)
+
+
+@pytest.mark.parametrize("products", [True, False])
+def test_a_kernels_gradient_is_keras_gradient(monkeypatch, products):
+    monkeypatch.setattr(fused, "AVX2_ALONE", products)
+    inputs = tf.constant(np.random.default_rng(0).normal(size=(2, 7, 10, 16)).astype("float32"))
+    weight = np.random.default_rng(1).normal(size=(2, 7, 10, 32)).astype("float32")
+    results = []
+    for kind in (fused.Conv2D, keras.layers.Conv2D):
+        layer = kind(32, 3, padding="same", use_bias=False)
+        layer.build(inputs.shape)
+        layer.set_weights([np.random.default_rng(2).normal(size=(3, 3, 16, 32))])
+        results.append(tf.function(gradients)(layer, inputs, weight))
+        assert fused._by_products(layer.kernel) == products
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
 
 
 def test_bfloat16_stays_close_to_float32():
