@@ -1,7 +1,7 @@
 """Fits the U-Net to the pairs of augment.py and keeps the best model, with a card that says how it came about.
 
     python training.py                                  checkpoints/model.keras, model.json, history.csv, curves.png
-    python training.py --minutes 30                     the same within half an hour; by default an hour is enough
+    python training.py --minutes 30                     the same within half an hour (default: an hour)
     python training.py --resume                         goes on with a run that was interrupted
     python training.py --init weights/vessels.keras     starts from a trained model (fine-tuning)
 """
