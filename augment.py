@@ -177,7 +177,7 @@ def main():
     start_worker()
     folders = options.data or data.default_folders()
     if not options.data:
-        drawn = " (the drawn samples; put data sets under datasets/)" if folders[0].name == "samples" else ""
+        drawn = " (the drawn samples; put data sets under datasets/)" if folders == [data.SAMPLES] else ""
         say(f"Data: {', '.join(map(str, folders))}{drawn}")
     settings = settings_of(options, folders)
     state = same_as_before(options.out, settings, options.overwrite)

@@ -33,6 +33,7 @@ from sets.reading import (  # noqa: F401
 
 SIDE = 512
 HERE = Path(__file__).parent
+SAMPLES = HERE / "samples"
 
 
 # ---- what is there -------------------------------------------------------------------------------------------------
@@ -42,7 +43,7 @@ def default_folders():
     datasets = Path("datasets")
     if datasets.is_dir() and _sets_below(datasets):
         return [datasets]
-    return [HERE / "samples"]
+    return [SAMPLES]
 
 
 def find_sets(folders, strict=True):

@@ -146,7 +146,7 @@ def watchers(options, pairs, steps):
 
     best = {"monitor": "val_dice_coefficient", "mode": "max"}
     listening = [
-        callbacks.Anneal(options.epochs * steps, 0.9 * options.minutes if options.minutes else None),
+        callbacks.Anneal(options.epochs * steps, 0.9 * options.minutes),  # the rest is for what is chosen on validation
         callbacks.Watch(lambda epoch, batch: pairs.names_of(options.seed, epoch, batch, options.batch)),
         keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
         callbacks.KeepBest(options.out / "model.keras", save_best_only=True, **best),

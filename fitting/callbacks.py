@@ -33,9 +33,9 @@ class KeepBest(keras.callbacks.ModelCheckpoint):
 class Anneal(keras.callbacks.Callback):
     """Warm-up, then half a cosine, in factors on the present rate, so that a cut by ReduceLROnPlateau stays.
 
-    With a budget of `minutes` the fit stops when the time is over. If the pace of the first steps is too slow for all of them,
-    that is said, and from there the share of the time that has passed counts in place of the share of the steps, so that the
-    rate has come down by then. A machine that is fast enough trains to the last digit as without a budget.
+    With a budget of `minutes` the fit stops when the time is over. If the pace so far, judged at every step, is too slow for
+    all of them, that is said, and from there the share of the time that has passed counts in place of the share of the steps,
+    so that the rate has come down by then. A machine that is fast enough trains to the last digit as without a budget.
     """
 
     WARM_UP, LAST = 0.03, 0.01

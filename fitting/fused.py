@@ -15,7 +15,7 @@ from keras.layers import MaxPooling2D
 
 from model import composed, processor_flags
 
-AVX2_ALONE = "avx2" in processor_flags() and "avx512f" not in processor_flags()
+AVX2_ALONE = processor_flags() & {"avx2", "avx512f"} == {"avx2"}
 
 __all__ = ["BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "MaxPooling2D", "ReLU"]
 
@@ -156,11 +156,15 @@ def _convolve(inputs, kernel):
     """conv2d(inputs, kernel) of a kernel whose gradient is computed here."""
 
     def gradient(upstream):
-        inputs_gradient = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(inputs), filter=kernel, out_backprop=upstream,
-                                                         strides=[1] * 4, padding="SAME")
-        return inputs_gradient, _kernel_gradient(inputs, kernel, upstream)
+        return _inputs_gradient(inputs, kernel, upstream), _kernel_gradient(inputs, kernel, upstream)
 
     return tf.nn.conv2d(inputs, kernel, 1, "SAME"), gradient
+
+
+def _inputs_gradient(inputs, kernel, upstream):
+    """Of conv2d(inputs, kernel): (N, H, W, C), (R, R, C, K), (N, H, W, K) -> (N, H, W, C)."""
+    return tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(inputs), filter=kernel, out_backprop=upstream,
+                                          strides=[1] * 4, padding="SAME")
 
 
 def _by_products(kernel):
@@ -169,7 +173,7 @@ def _by_products(kernel):
 
 
 def _kernel_gradient(inputs, kernel, upstream):
-    """Of conv2d(inputs, kernel): (N, H, W, C), (3, 3, C, K), (N, H, W, K) -> (3, 3, C, K)."""
+    """Of conv2d(inputs, kernel): (N, H, W, C), (R, R, C, K), (N, H, W, K) -> (R, R, C, K)."""
     if not _by_products(kernel):
         return tf.raw_ops.Conv2DBackpropFilter(input=inputs, filter_sizes=tf.shape(kernel), out_backprop=upstream,
                                                strides=[1] * 4, padding="SAME")
@@ -188,10 +192,8 @@ def _widen(inputs, kernel):
     """(N, H, W, C) bfloat16, (1, 1, C, K) float32 -> (N, H, W, K) float32."""
 
     def gradient(upstream):
-        narrow = {"out_backprop": tf.cast(upstream, inputs.dtype), "strides": [1] * 4, "padding": "SAME"}
-        kernel_gradient = tf.raw_ops.Conv2DBackpropFilter(input=inputs, filter_sizes=tf.shape(kernel), **narrow)
-        inputs_gradient = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(inputs),
-                                                         filter=tf.cast(kernel, inputs.dtype), **narrow)
-        return inputs_gradient, tf.cast(kernel_gradient, kernel.dtype)
+        narrow = tf.cast(upstream, inputs.dtype)
+        inputs_gradient = _inputs_gradient(inputs, tf.cast(kernel, inputs.dtype), narrow)
+        return inputs_gradient, tf.cast(_kernel_gradient(inputs, kernel, narrow), kernel.dtype)
 
     return tf.nn.conv2d(tf.cast(inputs, kernel.dtype), kernel, 1, "SAME"), gradient

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data import HERE, SIDE, Photograph, read_png, sha256
+from data import SAMPLES, SIDE, Photograph, read_png, sha256
 from files import Problem, from_cell, read_json
 
 BYTES = SIDE * SIDE * 4  # a photograph and its mask, uint8
@@ -51,7 +51,7 @@ class Pairs:
     @property
     def drawn(self):
         """Whether they are of the drawn samples alone."""
-        return self.recipe.get("data") == [str((HERE / "samples").resolve())]
+        return self.recipe.get("data") == [str(SAMPLES.resolve())]
 
     def _card(self):
         card = self.folder / "run.json"

@@ -175,5 +175,5 @@ def test_the_licence_of_the_data_goes_with_it(pairs):
 
 def test_pairs_of_the_drawn_samples_are_known_as_such(command, pairs, tmp_path):
     assert not pairs.drawn
-    assert command("augment", "--data", data.HERE / "samples", "--out", tmp_path / "p", "--copies", 1).code == 0
+    assert command("augment", "--data", data.SAMPLES, "--out", tmp_path / "p", "--copies", 1).code == 0
     assert Pairs(tmp_path / "p").drawn
