@@ -234,7 +234,7 @@ def main():
     state = same_as_before(out, settings, options.overwrite)
     left = named if options.overwrite else pending(out, named)
     if not left and state == "finished":
-        say(f"All {len(named)} photographs are done already; the results are in {out}.")
+        say(f"All of it is done already; the results are in {out}.")
         return 0
     return segment_left(options, out, model_file, settings, named, left)
 
