@@ -20,7 +20,6 @@ from files import Problem, read_json, run, say, start_tensorflow, whole
 
 WIDTH, DEPTH = 16, 4
 WIDEST = 2048  # channels at the bottom; 120 million parameters. A file that asks for more is not one of ours
-MOMENTUM = 0.9  # 0.99 needs several hundred steps before validation means anything; an epoch has some hundred and fifty
 PROBABILITY = "probability"
 CHECKPOINT, SHIPPED = Path("checkpoints/model.keras"), Path(__file__).parent / "weights" / "vessels.keras"
 
@@ -45,7 +44,7 @@ def unet(width=WIDTH, depth=DEPTH, precision="float32", layers=None, folded=Fals
                           kernel_initializer="zeros" if folded else "he_normal", dtype=policy, name=name)(x)
         if folded:
             return x
-        x = layers.BatchNormalization(momentum=MOMENTUM, dtype=policy, name=f"{name}_normalization")(x)
+        x = layers.BatchNormalization(dtype=policy, name=f"{name}_normalization")(x)
         return layers.ReLU(dtype=policy, name=f"{name}_relu")(x)
 
     def block(x, channels, name):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from files import Problem, mark, read_json, run, same_as_before, say, start_tensorflow, write_json
 
-EPOCHS, BATCH, RATE = 15, 2, 2e-3
+EPOCHS, BATCH, CROP, RATE = 15, 2, 256, 2e-3
 MINUTES, MINUTES_OF_SAMPLES = 60, 15  # where a processor needs longer for all epochs, the rate is annealed to end in time
 
 
@@ -27,7 +27,8 @@ def arguments():
     add("--epochs", type=int, default=EPOCHS, help="(default: %(default)s)")
     add("--minutes", type=float, help="end within this time, the rate annealed to fit; 0: no limit "
         f"(default: {MINUTES}, of the drawn samples {MINUTES_OF_SAMPLES})")
-    add("--batch", type=int, default=BATCH, help="pairs a step (default: %(default)s)")
+    add("--batch", type=int, default=BATCH, help="crops of pairs a step (default: %(default)s)")
+    add("--crop", type=int, choices=[256, 512], default=CROP, help="side of the crops; 512: whole pairs (default: %(default)s)")
     add("--rate", type=float, default=RATE, help="Adam's highest learning rate (default: %(default)s)")
     add("--loss", default="dice", help="dice, dice+bce, bce, dice+bce+cldice (default: %(default)s)")
     add("--width", type=int, default=16, help="channels at full resolution (default: %(default)s)")
@@ -50,7 +51,7 @@ def arguments():
 
 
 def settings_of(options, pairs):
-    keys = ("epochs", "minutes", "batch", "rate", "loss", "width", "depth", "seed", "precision")
+    keys = ("epochs", "minutes", "batch", "crop", "rate", "loss", "width", "depth", "seed", "precision")
     return {"pairs": pairs.fingerprint, "init": str(options.init) if options.init else None,
             **{key: getattr(options, key) for key in keys}}
 
@@ -229,7 +230,7 @@ def main():
     from fitting.pairs import Pairs
 
     began = time.time()
-    pairs = Pairs(options.pairs)
+    pairs = Pairs(options.pairs, options.crop)
     if options.minutes is None:
         options.minutes = MINUTES_OF_SAMPLES if pairs.drawn else MINUTES
     strategy = shared_by(chosen_devices(options.devices, options.batch, tf.config.list_logical_devices("GPU")))

@@ -39,7 +39,7 @@ class Anneal(keras.callbacks.Callback):
     """
 
     WARM_UP, LAST = 0.03, 0.01
-    STEPS, SHARE = 20, 0.02  # the pace is judged after so many steps or such a share of the time
+    STEPS, SHARE = 80, 0.02  # the pace is judged after so many steps or such a share of the time
 
     def __init__(self, steps, minutes=None):
         super().__init__()

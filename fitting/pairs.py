@@ -10,6 +10,7 @@ from files import Problem, from_cell, read_json
 
 BYTES = SIDE * SIDE * 4  # a photograph and its mask, uint8
 SHARE_OF_MEMORY = 0.35
+TRIES, LIT = 4, 0.6  # a crop of which less is lit is drawn again, so many times at most
 NAMES = ("file", "source name", "path", "mask path", "fov path")  # the columns of the manifest that hold names of files
 
 
@@ -26,12 +27,16 @@ def free_memory():
 
 
 class Pairs:
-    """A folder of pairs with its manifest. Problem if it is unfinished, was edited, or would leak into validation."""
+    """A folder of pairs with its manifest. Problem if it is unfinished, was edited, or would leak into validation.
 
-    def __init__(self, folder):
+    Training sees squares of `crop` pixels, a divisor of SIDE, cut from the pairs anew each time: an epoch has as many pixels as
+    the pairs, in (SIDE / crop)^2 as many squares. Validation is always whole.
+    """
+
+    def __init__(self, folder, crop=SIDE):
         import pandas as pd
 
-        self.folder = Path(folder)
+        self.folder, self.crop, self.crops = Path(folder), crop, (SIDE // crop) ** 2
         card = self._card()
         self.recipe = card["settings"]
         manifest = self.folder / "manifest.csv"
@@ -88,17 +93,23 @@ class Pairs:
     # ---- tf.data ---------------------------------------------------------------------------------------------------
 
     def steps(self, batch):
-        return max(1, len(self.parts["train"]) // batch)
+        return max(1, self._squares() // batch)
+
+    def _squares(self):
+        return self.crops * len(self.parts["train"])
 
     def _order(self, seed, epoch):
-        """Which pair, and turned how, at each place of an epoch: a pure function of seed and epoch. -> (N, 2) int64."""
+        """Which pair, turned how, and the crop's seed, at each place of an epoch: a pure function of seed and epoch.
+
+        -> (N, 3) int64
+        """
         rng = np.random.default_rng([seed, epoch])
-        count = len(self.parts["train"])
-        return np.stack([rng.permutation(count), rng.integers(0, 8, count)], axis=1)
+        count = self._squares()
+        return np.stack([rng.permutation(count) // self.crops, rng.integers(0, 8, count), rng.integers(0, 2**31, count)], axis=1)
 
     def names_of(self, seed, epoch, step, batch):
         files = self.parts["train"]["file"].to_numpy()
-        return [str(files[k]) for k, _ in self._order(seed, epoch)[step * batch:(step + 1) * batch]]
+        return [str(files[k]) for k, *_ in self._order(seed, epoch)[step * batch:(step + 1) * batch]]
 
     def _decode(self, part, k):
         """-> (512, 512, 4) uint8: red, green, blue, mask."""
@@ -121,11 +132,20 @@ class Pairs:
             self.problem = problem
             raise
 
-    def _train_pair(self, place):
-        k, view = int(place[0]), int(place[1])
-        pair = self._told(self._kept, k)
-        turned = np.rot90(pair, view % 4)
+    def _train_square(self, place):
+        k, view, seed = map(int, place)
+        turned = np.rot90(self._cropped(self._told(self._kept, k), seed), view % 4)
         return np.ascontiguousarray(turned[:, ::-1] if view >= 4 else turned)
+
+    def _cropped(self, pair, seed):
+        """(512, 512, 4) -> (crop, crop, 4): a crop that is mostly inside the FOV, or the last tried."""
+        rng = np.random.default_rng(seed)
+        for _ in range(TRIES):
+            top, left = rng.integers(0, SIDE - self.crop + 1, 2)
+            square = pair[top:top + self.crop, left:left + self.crop]
+            if square[::8, ::8, 1].astype(bool).mean() > LIT:
+                break
+        return square
 
     def _kept(self, k):
         if self._cache is None:
@@ -136,21 +156,21 @@ class Pairs:
         return self._cache[k]
 
     def training(self, seed, first, epochs, batch, workers):
-        """Batches (N, 512, 512, 3) and (N, 512, 512, 1) float32 in [0, 1] of the epochs from `first` on.
+        """Batches (N, crop, crop, 3) and (N, crop, crop, 1) float32 in [0, 1] of the epochs from `first` on.
 
-        Flips and quarter turns cost nothing here; order and turns are a function of seed and epoch alone.
+        Crops, flips and quarter turns cost nothing here; they and the order are a function of seed and epoch alone.
         """
         import tensorflow as tf
 
-        count, used = len(self.parts["train"]), self.steps(batch) * batch
+        count, squares, used = len(self.parts["train"]), self._squares(), self.steps(batch) * batch
         if self._cache is None and count * BYTES < SHARE_OF_MEMORY * free_memory():
             self._cache = np.empty((count, SIDE, SIDE, 4), np.uint8)
             self._decoded = np.zeros(count, bool)
-        places = (self._order(seed, epoch)[np.arange(max(used, batch)) % count] for epoch in range(first, epochs))
-        order = np.concatenate([*places, np.zeros((0, 2), np.int64)])
+        places = (self._order(seed, epoch)[np.arange(max(used, batch)) % squares] for epoch in range(first, epochs))
+        order = np.concatenate([*places, np.zeros((0, 3), np.int64)])
 
         pairs = tf.data.Dataset.from_tensor_slices(order)
-        pairs = pairs.map(_reading(self._train_pair), num_parallel_calls=workers, deterministic=True)
+        pairs = pairs.map(_reading(self._train_square, self.crop), num_parallel_calls=workers, deterministic=True)
         return pairs.batch(batch, drop_remainder=True).map(_as_floats).prefetch(2)
 
     def validation(self, batch):
@@ -158,7 +178,7 @@ class Pairs:
 
         count = len(self.parts["validation"])
         if 6 * count * BYTES > SHARE_OF_MEMORY * free_memory():  # two copies of the bytes and one of floats would not fit
-            pairs = tf.data.Dataset.range(count).map(_reading(lambda k: self._told(self._decode, "validation", int(k))))
+            pairs = tf.data.Dataset.range(count).map(_reading(lambda k: self._told(self._decode, "validation", int(k)), SIDE))
             return pairs.batch(batch).map(_as_floats).prefetch(2)
         squares = np.stack([self._decode("validation", k) for k in range(count)])
         return tf.data.Dataset.from_tensor_slices(squares).batch(batch).map(_as_floats).cache()
@@ -188,12 +208,12 @@ class Pairs:
         return "; ".join(told.get(name, f"{name}: as its owner says") for name in sorted(set(self.table["set"])))
 
 
-def _reading(pair_at):
-    """`pair_at` (place -> (512, 512, 4) uint8) as a function of tensors."""
+def _reading(square_at, side):
+    """`square_at` (place -> (side, side, 4) uint8) as a function of tensors."""
     import tensorflow as tf
 
     def read(place):
-        return tf.ensure_shape(tf.numpy_function(pair_at, [place], tf.uint8, stateful=False), (SIDE, SIDE, 4))
+        return tf.ensure_shape(tf.numpy_function(square_at, [place], tf.uint8, stateful=False), (side, side, 4))
 
     return read
 

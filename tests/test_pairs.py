@@ -98,7 +98,7 @@ def test_order_and_turns_are_a_function_of_seed_and_epoch(pairs):
     assert np.array_equal(pairs._order(3, 7), pairs._order(3, 7))
     assert not np.array_equal(pairs._order(3, 7), pairs._order(3, 8))
     assert not np.array_equal(pairs._order(3, 7), pairs._order(4, 7))
-    places, views = pairs._order(0, 0).T
+    places, views, _ = pairs._order(0, 0).T
     assert sorted(places) == list(range(6))
     assert {view for epoch in range(20) for view in pairs._order(0, epoch)[:, 1]} == set(range(8))
 
@@ -116,7 +116,7 @@ def test_an_epoch_shows_every_pair_once_turned_with_its_mask(pairs, tiny_pairs):
     (photographs, masks), = batches(pairs.training(0, 0, 1, batch=6, workers=2))
     assert photographs.shape == (6, 512, 512, 3) and masks.shape == (6, 512, 512, 1)
     assert photographs.dtype == masks.dtype == np.float32 and photographs.max() <= 1 and masks.max() <= 1
-    for (k, view), photograph, mask in zip(pairs._order(0, 0), photographs, masks, strict=True):
+    for (k, view, _), photograph, mask in zip(pairs._order(0, 0), photographs, masks, strict=True):
         file = pairs.parts["train"]["file"].iloc[k]
         assert pairs.names_of(0, 0, 0, 6)[list(pairs._order(0, 0)[:, 0]).index(k)] == file
         for kind, seen in (("images", photograph), ("masks", mask)):
@@ -127,10 +127,40 @@ def test_an_epoch_shows_every_pair_once_turned_with_its_mask(pairs, tiny_pairs):
             assert np.array_equal(np.rint(seen * 255), kept), (file, kind)
 
 
-def test_epochs_from_the_second_on_are_those_of_an_unbroken_run(pairs):
+def test_crops_are_parts_of_their_pairs_turned_with_their_masks(tiny_pairs):
+    pairs = Pairs(tiny_pairs, crop=256)
+    assert pairs.steps(4) == 6, "an epoch has as many pixels as the pairs"
+    corners = set()
+    for (k, view, _), photographs, masks in zip(pairs._order(0, 0), *crops_of(pairs, 1), strict=True):
+        square = np.rint(np.dstack([photographs, masks]) * 255).astype(np.uint8)
+        square = np.ascontiguousarray(np.rot90(square[:, ::-1] if view >= 4 else square, -view % 4))
+        whole = pairs._decode("train", k)
+        places = cv2.matchTemplate(whole[..., :3], square[..., :3], cv2.TM_SQDIFF)
+        left, top = cv2.minMaxLoc(places)[2]
+        assert np.array_equal(whole[top:top + 256, left:left + 256], square)
+        corners.add((top, left))
+    assert len(corners) > 20, "all over the pairs"
+
+
+def test_crops_are_mostly_inside_the_fov(tiny_pairs):
+    pairs = Pairs(tiny_pairs, crop=256)
+    pair = np.zeros((512, 512, 4), np.uint8)
+    pair[:, 200:] = 9
+    lit = [pairs._cropped(pair, seed)[..., 1].astype(bool).mean() for seed in range(200)]
+    assert np.mean(np.array(lit) < 0.6) < 0.05, "of single draws four in ten"
+
+
+def crops_of(pairs, epochs):
+    found = batches(pairs.training(0, 0, epochs, batch=4, workers=2))
+    return [np.concatenate([batch[kind] for batch in found]) for kind in range(2)]
+
+
+@pytest.mark.parametrize("crop", [256, 512])
+def test_epochs_from_the_second_on_are_those_of_an_unbroken_run(tiny_pairs, crop):
+    pairs = Pairs(tiny_pairs, crop)
     unbroken = batches(pairs.training(5, 0, 3, batch=2, workers=2))
-    assert len(unbroken) == 9 and pairs.steps(2) == 3
-    assert equal(batches(pairs.training(5, 1, 3, batch=2, workers=1)), unbroken[3:])
+    assert len(unbroken) == 3 * pairs.steps(2) and pairs.steps(2) == {256: 12, 512: 3}[crop]
+    assert equal(batches(pairs.training(5, 1, 3, batch=2, workers=1)), unbroken[pairs.steps(2):])
 
 
 def test_streamed_and_cached_pairs_are_the_same(tiny_pairs, monkeypatch):
