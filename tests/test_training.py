@@ -80,7 +80,7 @@ def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_
     assert card["tta"]["threshold"] and card["tta"]["sides"] and card["tta"]["validation"]["dice"]
     assert set(card["validation"]) >= {"dice", "iou", "precision", "recall", "roc_auc", "average_precision", "ece"}
     assert set(card["data"]["tiny"]["validation"]) == {"eye3"} and len(card["data"]["tiny"]["train"]["eye0"]) == 64
-    assert card["recipe"]["epochs"] == 2 and card["recipe"]["augmentation"]["copies"] == 2
+    assert card["recipe"]["epochs"] == 2 and card["recipe"]["crop"] == 256 and card["recipe"]["augmentation"]["copies"] == 2
     assert set(card["versions"]) == {"python", "tensorflow", "keras"} and card["licence"] and card["seconds"] >= 0
     assert set(card["photographs"]) == {"brightness", "sharpness", "side"}
     assert len(card["fov sides"]) == 2 and card["fov sides"][0] == round(card["photographs"]["side"])
