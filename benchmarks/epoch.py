@@ -1,6 +1,6 @@
 """Does the fit wait for data? An epoch of training.py's fit against the same number of bare steps on one batch in memory.
 
-    python benchmarks/epoch.py [--pairs augmented] [--steps 60] [--repetitions 5]
+    python benchmarks/epoch.py [--pairs augmented] [--steps 40] [--repetitions 5]
 
 Prints the ratio, and the peak memory of this process, which held all the pairs.
 """
@@ -22,7 +22,7 @@ from files import start_tensorflow  # noqa: E402
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=Path, default=Path("augmented"), help="(default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=60, help="(default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=40, help="(default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="(default: %(default)s)")
     options = parser.parse_args()
     start_tensorflow()

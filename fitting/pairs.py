@@ -7,6 +7,7 @@ import numpy as np
 
 from data import SAMPLES, SIDE, Photograph, read_png, sha256
 from files import Problem, from_cell, read_json
+from predict import VIEWS, seen_as
 
 BYTES = SIDE * SIDE * 4  # a photograph and its mask, uint8
 SHARE_OF_MEMORY = 0.35
@@ -105,7 +106,8 @@ class Pairs:
         """
         rng = np.random.default_rng([seed, epoch])
         count = self._squares()
-        return np.stack([rng.permutation(count) // self.crops, rng.integers(0, 8, count), rng.integers(0, 2**31, count)], axis=1)
+        pairs = rng.permutation(count) // self.crops
+        return np.stack([pairs, rng.integers(0, len(VIEWS), count), rng.integers(0, 2**31, count)], axis=1)
 
     def names_of(self, seed, epoch, step, batch):
         files = self.parts["train"]["file"].to_numpy()
@@ -134,8 +136,8 @@ class Pairs:
 
     def _train_square(self, place):
         k, view, seed = map(int, place)
-        turned = np.rot90(self._cropped(self._told(self._kept, k), seed), view % 4)
-        return np.ascontiguousarray(turned[:, ::-1] if view >= 4 else turned)
+        square = self._cropped(self._told(self._kept, k), seed)
+        return np.ascontiguousarray(seen_as(square, VIEWS[view]))
 
     def _cropped(self, pair, seed):
         """(512, 512, 4) -> (crop, crop, 4): a crop that is mostly inside the FOV, or the last tried."""
