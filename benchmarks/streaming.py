@@ -15,15 +15,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from files import Problem, read_json, run, say, start_tensorflow, write_json  # noqa: E402
-
-BATCH = 4
+from training import BATCH, CROP  # noqa: E402
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=Path, default=Path("augmented"), help="(default: %(default)s)")
     parser.add_argument("--count", type=int, default=8000, help="training pairs (default: %(default)s)")
-    parser.add_argument("--batches", type=int, default=250, help="batches of 4 to read (default: %(default)s)")
+    parser.add_argument("--read", type=int, default=1000, help="pairs to read (default: %(default)s)")
+    parser.add_argument("--crop", type=int, default=CROP, help="side of the crops (default: %(default)s)")
     return parser.parse_args()
 
 
@@ -66,9 +66,10 @@ def main():
         limit = confine(2 * 10**9)
         if options.count * BYTES < limit:
             raise Problem(f"--count {options.count}: these fit into {limit / 1e9:.1f} GB. Choose more.")
-        batches = Pairs(folder).training(0, 0, 1 + options.batches * BATCH // options.count, BATCH, os.cpu_count())
+        pairs = Pairs(folder, options.crop)
+        batches = pairs.training(0, 0, 1 + options.read // options.count, BATCH, os.cpu_count())
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-        read = sum(len(photographs) for photographs, _ in batches.take(options.batches))
+        read = sum(len(squares) for squares, _ in batches.take(options.read * pairs.crops // BATCH)) / pairs.crops
         seconds = time.monotonic() - began
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     say(f"{options.count} pairs of {options.count * BYTES / 1e9:.1f} GB decoded, {limit / 1e9:.1f} GB of address space: "

@@ -1,5 +1,6 @@
 """The pairs that augment.py wrote, as tf.data pipelines: cached when they fit in memory, streamed when they do not."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from predict import VIEWS, seen_as
 
 BYTES = SIDE * SIDE * 4  # a photograph and its mask, uint8
 SHARE_OF_MEMORY = 0.35
+NEAR = 64  # the crops of a pair come within an epoch's so many pairs: one that is streamed is decoded once for all of them
 TRIES, LIT = 4, 0.6  # a crop of which less is lit is drawn again, so many times at most
 NAMES = ("file", "source name", "path", "mask path", "fov path")  # the columns of the manifest that hold names of files
 
@@ -53,6 +55,7 @@ class Pairs:
         except (OSError, ValueError, KeyError) as error:
             raise Problem(f"{manifest}: cannot be read ({error}). Run  python augment.py --overwrite  again.") from error
         self._cache = self.problem = None  # the Problem met while TensorFlow read the pairs
+        self._recent = functools.lru_cache(2 * NEAR if self.crops > 1 else 0)(self._decode)
 
     @property
     def drawn(self):
@@ -106,7 +109,8 @@ class Pairs:
         """
         rng = np.random.default_rng([seed, epoch])
         count = self._squares()
-        pairs = rng.permutation(count) // self.crops
+        pairs = rng.permutation(count // self.crops).repeat(self.crops)
+        pairs = pairs[np.argsort(np.arange(count) // self.crops + NEAR * rng.random(count))]
         return np.stack([pairs, rng.integers(0, len(VIEWS), count), rng.integers(0, 2**31, count)], axis=1)
 
     def names_of(self, seed, epoch, step, batch):
@@ -151,7 +155,7 @@ class Pairs:
 
     def _kept(self, k):
         if self._cache is None:
-            return self._decode("train", k)
+            return self._recent("train", k)
         if not self._decoded[k]:
             self._cache[k] = self._decode("train", k)
             self._decoded[k] = True

@@ -172,6 +172,17 @@ def test_streamed_and_cached_pairs_are_the_same(tiny_pairs, monkeypatch):
     assert streamed._cache is None
 
 
+def test_a_streamed_pair_is_decoded_once_for_all_its_crops_of_an_epoch(tiny_pairs, monkeypatch):
+    monkeypatch.setattr("fitting.pairs.free_memory", lambda: 0)
+    decoded = []
+    monkeypatch.setattr(Pairs, "_decode", lambda pairs, part, k: decoded.append(k) or np.full((512, 512, 4), 9, np.uint8))
+    pairs = Pairs(tiny_pairs, crop=256)
+    pairs.parts["train"] = pd.concat([pairs.parts["train"]] * 100, ignore_index=True)
+    assert len(batches(pairs.training(0, 0, 1, batch=4, workers=1))) == 600
+    assert sorted(decoded) == list(range(600))
+    assert decoded != sorted(decoded)
+
+
 def test_a_batch_larger_than_all_pairs_is_filled_from_the_start(pairs):
     (photographs, _), = batches(pairs.training(0, 0, 1, batch=8, workers=1))
     assert len(photographs) == 8 and pairs.steps(8) == 1
