@@ -28,6 +28,7 @@ from files import (
     write_text,
 )
 
+KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
 ROWS = ".rows"  # a row a finished photograph: what a killed run has done is known by it
 SHEET = 120  # photographs on a contact sheet at most
 
@@ -119,16 +120,19 @@ def collect(out):
     return rows
 
 
-def pending(out, named):
-    """Those of {path: name} that are still to do; another photograph under a name that is taken is a Problem."""
+def pending(out, named, kinds):
+    """Those of {path: name} that lack their row or a picture; another photograph under a name that is taken is a Problem."""
     left = {}
     for path, name in named.items():
         row = out / ROWS / f"{name}.json"
         if not row.exists() or not path.is_file():
             left[path] = name
-        elif read_json(row)["sha256"] != data.sha256(path):
+            continue
+        if read_json(row)["sha256"] != data.sha256(path):
             raise Problem(f"{path}: {out} holds the results of another photograph of this name. "
                           "Choose another --out, or say --overwrite.")
+        if not all((out / f"{name}_{kind}.png").exists() for kind in kinds):
+            left[path] = name
     return left
 
 
@@ -192,7 +196,8 @@ def settings_of(options, model_file):
     """What decides the results: a folder holds those of one such choice."""
     import model as models
 
-    return {"model sha256": data.sha256(model_file) if model_file.is_file() else None, "tta": options.tta,
+    files = {"model sha256": model_file, "card sha256": model_file.with_suffix(".json")}
+    return {**{key: data.sha256(path) if path.is_file() else None for key, path in files.items()}, "tta": options.tta,
             "threshold": options.threshold, "precision": models.hardware_precision(options.precision)}
 
 
@@ -232,7 +237,7 @@ def main():
     say(f"Model: {model_file}")
     settings = settings_of(options, model_file)
     state = same_as_before(out, settings, options.overwrite)
-    left = named if options.overwrite else pending(out, named)
+    left = named if options.overwrite else pending(out, named, KINDS if options.tta else KINDS[:-1])
     if not left and state == "finished":
         say(f"All of it is done already; the results are in {out}.")
         return 0
@@ -245,7 +250,7 @@ def segment_left(options, out, model_file, settings, named, left):
     predictor = Predictor(model_file, options.precision)
     plan = chosen_plan(options, predictor.card)
     if options.overwrite:
-        clear(out, *(f"*_{kind}.png" for kind in ("probability", "mask", "overlay", "uncertainty")), f"{ROWS}/*.json")
+        clear(out, *(f"*_{kind}.png" for kind in KINDS), f"{ROWS}/*.json")
     mark(out, settings, finished=False)
     failed = segment_all(options, out, predictor, plan, left)
     if len(named) == len(failed) == 1:

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from PIL import Image
 
 import data
 import eval as evaluation
-from files import read_json
+from files import read_json, write_json
 from predict import warnings_of
 
 
@@ -250,6 +251,27 @@ def test_more_photographs_join_the_ones_that_are_there(evaluate, photographs, tm
     evaluate(tmp_path / "out", photographs / "p0.png")
     assert evaluate(tmp_path / "out", photographs / "p1.png").code == 0
     assert sorted(table_of(tmp_path / "out").index) == ["p0", "p1"]
+
+
+def test_a_picture_that_was_removed_is_made_again(evaluate, photographs, tmp_path):
+    out = tmp_path / "out"
+    evaluate(out, photographs)
+    kept = (out / "p0_overlay.png").stat().st_mtime_ns
+    (out / "p1_mask.png").unlink()
+    (out / "p2_overlay.png").unlink()
+    ended = evaluate(out, photographs)
+    assert ended.code == 0, ended.err
+    assert len(list(out.glob("p?_*.png"))) == 9 and (out / "p0_overlay.png").stat().st_mtime_ns == kept
+
+
+def test_an_edited_card_is_another_model(command, photographs, tiny_model, tmp_path):
+    model = shutil.copy(tiny_model, tmp_path / "model.keras")
+    card = read_json(tiny_model.with_suffix(".json"))
+    for threshold, code in ((0.4, 0), (0.4, 0), (0.3, 2)):
+        write_json(tmp_path / "model.json", {**card, "threshold": threshold})
+        ended = command("eval", "--out", tmp_path / "out", "--model", model, photographs / "p0.png")
+        assert ended.code == code, ended.err
+    assert "card sha256" in ended.err
 
 
 def test_another_photograph_of_a_taken_name_and_other_flags_are_refused(evaluate, draw, photographs, tmp_path, everything):
