@@ -10,6 +10,7 @@ import argparse
 import itertools
 import random
 import sys
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,11 +77,11 @@ def unique_names(paths, sets=None):
     """A file name's stem for each path; where two are alike, the set's or the folder's name stands before it."""
     stems = [Path(path).stem for path in paths]
     before = sets or [Path(path).parent.name for path in paths]
-    alike = {stem for stem in stems if stems.count(stem) > 1} if len(set(stems)) < len(stems) else set()
+    alike = {stem for stem, count in Counter(stems).items() if count > 1}
     names = [f"{folder}_{stem}" if stem in alike else stem for stem, folder in zip(stems, before, strict=True)]
-    given, taken = set(names), set()
+    given, taken, counts = set(names), set(), defaultdict(lambda: itertools.count(1))
     for k, name in enumerate(names):
-        free = (f"{name}_{count}" if count > 1 else name for count in itertools.count(1))
+        free = (f"{name}_{count}" if count > 1 else name for count in counts[name])
         names[k] = next(one for one in free if one not in taken and (one == name or one not in given))
         taken.add(names[k])
     return names

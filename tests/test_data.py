@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import time
 
 import cv2
 import numpy as np
@@ -189,6 +190,14 @@ def test_without_datasets_the_samples_are_taken(draw, tmp_path, monkeypatch):
 def test_names_for_results_are_never_alike(tmp_path):
     paths = [tmp_path / "a" / "x.png", tmp_path / "b" / "x.png", tmp_path / "b" / "x.jpg", tmp_path / "b" / "y.png"]
     assert data.unique_names(paths) == ["a_x", "b_x", "b_x_2", "y"]
+
+
+@pytest.mark.parametrize("place", ["/x/{}/left.png", "/x/{}/eye/left.png", "/x/eye/{}.png"])
+def test_twenty_thousand_photographs_are_named_at_once(place):
+    paths = [place.format(k) for k in range(20000)] + ["/y/left.png", "/y/7.png"]
+    began = time.monotonic()
+    assert len(set(data.unique_names(paths))) == len(paths)
+    assert time.monotonic() - began < 5
 
 
 # ---- splits --------------------------------------------------------------------------------------------------------
