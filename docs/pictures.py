@@ -20,9 +20,8 @@ def main():
 
     import data
     import model as models
-    from eval import segment
     from pictures import in_a_row, outlined, shrunk
-    from predict import Predictor, plan_of
+    from predict import Predictor, plan_of, segment
 
     predictor = Predictor(models.SHIPPED)
     plan = plan_of(predictor.card, tta=True)
