@@ -62,6 +62,18 @@ def test_a_network_that_copies_gives_the_photograph_back_at_native_size(draw):
         assert np.nanmax(spread[inside]) < 0.05
 
 
+def test_the_rim_of_the_fov_lies_inside_the_square(draw):
+    """At the border of a square it looked like a vessel."""
+    seen = []
+    photograph, _, fov = draw.eye(1, 500, 540)
+    predictor = predictor_of(lambda squares: seen.append(squares) or squares[..., 1:2])
+    predictor(photograph, fov, Plan((512,), VIEWS[:1], 1.0, 0.0, 0.5))
+    (square,) = seen[-1].max(axis=-1)
+    lit = square > 0.1
+    assert square.shape == (512, 512) and lit[8:-8, 8:-8].sum() == lit.sum() > 10**5
+    assert lit[8:12].any() and lit[:, 8:12].any(), "the FOV fills the rest"
+
+
 def test_the_spread_counts_views_and_sides():
     answers = iter(np.float32([0.2, 0.6, 0.6, 1.0]))
     rising = predictor_of(lambda squares: np.stack([np.full((*one.shape[:2], 1), next(answers)) for one in squares]))
