@@ -28,7 +28,7 @@ def seen_back(square, view):
 
 SIDES = (448, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280)
 LOOK = 512  # side of the square on which the vessels' width is measured
-MARGIN = 8  # pixels of a square that stay black around the FOV: where its rim is cut off, a network sees vessels in it
+MARGIN = 8  # black pixels around each square, or more where a deeper network needs it: in a rim cut off it sees vessels
 ENLARGED = 1.6  # a square is at most so much larger than the FOV in the photograph's own pixels
 TOUCHED = 0.5  # pixels of a photograph: a drawing has every pixel that a vessel touches, half of one too much on either side
 
@@ -136,13 +136,12 @@ class Predictor:
 
     def raw(self, photograph, fov, sides, views):
         """(H, W, 3) uint8, (H, W) bool -> uncalibrated probability and spread over views and sides, (H, W) float32."""
-        frame = Square.around(fov)
+        frame, margin = Square.around(fov), max(MARGIN, 2 ** self.card.get("network", {}).get("depth", 0) // 2)
         means, squares = 0.0, 0.0
         for side in sides:
-            inner = side - 2 * MARGIN
-            square = np.pad(frame.cut(photograph, fov, inner), ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)))
-            mean, spread = (seen[MARGIN:-MARGIN, MARGIN:-MARGIN] for seen in self.square(square, views))
-            mean = edges_moved(mean, self.growth(frame.side, inner))
+            square = np.pad(frame.cut(photograph, fov, side), ((margin, margin), (margin, margin), (0, 0)))
+            mean, spread = (seen[margin:-margin, margin:-margin] for seen in self.square(square, views))
+            mean = edges_moved(mean, self.growth(frame.side, side))
             mean_native, spread_native = frame.back(mean, fov), frame.back(spread, fov) if len(views) > 1 else 0.0
             means, squares = means + mean_native, squares + mean_native**2 + spread_native**2
         mean = means / len(sides)
