@@ -125,13 +125,11 @@ def pending(out, named, kinds):
     left = {}
     for path, name in named.items():
         row = out / ROWS / f"{name}.json"
-        if not row.exists() or not path.is_file():
-            left[path] = name
-            continue
-        if read_json(row)["sha256"] != data.sha256(path):
+        if row.exists() and path.is_file() and read_json(row)["sha256"] != data.sha256(path):
             raise Problem(f"{path}: {out} holds the results of another photograph of this name. "
                           "Choose another --out, or say --overwrite.")
-        if not all((out / f"{name}_{kind}.png").exists() for kind in kinds):
+        made = row, *(out / f"{name}_{kind}.png" for kind in kinds)
+        if not path.is_file() or not all(one.exists() for one in made):
             left[path] = name
     return left
 
