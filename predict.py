@@ -136,9 +136,10 @@ class Predictor:
 
     def raw(self, photograph, fov, sides, views):
         """(H, W, 3) uint8, (H, W) bool -> uncalibrated probability and spread over views and sides, (H, W) float32."""
-        frame, margin = Square.around(fov), max(MARGIN, 2 ** self.card.get("network", {}).get("depth", 0) // 2)
+        frame, step = Square.around(fov), 2 ** self.card["network"]["depth"]
         means, squares = 0.0, 0.0
         for side in sides:
+            margin = (math.ceil((side + 2 * MARGIN) / step) * step - side) // 2
             square = np.pad(frame.cut(photograph, fov, side), ((margin, margin), (margin, margin), (0, 0)))
             mean, spread = (seen[margin:-margin, margin:-margin] for seen in self.square(square, views))
             mean = edges_moved(mean, self.growth(frame.side, side))

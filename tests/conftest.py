@@ -210,12 +210,12 @@ class Answer(np.ndarray):
 
 
 def predictor_of(function, **card):
-    """A predictor whose network is `function`, (1, S, S, 3) float32 -> (1, S, S, 1), and whose card holds `card`."""
+    """A predictor whose network is `function`, (N, S, S, 3) float32 -> (N, S, S, 1), and whose card holds `card`."""
     from predict import Predictor
 
     predictor = object.__new__(Predictor)
     predictor._network = lambda squares: function(squares).view(Answer)
-    predictor.card = card
+    predictor.card = {"network": {"width": 1, "depth": 1}} | card
     return predictor
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from files import Problem
-from predict import VIEWS, Plan, Predictor, calibrated, edges_moved, in_step, plan_of, seen_as, seen_back, sides_around
+from predict import SIDES, VIEWS, Plan, Predictor, calibrated, edges_moved, in_step, plan_of, seen_as, seen_back, sides_around
 
 GREEN = predictor_of(lambda squares: squares[..., 1:2])
 
@@ -72,6 +72,17 @@ def test_the_rim_of_the_fov_lies_inside_the_square(draw):
     lit = square > 0.1
     assert square.shape == (528, 528) and lit[8:-8, 8:-8].sum() == lit.sum() > 10**5
     assert lit[8:12].any() and lit[:, 8:12].any(), "the FOV fills the rest"
+
+
+@pytest.mark.parametrize("depth", [4, 7, 8])
+def test_a_network_of_any_depth_divides_the_square_and_its_margin(depth):
+    shapes, card = [], {"network": {"width": 1, "depth": depth}}
+    predictor = predictor_of(lambda squares: shapes.append(squares.shape) or squares[..., 1:2], **card)
+    fov = np.ones((64, 64), bool)
+    mean, _ = predictor.raw(np.full((64, 64, 3), 102, np.uint8), fov, SIDES, VIEWS[:1])
+    assert len(shapes) == len(SIDES) and not any(side % 2**depth for shape in shapes for side in shape[1:3])
+    assert all(shape[1] >= side + 16 for side, shape in zip(SIDES, shapes, strict=True))
+    assert mean == pytest.approx(np.full(fov.shape, 0.4), abs=1e-3), "and the margin is cut off again"
 
 
 def test_the_spread_counts_views_and_sides():
