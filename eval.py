@@ -190,24 +190,6 @@ def show(out, names):
     plt.show()
 
 
-def settings_of(options, model_file):
-    """What decides the results: a folder holds those of one such choice."""
-    import model as models
-
-    files = {"model sha256": model_file, "card sha256": model_file.with_suffix(".json")}
-    return {**{key: data.sha256(path) if path.is_file() else None for key, path in files.items()}, "tta": options.tta,
-            "threshold": options.threshold, "precision": models.hardware_precision(options.precision)}
-
-
-def chosen_plan(options, card):
-    from dataclasses import replace
-
-    from predict import plan_of
-
-    plan = plan_of(card, options.tta)
-    return plan if options.threshold is None else replace(plan, threshold=options.threshold)
-
-
 def on_cluster(options):
     try:
         import cluster
@@ -215,11 +197,13 @@ def on_cluster(options):
         raise Problem(f"--ray needs {error.name}: pip install -r requirements.txt -r requirements-ray.txt") from error
     start_tensorflow()
     import model as models
+    from predict import plan_of, settings_of
 
     model_file = models.find_model(options.model)
     say(f"Model: {model_file}")
     card = models.load(model_file)[1]
-    return cluster.main(options, model_file, card, chosen_plan(options, card), settings_of(options, model_file))
+    plan = plan_of(card, options.tta, options.threshold)
+    return cluster.main(options, model_file, card, plan, settings_of(options, model_file))
 
 
 def main():
@@ -230,6 +214,7 @@ def main():
     named = dict(zip(named, data.unique_names(named), strict=True))
     start_tensorflow()
     import model as models
+    from predict import settings_of
 
     out, model_file = Path(options.out), models.find_model(options.model)
     say(f"Model: {model_file}")
@@ -243,10 +228,10 @@ def main():
 
 
 def segment_left(options, out, model_file, settings, named, left):
-    from predict import Predictor
+    from predict import Predictor, plan_of
 
     predictor = Predictor(model_file, options.precision)
-    plan = chosen_plan(options, predictor.card)
+    plan = plan_of(predictor.card, options.tta, options.threshold)
     if options.overwrite:
         clear(out, *(f"*_{kind}.png" for kind in KINDS), f"{ROWS}/*.json")
     mark(out, settings, finished=False)

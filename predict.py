@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 import model as models
-from data import Square, describe
+from data import Square, describe, sha256
 from files import Problem
 
 VIEWS = [(turn, flip) for flip in (False, True) for turn in range(4)]  # the eight flips and quarter turns
@@ -48,12 +48,19 @@ class Plan:
     vessel_width: float | None = None
 
 
-def plan_of(card, tta=False):
-    """The plan that a card holds, for one look at the photograph or for `tta`."""
+def plan_of(card, tta=False, threshold=None):
+    """The plan that a card holds, for one look at the photograph or for `tta`; a `threshold` counts in place of its own."""
     chosen = card.get("tta", card) if tta else card
     calibration = chosen.get("calibration") or {}
     return Plan(tuple(chosen.get("sides", [LOOK])), tuple(VIEWS if tta else VIEWS[:1]), calibration.get("temperature", 1.0),
-                calibration.get("bias", 0.0), chosen["threshold"], card.get("vessel width"))
+                calibration.get("bias", 0.0), chosen["threshold"] if threshold is None else threshold, card.get("vessel width"))
+
+
+def settings_of(options, model_file):
+    """What decides the results beside the photographs: a folder holds those of one such choice."""
+    files = {"model sha256": model_file, "card sha256": model_file.with_suffix(".json")}
+    return {**{key: sha256(path) if path.is_file() else None for key, path in files.items()}, "tta": options.tta,
+            "threshold": options.threshold, "precision": models.hardware_precision(options.precision)}
 
 
 def sides_around(side, count, native):

@@ -248,6 +248,7 @@ def main():
     options = arguments()
     start_tensorflow()
     import model as models
+    from predict import settings_of
 
     model_file = models.find_model(options.model)
     folders = options.data or data.default_folders()
@@ -255,9 +256,7 @@ def main():
     card = models.load(model_file)[1]
     photographs = chosen_photographs(folders, options.split, card)
     settings = {"data": [str(folder.resolve()) for folder in folders], "split": options.split,
-                "model sha256": data.sha256(model_file), "card sha256": data.sha256(model_file.with_suffix(".json")),
-                "tta": options.tta, "threshold": options.threshold,
-                "precision": models.hardware_precision(options.precision)}
+                **settings_of(options, model_file)}
     if same_as_before(options.out, settings, options.overwrite) == "finished":
         say(f"{options.out}: this test is finished; its report is {options.out / 'report.html'}.")
         return 0
@@ -268,14 +267,10 @@ def main():
 
 
 def test_all(options, model_file, folders, photographs, settings):
-    from dataclasses import replace
-
     from predict import Predictor, plan_of
 
     predictor = Predictor(model_file, options.precision)
-    plan = plan_of(predictor.card, options.tta)
-    if options.threshold is not None:
-        plan = replace(plan, threshold=options.threshold)
+    plan = plan_of(predictor.card, options.tta, options.threshold)
     test = Test(options.out, predictor, plan, photographs)
     kept, failed = predict_all(test, photographs)
     if not kept:
