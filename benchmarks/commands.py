@@ -35,25 +35,28 @@ def one_photograph(model, work, repetitions):
 
 
 def folder_of_50(model, work, repetitions):
-    """The folder against start-up (eval.py on one photograph) plus 50 forward passes of the same shape, in this process."""
+    """The folder against start-up (eval.py on one photograph) plus the forward passes of its 50 photographs, in this process."""
+    import numpy as np
+
+    import data
     import model as models
-    from predict import LOOK, Predictor, plan_of
+    from predict import Predictor, plan_of
 
     folder = work / "fifty"
     folder.mkdir()
     for k in range(50):
         shutil.copy(SAMPLES[k % len(SAMPLES)], folder / f"photograph_{k:02d}.png")
     predictor = Predictor(models.find_model(model[1] if model else None))
-    plan = plan_of(predictor.card)
-    sides = (*plan.sides, *([LOOK] if plan.vessel_width else []))  # a look more at how wide the vessels are
+    network, seen = predictor._network, []  # the squares of these photographs, also of the look at how wide vessels are
+    predictor._network = lambda squares: seen.append(squares.shape) or network(squares)
+    for path in sorted(folder.iterdir()):
+        photograph = data.read_photograph(path)
+        predictor(photograph, data.found_fov(path, photograph), plan_of(predictor.card))
 
     def passes():
-        import numpy as np
+        for shape in seen:
+            network(np.zeros(shape, np.float32)).numpy()
 
-        for side in sides * 50:
-            predictor.square(np.zeros((side, side, 3), np.uint8))
-
-    passes()
     times = alternate({"one photograph": lambda: evaluate(model, work / "one", SAMPLES[0]), "50 forward passes": passes,
                        "folder of 50": lambda: evaluate(model, work / "many", folder)}, repetitions)
     table(times, "folder of 50")
