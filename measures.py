@@ -88,13 +88,13 @@ def of_skeleton(skeleton, diameter):
     widths = skeleton.widths[~skeleton.near_free_ends()]
     smoothing = max(LEAST_SMOOTHING, SMOOTHING_SHARE * diameter)
     junctions = skeleton.junctions()
-    opened = [segment for segment, along in zip(skeleton.segments, skeleton.along, strict=True)
-              if along[-1] > SHORTEST_SHARE * diameter and junctions[segment[0]] != junctions[segment[-1]]]  # a loop has no chord
-    bends = np.divide(*skeleton.arcs_and_chords(opened, smoothing))
+    long = [segment for segment in skeleton.segments if skeleton.along(segment)[-1] > SHORTEST_SHARE * diameter]
+    opened = [segment for segment in long if junctions[segment[0]] != junctions[segment[-1]]]  # a loop has no chord
+    bends = [np.divide(*skeleton.arc_and_chord(segment, smoothing)) for segment in opened]
     quartiles = "width_q1_px", "width_median_px", "width_q3_px"
     found = {"skeleton_length_px": skeleton.lengths.sum(), "end_points": (skeleton.degrees == 1).sum(),
              "branch_points": len(np.unique(junctions[skeleton.degrees > 2]))}
-    if bends.size:
+    if bends:
         found["tortuosity"] = np.mean(bends)
     if widths.size:
         found["width_mean_px"] = widths.mean()
@@ -139,19 +139,12 @@ def widths_at(points, mask):
     return distance + 1 + opposite - np.abs(across).max(axis=1)
 
 
-def _joined(segments):
-    """-> the segments one after another (N,) int, and where each ends (len(segments),) int."""
-    ends = np.cumsum([len(segment) for segment in segments], dtype=int)
-    return np.concatenate([*segments, np.zeros(0, int)]), ends
-
-
 class Skeleton:
     """The centrelines of a mask as a graph of pixels, without the spurs that thinning leaves.
 
     points (N, 2) int: row and column; widths (N,): vessel width there, px; links (E, 2) int: neighbouring points;
     lengths (E,): 1 or sqrt 2; degrees (N,): neighbours a point has; segments: arrays of point numbers, each from one
-    end or branch point to the next; along: the path length from a segment's first point to each of its points, px. Rings
-    without a branch have links but no segment.
+    end or branch point to the next. Rings without a branch have links but no segment.
     """
 
     def __init__(self, mask):
@@ -183,9 +176,6 @@ class Skeleton:
         self.links, self.lengths = np.concatenate(links), np.concatenate(lengths)
         self.degrees = np.bincount(self.links.ravel(), minlength=len(rows))
         self.segments = self._trace()
-        points, ends = _joined(self.segments)
-        path = np.cumsum(np.hypot(*np.diff(self.points[points], axis=0, prepend=self.points[points[:1]]).T))
-        self.along = [part - part[0] for part in np.split(path, ends)[:-1]]
 
     def _trace(self):
         pairs = np.concatenate([self.links, self.links[:, ::-1]])
@@ -204,13 +194,17 @@ class Skeleton:
                     segments.append(np.array(path))
         return segments
 
+    def along(self, segment):
+        """Path length from the segment's first point to each of its points, px: (len(segment),) float."""
+        moves = np.diff(self.points[segment], axis=0)
+        return np.concatenate([[0], np.cumsum(np.hypot(*moves.T))])
+
     def _from_free_ends(self):
         """(segment, distance of its points from the free end) for each free end; a segment has none, one or two."""
-        for segment, along in zip(self.segments, self.along, strict=True):
-            if self.degrees[segment[0]] == 1:
-                yield segment, along
-            if self.degrees[segment[-1]] == 1:
-                yield segment[::-1], along[-1] - along[::-1]
+        for segment in self.segments:
+            for way in (segment, segment[::-1]):
+                if self.degrees[way[0]] == 1:
+                    yield way, self.along(way)
 
     def _spurs(self):
         """(N,) bool: points of segments with a free end that are no longer than the vessel is wide.
@@ -235,17 +229,10 @@ class Skeleton:
             near[segment[distance < self.widths[segment]]] = True
         return near
 
-    def arcs_and_chords(self, segments, smoothing):
-        """(N,) lengths along the segments' centrelines, smoothed by a Gaussian of `smoothing` px, and (N,) between their ends.
-
-        One filter over all of them, each lengthened at both ends by as many copies of its end as the filter reaches.
-        """
-        reach = int(4 * smoothing + 0.5)
-        points, ends = _joined([np.pad(segment, reach, mode="edge") for segment in segments])
-        lines = gaussian_filter1d(self.points[points].astype(float), smoothing, axis=0, radius=reach)
-        lines = [line[reach:-reach] for line in np.split(lines, ends)[:-1]]
-        arcs = [np.hypot(*np.diff(line, axis=0).T).sum() for line in lines]
-        return np.array(arcs), np.array([np.hypot(*(line[-1] - line[0])) for line in lines])
+    def arc_and_chord(self, segment, smoothing):
+        """Length along the centreline, smoothed by a Gaussian of `smoothing` px, and between its two ends, px."""
+        line = gaussian_filter1d(self.points[segment].astype(float), smoothing, axis=0, mode="nearest")
+        return np.hypot(*np.diff(line, axis=0).T).sum(), np.hypot(*(line[-1] - line[0]))
 
     def junctions(self):
         """(N,) int: a number for each point, one number for branch points that are one.
@@ -253,8 +240,8 @@ class Skeleton:
         Those are one that a segment joins which is no longer than the vessel is wide at one of its ends.
         """
         branches, size = self.degrees > 2, len(self.points)
-        joined = [segment for segment, along in zip(self.segments, self.along, strict=True)
-                  if branches[segment[[0, -1]]].all() and along[-1] <= self.widths[segment[[0, -1]]].max()]
+        joined = [segment for segment in self.segments if branches[segment[[0, -1]]].all()
+                  and self.along(segment)[-1] <= self.widths[segment[[0, -1]]].max()]
         ends = [segment[0] for segment in joined], [segment[-1] for segment in joined]
         graph = coo_array((np.ones(len(joined)), ends), shape=(size, size))
         return connected_components(graph, directed=False)[1]
