@@ -22,6 +22,7 @@ from sets.reading import (  # noqa: F401
     EXTENSIONS,
     MOST_BYTES,
     SMALLEST,
+    brightest,
     decode,
     photograph_of,
     read_levels,
@@ -99,7 +100,7 @@ def find_fov(photograph):
     height, width = photograph.shape[:2]
     scale = min(1.0, 1024 / max(height, width))
     small = cv2.resize(photograph, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photograph
-    light = cv2.GaussianBlur(np.maximum.reduce(cv2.split(small)), (0, 0), 1.0).astype(np.float32)
+    light = cv2.GaussianBlur(brightest(small), (0, 0), 1.0).astype(np.float32)
     bright = np.percentile(light, 95)
     if bright < 16:
         return np.zeros((height, width), bool)
@@ -216,7 +217,7 @@ def describe(photograph, fov):
     core = core if core.any() else inside
     if not core.any():
         return {"brightness": 0.0, "sharpness": 0.0, "side": float(square.side)}
-    light = float(np.maximum.reduce(cv2.split(small))[core].mean())
+    light = float(brightest(small)[core].mean())
     sharpness = float(detail[core].std() / max(float(green[core].mean()), 1.0))
     return {"brightness": light, "sharpness": sharpness, "side": float(square.side)}
 
