@@ -186,7 +186,7 @@ class Square:
         native, inner = self._overlap(fov.shape)
         square = np.zeros((self.side, self.side) + values.shape[2:], np.uint8)
         part = values[native] * np.uint8(255) if values.dtype == bool else values[native]
-        square[inner] = part * fov[native].reshape(fov[native].shape + (1,) * (values.ndim - 2))
+        square[inner] = cv2.bitwise_and(part, part, mask=fov[native].view(np.uint8))
         if size == self.side:
             return square
         return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if size < self.side else cv2.INTER_CUBIC)
@@ -201,8 +201,9 @@ class Square:
             probability = cv2.resize(probability, (self.side, self.side), interpolation=way)
         native, inner = self._overlap(fov.shape)
         whole = np.zeros(fov.shape, np.float32)
-        whole[native] = np.clip(probability[inner], 0, 1)
-        return whole * fov
+        np.clip(probability[inner], 0, 1, out=whole[native])
+        whole *= fov
+        return whole
 
 
 def describe(photograph, fov):

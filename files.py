@@ -93,7 +93,7 @@ def write_png(path, picture):
     import cv2
 
     if picture.ndim == 3:
-        picture = picture[..., ::-1]
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     done, content = cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE])
     if not done:
         raise Problem(f"{path}: this picture could not be written as PNG.")

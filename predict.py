@@ -92,7 +92,7 @@ def edges_moved(probability, out):
     left = 1 - probability if out > 0 else probability  # what becomes less
     for _ in range(steps):
         down, across = (cv2.Sobel(left, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((0, 1), (1, 0)))
-        left = left * np.exp(np.hypot(down, across) / np.maximum(left, 1e-6) * np.float32(-abs(out) / steps))
+        left = left * np.exp(cv2.magnitude(down, across) / np.maximum(left, 1e-6) * np.float32(-abs(out) / steps))
     return 1 - left if out > 0 else left
 
 
@@ -144,16 +144,19 @@ class Predictor:
     def raw(self, photograph, fov, sides, views):
         """(H, W, 3) uint8, (H, W) bool -> uncalibrated probability and spread over views and sides, (H, W) float32."""
         frame, step = Square.around(fov), 2 ** self.card["network"]["depth"]
-        means, squares = 0.0, 0.0
+        looks = len(sides) * len(views)
+        means = squares = np.zeros(fov.shape, np.float32)
         for side in sides:
             margin = (math.ceil((side + 2 * MARGIN) / step) * step - side) // 2
             square = np.pad(frame.cut(photograph, fov, side), ((margin, margin), (margin, margin), (0, 0)))
             mean, spread = (seen[margin:-margin, margin:-margin] for seen in self.square(square, views))
             mean = edges_moved(mean, self.growth(frame.side, side))
-            mean_native, spread_native = frame.back(mean, fov), frame.back(spread, fov) if len(views) > 1 else 0.0
-            means, squares = means + mean_native, squares + mean_native**2 + spread_native**2
+            seen = frame.back(mean, fov)
+            means = means + seen
+            if looks > 1:
+                squares = squares + seen**2 + frame.back(spread, fov) ** 2
         mean = means / len(sides)
-        return mean, np.sqrt(np.maximum(squares / len(sides) - mean**2, 0))
+        return mean, np.sqrt(np.maximum(squares / len(sides) - mean**2, 0)) if looks > 1 else squares
 
     def growth(self, native, side):
         """How much wider, in pixels of a square of `side`, vessels are drawn on a photograph whose FOV is `native` pixels across
