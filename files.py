@@ -27,6 +27,8 @@ class Problem(Exception):
 
 
 UNFINISHED = ".unfinished-"
+_UMASK = os.umask(0)  # once: it cannot be read without being set, and photographs are written from several threads
+os.umask(_UMASK)
 
 
 @contextlib.contextmanager
@@ -47,16 +49,10 @@ def whole(path, suffix=None):
         yield beside
         with open(beside, "rb") as written:
             os.fsync(written.fileno())
-        os.chmod(beside, 0o666 & ~_umask())
+        os.chmod(beside, 0o666 & ~_UMASK)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_bytes(path, content):

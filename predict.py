@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -220,11 +221,14 @@ def row_of(name, path, photograph, fov, levels, mask, card):
     return found | {"warnings": "; ".join(warnings_of(description, fov, card.get("photographs", {}))), "status": "done"}
 
 
-def in_step(items, read, compute, finish, ahead=2):
+FINISHERS = min(4, os.cpu_count())  # a large photograph takes longer to be drawn and measured than to be predicted
+
+
+def in_step(items, read, compute, finish, ahead=2, finishers=FINISHERS):
     """Yields (item, finish's result or the Problem met), in order: reads ahead and finishes behind while `compute` works.
 
-    read(item) -> what compute(item, read) needs -> what finish(item, computed) needs. At most `ahead` items wait on either
-    side, so memory stays bounded however many items there are.
+    read(item) -> what compute(item, read) needs -> what finish(item, computed) needs; `finishers` items are finished at once.
+    No more wait than `ahead` before `compute` and the larger of the two after, so memory stays bounded however many there are.
     """
     def attempt(step, *given):
         try:
@@ -237,7 +241,7 @@ def in_step(items, read, compute, finish, ahead=2):
         return result if isinstance(result, Problem) else attempt(compute, item, result)
 
     items = list(items)
-    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as finisher:
+    with ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(finishers) as finisher:
         reading = deque((item, reader.submit(attempt, read, item)) for item in items[:ahead])
         finishing = deque()
         for k in range(len(items)):
@@ -246,6 +250,6 @@ def in_step(items, read, compute, finish, ahead=2):
             if k + ahead < len(items):
                 reading.append((items[k + ahead], reader.submit(attempt, read, items[k + ahead])))
             finishing.append((item, result if isinstance(result, Problem) else finisher.submit(attempt, finish, item, result)))
-            while finishing and (len(finishing) > ahead or k == len(items) - 1):
+            while finishing and (len(finishing) > max(ahead, finishers) or k == len(items) - 1):
                 done, outcome = finishing.popleft()
                 yield done, outcome if isinstance(outcome, Problem) else outcome.result()

@@ -209,9 +209,16 @@ def test_few_items_are_held_at_any_time_however_many_there_are():
         with lock:
             held.discard(item)
 
-    for _ in in_step(range(60), read, lambda item, given: given, finish):
-        pass
-    assert most[0] <= 6
+    for finishers, bound in ((1, 6), (4, 8)):
+        for _ in in_step(range(60), read, lambda item, given: given, finish, finishers=finishers):
+            pass
+        assert most[0] <= bound
+
+
+def test_what_takes_longest_is_done_for_several_at_once():
+    began = time.monotonic()
+    assert len(list(in_step(range(12), int, lambda item, given: given, lambda *given: time.sleep(0.1), finishers=4))) == 12
+    assert time.monotonic() - began < 0.8 * 12 * 0.1
 
 
 def test_reading_and_writing_go_on_while_the_network_computes():
