@@ -140,7 +140,8 @@ class Predictor:
             squares = np.stack([seen_as(square, view) for view in pair]).astype(np.float32) / np.float32(255)
             answers = self._network(squares).numpy()[..., 0]
             seen += [seen_back(answer, view) for answer, view in zip(answers, pair, strict=True)]
-        return np.mean(seen, axis=0), np.std(seen, axis=0)
+        mean = np.mean(seen, axis=0)
+        return mean, np.std(seen, axis=0) if len(views) > 1 else np.zeros_like(mean)
 
     def raw(self, photograph, fov, sides, views):
         """(H, W, 3) uint8, (H, W) bool -> uncalibrated probability and spread over views and sides, (H, W) float32."""
