@@ -236,8 +236,8 @@ class Skeleton:
 
     def arc_and_chord(self, segment, smoothing):
         """Length along the centreline, smoothed by a Gaussian of `smoothing` px, and between its two ends, px."""
-        reach = 2 * round(4 * smoothing) + 1
-        line = cv2.GaussianBlur(self.points[segment].astype(float), (1, reach), smoothing, borderType=cv2.BORDER_REPLICATE)
+        window = 2 * round(4 * smoothing) + 1
+        line = cv2.GaussianBlur(self.points[segment].astype(float), (1, window), smoothing, borderType=cv2.BORDER_REPLICATE)
         return np.hypot(*np.diff(line, axis=0).T).sum(), np.hypot(*(line[-1] - line[0]))
 
     def junctions(self):
