@@ -205,6 +205,29 @@ def test_specks_have_no_length_and_no_ends():
     assert found["vessel_density"] > alone["vessel_density"]
 
 
+@pytest.mark.parametrize("turned", [0, 1])
+def test_a_separate_piece_counts_from_a_fiftieth_of_the_fov_on(turned):
+    mask = np.zeros((1000, 1000), bool)
+    mask[500:505, 100:900] = True
+    alone = measured(mask)
+    mask[300:302, 200:216] = mask[700:702, 200:218] = True  # a branch of a vessel of this length does count
+    mask[505:525, 300:302] = True
+    found = measured(np.rot90(mask, turned))
+    assert (found["branch_points"], found["end_points"]) == (alone["branch_points"] + 1, alone["end_points"] + 1)
+    mask[300:302, 200:232] = True
+    found = measured(np.rot90(mask, turned))
+    assert found["end_points"] == alone["end_points"] + 3
+    assert found["skeleton_length_px"] == pytest.approx(alone["skeleton_length_px"] + 20 + 31, abs=4)
+
+
+def test_short_pieces_alone_have_no_width():
+    mask = np.zeros((1000, 1000), bool)
+    mask[300:302, 200:216] = True
+    found = measured(mask)
+    assert found["skeleton_length_px"] == found["end_points"] == 0 < found["vessel_density"]
+    assert math.isnan(found["width_mean_px"]) and math.isnan(found["tortuosity"])
+
+
 def tree(pixels):
     fov = np.hypot(pixels[0] - 150, pixels[1] - 150) < 140
     branches = bar(4, 60, 90, (100, 60), pixels=pixels)
