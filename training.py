@@ -16,6 +16,7 @@ from pathlib import Path
 from files import Problem, mark, read_json, run, same_as_before, say, start_tensorflow, write_json
 
 EPOCHS, BATCH, CROP, RATE = 15, 2, 256, 2e-3
+LAST = "state/last.keras"
 MINUTES, MINUTES_OF_SAMPLES = 60, 15  # where a processor needs longer for all epochs, the rate is annealed to end in time
 
 
@@ -64,7 +65,7 @@ def prepare(options, settings):
     if state == "new":
         if options.overwrite:
             mark(options.out, {}, finished=False)  # killed while it is cleared, the folder holds no run that goes on
-        for name in ("state/training.npz", "model.keras", "model.json", "history.csv", "curves.png"):
+        for name in ("state/training.npz", LAST, "model.keras", "model.json", "history.csv", "curves.png"):
             (options.out / name).unlink(missing_ok=True)
         mark(options.out, settings, finished=False)
     return state
@@ -150,7 +151,8 @@ def watchers(options, pairs, steps):
         callbacks.Anneal(options.epochs * steps, 0.9 * options.minutes),  # the rest is for what is chosen on validation
         callbacks.Watch(lambda epoch, batch: pairs.names_of(options.seed, epoch, batch, options.batch)),
         keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-        callbacks.KeepBest(options.out / "model.keras", save_best_only=True, **best),
+        callbacks.Keep(options.out / "model.keras", save_best_only=True, **best),
+        callbacks.Keep(options.out / LAST),
         keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=4, min_delta=5e-4, **best),
         keras.callbacks.EarlyStopping(patience=12, min_delta=1e-4, **best),
         callbacks.Table(options.out / "history.csv", lambda table: draw_curves(options.out / "curves.png", table)),
@@ -162,7 +164,7 @@ def watchers(options, pairs, steps):
 
 
 def fit(options, pairs, network):
-    """Trains, or goes on training; the best model is in --out afterwards."""
+    """Trains, or goes on training; the best model and the last are in --out afterwards."""
     steps = pairs.steps(options.batch)
     listening = watchers(options, pairs, steps)
     first = listening[-1].epoch()
@@ -177,6 +179,27 @@ def fit(options, pairs, network):
         raise pairs.problem or error from None  # TensorFlow wraps what went wrong in reading a pair
 
 
+def kept_epoch(options, pairs, history, card):
+    """The row of `history` whose weights stay in model.keras: the best on validation squares, or the last, unless it is worse.
+
+    The two are compared at native size, each at its best threshold. Before the rate has come down an epoch may look best on
+    a few squares at one threshold, and not be (benchmarks/recipe.md, "The epoch that is kept").
+    """
+    from fitting.tuning import native_dice
+
+    best, last = history.loc[history["val_dice_coefficient"].idxmax()], history.iloc[-1]
+    if best["epoch"] == last["epoch"]:
+        return best
+    files = options.out / "model.keras", options.out / LAST
+    for file in files:
+        write_json(file.with_suffix(".json"), card)
+    of_best, of_last = (native_dice(file, pairs.photographs("validation"), options.precision) for file in files)
+    if of_last < of_best:
+        return best
+    os.replace(files[1], files[0])
+    return last
+
+
 def write_card(options, pairs, began):
     """Chooses squares, calibration and threshold on the validation photographs at native size, and writes the card."""
     import keras
@@ -187,21 +210,22 @@ def write_card(options, pairs, began):
     from fitting.tuning import tune
 
     history = pd.read_csv(options.out / "history.csv")
-    best = history.loc[history["val_dice_coefficient"].idxmax()]
     model_file = options.out / "model.keras"
     card = {
         "network": {"width": options.width, "depth": options.depth},
         "threshold": 0.5, "sides": [512],
         "loss": options.loss,
         "recipe": {**settings_of(options, pairs), "augmentation": pairs.recipe},
-        "best epoch": int(best["epoch"]), "epochs": len(history),
-        "best validation square": {key[4:]: round(float(best[key]), 5) for key in history if key.startswith("val_")},
+        "epochs": len(history),
         "data": pairs.sources(), "seed": options.seed, "seconds": round(time.time() - began),
         "precision": models.hardware_precision(options.precision),
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__},
         "licence": pairs.licence(),
         **seen_in(pairs.photographs("train")),
     }
+    kept = kept_epoch(options, pairs, history, card)
+    card |= {"best epoch": int(kept["epoch"]),
+             "best validation square": {key[4:]: round(float(kept[key]), 5) for key in history if key.startswith("val_")}}
     write_json(model_file.with_suffix(".json"), card)
     card.update(tune(model_file, pairs.photographs("validation"), options.precision))
     write_json(model_file.with_suffix(".json"), card)

@@ -1,4 +1,4 @@
-"""What watches a training: keeps the best model, anneals the rate, keeps everything that resuming needs, warns."""
+"""What watches a training: keeps the best and the last model, anneals the rate, keeps everything that resuming needs, warns."""
 
 import io
 import json
@@ -23,7 +23,7 @@ class _Portable:
         models.save(self.network, path)
 
 
-class KeepBest(keras.callbacks.ModelCheckpoint):
+class Keep(keras.callbacks.ModelCheckpoint):
     """ModelCheckpoint that writes stock layers in float32, atomically."""
 
     def set_model(self, network):
@@ -143,7 +143,7 @@ class Glimpse(keras.callbacks.TensorBoard):
 
 
 REMEMBERED = {"EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
-              "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"), "KeepBest": ("best",),
+              "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"), "Keep": ("best",),
               "Anneal": ("done", "seconds", "last", "compiled", "slow"), "Watch": ("odd",), "Table": ("rows",)}
 
 

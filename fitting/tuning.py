@@ -10,6 +10,7 @@ from predict import LOOK, SIDES, VIEWS, Predictor, calibrated, sides_around
 
 WIDTHS = (4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0, 9.0)  # pixels
 COUNTS = (3, 1)  # of squares for test-time augmentation
+COMPARED = 768  # side of the square on which two models are compared
 
 
 def tune(model_file, photographs, precision="auto"):
@@ -19,12 +20,7 @@ def tune(model_file, photographs, precision="auto"):
     with the best mean Dice. For test-time augmentation the same, with its neighbours or without them. Then, for each,
     calibration and threshold. Each photograph counts the same, however many pixels it has.
     """
-    predictor = Predictor(model_file, precision)
-    read = []
-    for photograph in photographs:
-        rgb = data.read_photograph(photograph.path)
-        fov = data.fov_of(photograph, rgb)
-        read.append((rgb, fov, data.read_vessels(photograph.mask, rgb.shape)))
+    predictor, read = Predictor(model_file, precision), _read(photographs)
     natives = [data.Square.around(fov).side for _, fov, _ in read]
     looks = [{side: _histogram(predictor, one, (side,), VIEWS[:1]) for side in SIDES if side in sides_around(side, 1, native)}
              for one, native in zip(read, natives, strict=True)]
@@ -44,6 +40,25 @@ def tune(model_file, photographs, precision="auto"):
             for count in COUNTS}
     count = max(COUNTS, key=lambda count: _best_dice(many[count]))
     return card | {"tta": described(count, many[count])}
+
+
+def native_dice(model_file, photographs, precision="auto"):
+    """Mean Dice of a model on `photographs` (with masks) at native size, inside the FOV, at the threshold that is best for it.
+
+    Eight views of one square each: enough to tell two models of one training apart.
+    """
+    predictor = Predictor(model_file, precision)
+    return _best_dice([_histogram(predictor, one, sides_around(COMPARED, 1, data.Square.around(one[1]).side), VIEWS)
+                       for one in _read(photographs)])
+
+
+def _read(photographs):
+    """[(photograph, FOV, mask), ...]"""
+    read = []
+    for photograph in photographs:
+        rgb = data.read_photograph(photograph.path)
+        read.append((rgb, data.fov_of(photograph, rgb), data.read_vessels(photograph.mask, rgb.shape)))
+    return read
 
 
 def _best_sides(looks, widths, natives):

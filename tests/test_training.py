@@ -32,6 +32,7 @@ def quick(monkeypatch):
     """Without the choice of threshold and squares, which has tests of its own."""
     told = {"threshold": 0.5, "validation": {"dice": 0.1, "roc_auc": 0.5}, "tta": {"threshold": 0.5, "validation": {"dice": 0.1}}}
     monkeypatch.setattr(tuning, "tune", lambda *_: told)
+    monkeypatch.setattr(tuning, "native_dice", lambda file, *_: float(file.name == "model.keras"))
 
 
 @pytest.fixture
@@ -84,21 +85,33 @@ def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_
     assert set(card["versions"]) == {"python", "tensorflow", "keras"} and card["licence"] and card["seconds"] >= 0
     assert set(card["photographs"]) == {"brightness", "sharpness", "side"}
     assert len(card["fov sides"]) == 2 and card["fov sides"][0] == round(card["photographs"]["side"])
-    best = pd.read_csv(tiny_training / "history.csv")["val_dice_coefficient"]
-    assert card["best epoch"] == best.idxmax() + 1 and card["best validation square"][
-        "dice_coefficient"
-    ] == pytest.approx(best.max(), abs=1e-5)
+    kept = pd.read_csv(tiny_training / "history.csv").set_index("epoch")["val_dice_coefficient"][card["best epoch"]]
+    assert card["best validation square"]["dice_coefficient"] == pytest.approx(kept, abs=1e-5)
+
+
+def validation_dice(model_file, pairs):
+    network = keras.models.load_model(model_file, compile=False)
+    found = [metrics.dice_coefficient(masks, network(photographs)) for photographs, masks in Pairs(pairs).validation(2)]
+    return np.mean(np.concatenate(found))
 
 
 def test_the_model_kept_is_the_one_that_validation_saw(tiny_training, tiny_pairs):
-    """The averaged weights of the best epoch, not those of the last step."""
-    import model as models
-    from fitting.pairs import Pairs
+    """The averaged weights of the epoch that the card names, not those of the last step."""
+    seen = pd.read_csv(tiny_training / "history.csv").set_index("epoch")["val_dice_coefficient"]
+    kept = seen[read_json(tiny_training / "model.json")["best epoch"]]
+    assert validation_dice(tiny_training / "model.keras", tiny_pairs) == pytest.approx(kept, abs=1e-4)
 
-    network = models.load(tiny_training / "model.keras")[0]
-    found = [metrics.dice_coefficient(masks, network(photographs)) for photographs, masks in Pairs(tiny_pairs).validation(2)]
-    best = pd.read_csv(tiny_training / "history.csv")["val_dice_coefficient"].max()
-    assert np.mean(np.concatenate(found)) == pytest.approx(best, abs=1e-4)
+
+@pytest.mark.parametrize("of_last, epoch, content", [(0.81, 3, "last"), (0.8, 3, "last"), (0.79, 2, "best")])
+def test_the_last_epoch_is_kept_unless_it_is_worse_at_native_size(tmp_path, monkeypatch, of_last, epoch, content):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "model.keras").write_text("best")
+    (tmp_path / training.LAST).write_text("last")
+    monkeypatch.setattr(tuning, "native_dice", lambda file, *_: of_last if file.name == "last.keras" else 0.8)
+    history = pd.DataFrame({"epoch": [1, 2, 3], "val_dice_coefficient": [0.1, 0.5, 0.4]})
+    options, pairs = SimpleNamespace(out=tmp_path, precision="auto"), SimpleNamespace(photographs=lambda part: [])
+    assert training.kept_epoch(options, pairs, history, {})["epoch"] == epoch
+    assert (tmp_path / "model.keras").read_text() == content
 
 
 def test_the_model_kept_has_the_averaged_weights(train, tmp_path, monkeypatch):
@@ -265,13 +278,15 @@ def test_no_pairs_no_training(refused, tmp_path):
     assert "python augment.py" in sentence and not (tmp_path / "c").exists()
 
 
-def test_the_time_given_is_kept(train, tmp_path):
+def test_the_time_given_is_kept(train, tiny_pairs, tmp_path):
     began = time.monotonic()
     ended = train(tmp_path / "c", "--epochs", 100000, "--minutes", 0.08)
     assert ended.code == 0, ended.err
     assert time.monotonic() - began < 60, "five seconds of training, besides building and validation"
     table = pd.read_csv(tmp_path / "c/history.csv")
     assert len(table) < 1000 and (tmp_path / "c/model.keras").exists()
+    last = table["val_dice_coefficient"].iloc[-1]
+    assert validation_dice(tmp_path / "c" / training.LAST, tiny_pairs) == pytest.approx(last, abs=1e-4), "averaged, though cut"
 
 
 # ---- the rate ------------------------------------------------------------------------------------------------------
@@ -407,7 +422,7 @@ def test_empty_masks_do_not_break_the_loss(train, tiny_pairs, tmp_path, command)
 KNOWN = {
     "EarlyStopping": ("wait", "best", "best_epoch", "stopped_epoch"),
     "ReduceLROnPlateau": ("wait", "best", "cooldown_counter"),
-    "KeepBest": ("best",),
+    "Keep": ("best",),
     "Anneal": ("done", "seconds", "last", "compiled", "slow"),
     "Watch": ("odd",),
     "Table": ("rows",),
@@ -420,7 +435,7 @@ def company(tmp_path, network):
     listening = [
         callbacks.Anneal(100),
         callbacks.Watch(lambda *_: []),
-        callbacks.KeepBest(tmp_path / "m.keras", save_best_only=True, **best),
+        callbacks.Keep(tmp_path / "m.keras", save_best_only=True, **best),
         keras.callbacks.ReduceLROnPlateau(**best),
         keras.callbacks.EarlyStopping(**best),
         callbacks.Table(tmp_path / "h.csv"),
@@ -490,7 +505,7 @@ def test_the_best_model_is_only_replaced_by_a_better_one(tmp_path):
     import model as models
 
     network = models.network(1, 1)
-    keep = callbacks.KeepBest(tmp_path / "m.keras", save_best_only=True, monitor="val", mode="max")
+    keep = callbacks.Keep(tmp_path / "m.keras", save_best_only=True, monitor="val", mode="max")
     keep.set_model(network)
     seen = []
     for epoch, value in enumerate((0.2, 0.5, 0.4, 0.6)):
