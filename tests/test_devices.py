@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from conftest import ROOT, SMALL
 
-import training
 from benchmarks.streaming import repeat
 from files import Problem
 from fitting import pairs
+from fitting.devices import chosen_devices
 from fitting.pairs import Pairs
 
 # The command in a fresh process, with two logical processors in the place of GPUs, broken off in the second epoch and resumed
@@ -27,10 +27,10 @@ every = tf.config.list_logical_devices
 tf.config.list_logical_devices = lambda kind=None: every("CPU") if kind == "GPU" else every(kind)
 import files
 import training
-from fitting import callbacks, tuning
+from fitting import callbacks, devices, tuning
 told = {"threshold": 0.5, "validation": {"dice": 0.1, "roc_auc": 0.5}, "tta": {"threshold": 0.5, "validation": {"dice": 0.1}}}
-tuning.tune = lambda *_: told
-shared_by, sound = training.shared_by, callbacks.Watch.on_train_batch_end
+tuning.tune, tuning.native_dice = lambda *_: told, lambda *_: 0.1
+shared_by, sound = devices.shared_by, callbacks.Watch.on_train_batch_end
 def counted(devices):
     strategy = shared_by(devices)
     print("devices", strategy.num_replicas_in_sync)
@@ -38,7 +38,7 @@ def counted(devices):
 def broken(self, batch, logs=None):
     if (self.epoch, batch) == (1, 1):
         raise KeyboardInterrupt
-training.shared_by, callbacks.Watch.on_train_batch_end = counted, broken
+devices.shared_by, callbacks.Watch.on_train_batch_end = counted, broken
 assert files.run(training.main) == 130
 callbacks.Watch.on_train_batch_end = sound
 sys.argv.append("--resume")
@@ -73,21 +73,21 @@ def test_two_devices_give_the_losses_of_one(tiny_pairs, tmp_path):
     (1, 4, 0, 0), (1, 4, 8, 1), (2, 4, 8, 2), (8, 16, 8, 8)])
 def test_as_many_devices_as_asked_for_else_as_many_as_share_a_batch_evenly(devices, batch, there, used):
     gpus = [f"GPU:{k}" for k in range(there)]
-    assert training.chosen_devices(devices, batch, gpus) == gpus[:used]
+    assert chosen_devices(devices, batch, gpus) == gpus[:used]
 
 
 def test_devices_that_stay_idle_are_told_of(capsys):
-    training.chosen_devices(None, 4, list("abcdefgh"))
+    chosen_devices(None, 4, list("abcdefgh"))
     assert "4 of 8 GPUs" in capsys.readouterr().out
-    training.chosen_devices(None, 4, list("ab"))
+    chosen_devices(None, 4, list("ab"))
     assert not capsys.readouterr().out
 
 
 def test_devices_that_are_not_there_and_batches_that_cannot_be_shared_are_refused():
     with pytest.raises(Problem, match="--devices 2: TensorFlow finds 0 GPUs"):
-        training.chosen_devices(2, 4, [])
+        chosen_devices(2, 4, [])
     with pytest.raises(Problem, match="multiple of 3"):
-        training.chosen_devices(3, 4, list("abc"))
+        chosen_devices(3, 4, list("abc"))
 
 
 # ---- more pairs than memory ----------------------------------------------------------------------------------------
