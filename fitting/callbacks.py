@@ -183,9 +183,12 @@ class KeepState(keras.callbacks.Callback):
         if not self.path.exists():
             return
         state = self._read()
+        memories = json.loads(str(state["memory"]))
+        if len(memories) != len(self.others):
+            raise Problem(f"{self.path}: another version of training.py left it; start anew with --overwrite.")
         for k, variable in enumerate(self._variables()):
             variable.assign(state[f"variable{k:04d}"])
-        for other, memory in zip(self.others, json.loads(str(state["memory"])), strict=True):
+        for other, memory in zip(self.others, memories, strict=True):
             for name, value in memory.items():
                 setattr(other, name, value)
         for other in self.others:

@@ -484,6 +484,17 @@ def test_everything_that_the_callbacks_know_is_put_back(tmp_path):
         assert np.array_equal(before.numpy(), after.numpy())
 
 
+def test_a_state_of_another_version_is_told(tmp_path):
+    *listening, state = company(tmp_path, one_weight())
+    for one in listening:
+        one.on_train_begin()
+    state.others = listening[1:]
+    state.on_epoch_begin(1)
+    state.others = listening
+    with pytest.raises(files.Problem, match="state.npz: another version .* --overwrite"):
+        state.on_train_begin()
+
+
 def test_the_state_is_replaced_whole(tmp_path, monkeypatch):
     listening = company(tmp_path, one_weight())
     for one in listening:
