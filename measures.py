@@ -172,10 +172,14 @@ class Skeleton:
         self.points, self.widths = self.points[~points], self.widths[~points]
         self._connect()
 
+    def _joined_by(self, links):
+        """(N,) int: a number for each point, one number for those that `links` (E, 2) join."""
+        graph = coo_array((np.ones(len(links)), links.T), shape=2 * (len(self.points),))
+        return connected_components(graph, directed=False)[1]
+
     def _piece_lengths(self):
         """(N,) float: the length of the connected piece that a point belongs to, px."""
-        graph = coo_array((self.lengths, self.links.T), shape=2 * (len(self.points),))
-        pieces = connected_components(graph, directed=False)[1]
+        pieces = self._joined_by(self.links)
         return np.bincount(pieces[self.links[:, 0]], self.lengths, minlength=len(self.points))[pieces]
 
     def _connect(self):
@@ -260,9 +264,8 @@ class Skeleton:
 
         Those are one that a segment joins which is no longer than the vessel is wide at one of its ends.
         """
-        branches, size = self.degrees > 2, len(self.points)
+        branches = self.degrees > 2
         ends = np.array([segment[[0, -1]] for segment in self.segments], int).reshape(-1, 2)
         short = np.array([steps.sum() for steps in self.steps]) <= self.widths[ends].max(axis=1)
         joined = ends[branches[ends].all(axis=1) & short]
-        graph = coo_array((np.ones(len(joined)), joined.T), shape=(size, size))
-        return connected_components(graph, directed=False)[1]
+        return self._joined_by(joined)
