@@ -16,7 +16,7 @@ from pathlib import Path
 from files import Problem, mark, read_json, run, same_as_before, say, start_tensorflow, write_json
 
 EPOCHS, BATCH, CROP, RATE = 15, 2, 256, 2e-3
-LAST = "state/last.keras"
+BEST, LAST = "model.keras", "state/last.keras"
 MINUTES, MINUTES_OF_SAMPLES = 60, 15  # where a processor needs longer for all epochs, the rate is annealed to end in time
 
 
@@ -65,7 +65,7 @@ def prepare(options, settings):
     if state == "new":
         if options.overwrite:
             mark(options.out, {}, finished=False)  # killed while it is cleared, the folder holds no run that goes on
-        for name in ("state/training.npz", LAST, "model.keras", "model.json", "history.csv", "curves.png"):
+        for name in ("state/training.npz", LAST, BEST, "model.json", "history.csv", "curves.png"):
             (options.out / name).unlink(missing_ok=True)
         mark(options.out, settings, finished=False)
     return state
@@ -85,7 +85,7 @@ def build(options, steps):
 
     precision = models.hardware_precision(options.precision)
     if options.init:
-        if options.init.resolve() == (options.out / "model.keras").resolve():
+        if options.init.resolve() == (options.out / BEST).resolve():
             raise Problem(f"{options.init}: lies where the new model is written. Choose another --out.")
         first = models.load(options.init)[0]
         options.width, options.depth = models.shape_of(first)
@@ -113,7 +113,7 @@ def watchers(options, pairs, steps):
         callbacks.Anneal(options.epochs * steps, 0.9 * options.minutes),  # the rest is for what is chosen on validation
         callbacks.Watch(lambda epoch, batch: pairs.names_of(options.seed, epoch, batch, options.batch)),
         keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-        callbacks.Keep(options.out / "model.keras", save_best_only=True, **best),
+        callbacks.Keep(options.out / BEST, save_best_only=True, **best),
         callbacks.Keep(options.out / LAST),
         keras.callbacks.ReduceLROnPlateau(factor=0.5, patience=4, min_delta=5e-4, **best),
         keras.callbacks.EarlyStopping(patience=12, min_delta=1e-4, **best),
@@ -141,29 +141,24 @@ def fit(options, pairs, network):
         raise pairs.problem or error from None  # TensorFlow wraps what went wrong in reading a pair
 
 
-def kept_epoch(options, pairs, history, card):
-    """The row of `history` whose weights stay in model.keras: the best on validation squares, or the last, unless it is worse.
+def kept_model(options, pairs, history):
+    """(file, its row of `history`) of the model that stays: the best on validation squares, or the last, unless it is worse.
 
     The two are compared at native size, each at its best threshold. Before the rate has come down an epoch may look best on
     a few squares at one threshold, and not be (benchmarks/recipe.md, "The epoch that is kept").
     """
     from fitting.tuning import native_dice
 
+    files = options.out / BEST, options.out / LAST
     best, last = history.loc[history["val_dice_coefficient"].idxmax()], history.iloc[-1]
     if best["epoch"] == last["epoch"]:
-        return best
-    files = options.out / "model.keras", options.out / LAST
-    for file in files:
-        write_json(file.with_suffix(".json"), card)
+        return files[0], best
     of_best, of_last = (native_dice(file, pairs.photographs("validation"), options.precision) for file in files)
-    if of_last < of_best:
-        return best
-    os.replace(files[1], files[0])
-    return last
+    return (files[0], best) if of_last < of_best else (files[1], last)
 
 
 def write_card(options, pairs, began):
-    """Chooses squares, calibration and threshold on the validation photographs at native size, and writes the card."""
+    """Chooses epoch, squares, calibration and threshold on the validation photographs at native size; writes model and card."""
     import keras
     import pandas as pd
     import tensorflow as tf
@@ -172,7 +167,7 @@ def write_card(options, pairs, began):
     from fitting.tuning import tune
 
     history = pd.read_csv(options.out / "history.csv")
-    model_file = options.out / "model.keras"
+    model_file, card_file, last_card = (options.out / name for name in (BEST, "model.json", "state/last.json"))
     card = {
         "network": {"width": options.width, "depth": options.depth},
         "threshold": 0.5, "sides": [512],
@@ -185,12 +180,16 @@ def write_card(options, pairs, began):
         "licence": pairs.licence(),
         **seen_in(pairs.photographs("train")),
     }
-    kept = kept_epoch(options, pairs, history, card)
-    card |= {"best epoch": int(kept["epoch"]),
-             "best validation square": {key[4:]: round(float(kept[key]), 5) for key in history if key.startswith("val_")}}
-    write_json(model_file.with_suffix(".json"), card)
-    card.update(tune(model_file, pairs.photographs("validation"), options.precision))
-    write_json(model_file.with_suffix(".json"), card)
+    for beside in (card_file, last_card):  # so that both can predict
+        write_json(beside, card)
+    kept, row = kept_model(options, pairs, history)
+    card |= {"best epoch": int(row["epoch"]),
+             "best validation square": {key[4:]: round(float(row[key]), 5) for key in history if key.startswith("val_")}}
+    card.update(tune(kept, pairs.photographs("validation"), options.precision))
+    if kept != model_file:
+        os.replace(kept, model_file)
+    last_card.unlink()
+    write_json(card_file, card)
     return card
 
 
@@ -232,7 +231,7 @@ def main():
         fit(options, pairs, network)
     card = write_card(options, pairs, began)
     mark(options.out, settings, finished=True)
-    model_file = options.out / "model.keras"
+    model_file = options.out / BEST
     chosen = "" if options.out == Path("checkpoints") else f" --model {model_file}"
     say(f"Best epoch {card['best epoch']} of {card['epochs']}: validation Dice {card['validation']['dice']:.4f}, ROC AUC "
         f"{card['validation']['roc_auc']:.4f} at native size, with --tta {card['tta']['validation']['dice']:.4f}. "

@@ -102,16 +102,26 @@ def test_the_model_kept_is_the_one_that_validation_saw(tiny_training, tiny_pairs
     assert validation_dice(tiny_training / "model.keras", tiny_pairs) == pytest.approx(kept, abs=1e-4)
 
 
-@pytest.mark.parametrize("of_last, epoch, content", [(0.81, 3, "last"), (0.8, 3, "last"), (0.79, 2, "best")])
-def test_the_last_epoch_is_kept_unless_it_is_worse_at_native_size(tmp_path, monkeypatch, of_last, epoch, content):
-    (tmp_path / "state").mkdir()
-    (tmp_path / "model.keras").write_text("best")
-    (tmp_path / training.LAST).write_text("last")
+@pytest.mark.parametrize("of_last, epoch, name", [(0.81, 3, "last.keras"), (0.8, 3, "last.keras"), (0.79, 2, "model.keras")])
+def test_the_last_epoch_is_kept_unless_it_is_worse_at_native_size(tmp_path, monkeypatch, of_last, epoch, name):
     monkeypatch.setattr(tuning, "native_dice", lambda file, *_: of_last if file.name == "last.keras" else 0.8)
     history = pd.DataFrame({"epoch": [1, 2, 3], "val_dice_coefficient": [0.1, 0.5, 0.4]})
     options, pairs = SimpleNamespace(out=tmp_path, precision="auto"), SimpleNamespace(photographs=lambda part: [])
-    assert training.kept_epoch(options, pairs, history, {})["epoch"] == epoch
-    assert (tmp_path / "model.keras").read_text() == content
+    file, row = training.kept_model(options, pairs, history)
+    assert (file.name, row["epoch"]) == (name, epoch)
+
+
+def test_killed_at_its_end_a_run_still_has_its_best_model(train, tmp_path, monkeypatch):
+    """The last model takes its place with its card, not before: until then the run goes on from what it had."""
+    monkeypatch.setattr(training, "kept_model", lambda options, pairs, history: (options.out / training.LAST, history.iloc[-1]))
+    with monkeypatch.context() as killed:
+        killed.setattr(tuning, "tune", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(tmp_path / "c", "--epochs", 1)
+    last = shutil.copy(tmp_path / "c" / training.LAST, tmp_path / "last.keras")
+    assert train(tmp_path / "c", "--epochs", 1, "--resume").code == 0
+    assert same_weights(tmp_path / "c/model.keras", last)
+    assert not list((tmp_path / "c/state").glob("last.*"))
 
 
 def test_the_model_kept_has_the_averaged_weights(train, tmp_path, monkeypatch):
