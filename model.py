@@ -189,8 +189,8 @@ def find_model(given=None):
     return CHECKPOINT if CHECKPOINT.exists() else SHIPPED
 
 
-def load(path):
-    """(model, card) of a model file and the JSON beside it; the model has stock layers in float32.
+def load(path, card=None):
+    """(model, card) of a model file and the JSON beside it, or the `card` given; the model has stock layers in float32.
 
     Nothing in the file is run or built: it may only fill the weights of a U-Net made here. Problem where it cannot.
     """
@@ -205,7 +205,7 @@ def load(path):
         raise _unusable(path, "its weights cannot be read") from error
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise _unusable(path, "some of its weights are not numbers")
-    return model, _read_card(path.with_suffix(".json"), *shape_of(model))
+    return model, _read_card(path.with_suffix(".json"), *shape_of(model)) if card is None else card
 
 
 def _unusable(path, reason):
@@ -267,7 +267,8 @@ def _refuse_swollen_weights(path, count):
 
 def _read_card(path, width, depth):
     if not path.is_file():
-        raise Problem(f"{path}: the model's card is missing (threshold, square). Put it beside the model again.")
+        raise Problem(f"{path}: the model's card is missing (threshold, squares), which training.py writes when it ends. "
+                      "Go on with its --resume, put the card beside the model again, or give another --model.")
     card = read_json(path)
     shape = card.get("network") if isinstance(card, dict) else None
     if not isinstance(shape, dict) or (shape.get("width"), shape.get("depth")) != (width, depth):

@@ -123,12 +123,12 @@ def compiled(folded, shape):
 
 
 class Predictor:
-    """A model and its card, ready to segment photographs one after another, each shape compiled once."""
+    """A model and its card (or the one given), ready to segment photographs one after another, each shape compiled once."""
 
-    def __init__(self, path, precision="auto"):
+    def __init__(self, path, precision="auto", card=None):
         import tensorflow as tf
 
-        network, self.card = models.load(path)
+        network, self.card = models.load(path, card)
         self.path, self.precision = path, models.hardware_precision(precision)
         known = functools.cache(functools.partial(compiled, models.fold(network, self.precision)))  # there are few shapes
         self._network = lambda squares: known(squares.shape)(tf.constant(squares))

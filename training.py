@@ -141,7 +141,7 @@ def fit(options, pairs, network):
         raise pairs.problem or error from None  # TensorFlow wraps what went wrong in reading a pair
 
 
-def kept_model(options, pairs, history):
+def kept_model(options, pairs, history, card):
     """(file, its row of `history`) of the model that stays: the best on validation squares, or the last, unless it is worse.
 
     The two are compared at native size, each at its best threshold. Before the rate has come down an epoch may look best on
@@ -153,7 +153,7 @@ def kept_model(options, pairs, history):
     best, last = history.loc[history["val_dice_coefficient"].idxmax()], history.iloc[-1]
     if best["epoch"] == last["epoch"]:
         return files[0], best
-    of_best, of_last = (native_dice(file, pairs.photographs("validation"), options.precision) for file in files)
+    of_best, of_last = (native_dice(file, card, pairs.photographs("validation"), options.precision) for file in files)
     return (files[0], best) if of_last < of_best else (files[1], last)
 
 
@@ -167,10 +167,8 @@ def write_card(options, pairs, began):
     from fitting.tuning import tune
 
     history = pd.read_csv(options.out / "history.csv")
-    model_file, card_file, last_card = (options.out / name for name in (BEST, "model.json", "state/last.json"))
     card = {
         "network": {"width": options.width, "depth": options.depth},
-        "threshold": 0.5, "sides": [512],
         "loss": options.loss,
         "recipe": {**settings_of(options, pairs), "augmentation": pairs.recipe},
         "epochs": len(history),
@@ -180,16 +178,13 @@ def write_card(options, pairs, began):
         "licence": pairs.licence(),
         **seen_in(pairs.photographs("train")),
     }
-    for beside in (card_file, last_card):  # so that both can predict
-        write_json(beside, card)
-    kept, row = kept_model(options, pairs, history)
+    kept, row = kept_model(options, pairs, history, card)
     card |= {"best epoch": int(row["epoch"]),
              "best validation square": {key[4:]: round(float(row[key]), 5) for key in history if key.startswith("val_")}}
-    card.update(tune(kept, pairs.photographs("validation"), options.precision))
-    if kept != model_file:
-        os.replace(kept, model_file)
-    last_card.unlink()
-    write_json(card_file, card)
+    card.update(tune(kept, card, pairs.photographs("validation"), options.precision))
+    if kept != options.out / BEST:
+        os.replace(kept, options.out / BEST)
+    write_json(options.out / "model.json", card)
     return card
 
 

@@ -13,20 +13,21 @@ COUNTS = (3, 1)  # of squares for test-time augmentation
 COMPARED = 768  # side of the square on which two models are compared
 
 
-def tune(model_file, photographs, precision="auto"):
-    """What the card says of prediction, chosen on `photographs` (with masks) at native size, inside the FOV.
+def tune(model_file, card, photographs, precision="auto"):
+    """What a card says of prediction, chosen on `photographs` (with masks) at native size, inside the FOV.
 
-    For one look the vessels' width that decides each photograph's own side, or one side for all where that is clearly better,
-    with the best mean Dice. For test-time augmentation the same, with its neighbours or without them. Then, for each,
-    calibration and threshold. Each photograph counts the same, however many pixels it has.
+    `card` holds what is known before: the network, and the sides of the training's FOVs. For one look the vessels' width that
+    decides each photograph's own side, or one side for all where that is clearly better, with the best mean Dice. For
+    test-time augmentation the same, with its neighbours or without them. Then, for each, calibration and threshold. Each
+    photograph counts the same, however many pixels it has.
     """
-    predictor, read = Predictor(model_file, precision), _read(photographs)
+    predictor, read = Predictor(model_file, precision, card), _read(photographs)
     natives = [data.Square.around(fov).side for _, fov, _ in read]
     looks = [{side: _histogram(predictor, one, (side,), VIEWS[:1]) for side in SIDES if side in sides_around(side, 1, native)}
              for one, native in zip(read, natives, strict=True)]
     widths = [predictor.vessel_width(rgb, fov) for rgb, fov, _ in read]
     chosen, told = _best_sides(looks, widths, natives)
-    card = {"vessel width": chosen["vessel width"], "validation Dice by side": told}
+    told = {"vessel width": chosen["vessel width"], "validation Dice by side": told}
 
     def sides_of(count):
         middles = [LOOK * chosen["vessel width"] / width if chosen["vessel width"] else chosen["side"] for width in widths]
@@ -35,19 +36,19 @@ def tune(model_file, photographs, precision="auto"):
     def described(count, histograms):
         return {"sides": list(sides_around(chosen["side"], count, 10**6)), **_described(histograms)}
 
-    card |= described(1, [look[own] for look, (own,) in zip(looks, sides_of(1), strict=True)])
+    told |= described(1, [look[own] for look, (own,) in zip(looks, sides_of(1), strict=True)])
     many = {count: [_histogram(predictor, one, own, VIEWS) for one, own in zip(read, sides_of(count), strict=True)]
             for count in COUNTS}
     count = max(COUNTS, key=lambda count: _best_dice(many[count]))
-    return card | {"tta": described(count, many[count])}
+    return told | {"tta": described(count, many[count])}
 
 
-def native_dice(model_file, photographs, precision="auto"):
+def native_dice(model_file, card, photographs, precision="auto"):
     """Mean Dice of a model on `photographs` (with masks) at native size, inside the FOV, at the threshold that is best for it.
 
     Eight views of one square each: enough to tell two models of one training apart.
     """
-    predictor = Predictor(model_file, precision)
+    predictor = Predictor(model_file, precision, card)
     return _best_dice([_histogram(predictor, one, sides_around(COMPARED, 1, data.Square.around(one[1]).side), VIEWS)
                        for one in _read(photographs)])
 

@@ -107,21 +107,22 @@ def test_the_last_epoch_is_kept_unless_it_is_worse_at_native_size(tmp_path, monk
     monkeypatch.setattr(tuning, "native_dice", lambda file, *_: of_last if file.name == "last.keras" else 0.8)
     history = pd.DataFrame({"epoch": [1, 2, 3], "val_dice_coefficient": [0.1, 0.5, 0.4]})
     options, pairs = SimpleNamespace(out=tmp_path, precision="auto"), SimpleNamespace(photographs=lambda part: [])
-    file, row = training.kept_model(options, pairs, history)
+    file, row = training.kept_model(options, pairs, history, {})
     assert (file.name, row["epoch"]) == (name, epoch)
 
 
 def test_killed_at_its_end_a_run_still_has_its_best_model(train, tmp_path, monkeypatch):
     """The last model takes its place with its card, not before: until then the run goes on from what it had."""
-    monkeypatch.setattr(training, "kept_model", lambda options, pairs, history: (options.out / training.LAST, history.iloc[-1]))
+    monkeypatch.setattr(training, "kept_model",
+                        lambda options, pairs, history, card: (options.out / training.LAST, history.iloc[-1]))
     with monkeypatch.context() as killed:
         killed.setattr(tuning, "tune", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             train(tmp_path / "c", "--epochs", 1)
+    assert not (tmp_path / "c/model.json").exists(), "a threshold that nobody chose"
     last = shutil.copy(tmp_path / "c" / training.LAST, tmp_path / "last.keras")
     assert train(tmp_path / "c", "--epochs", 1, "--resume").code == 0
     assert same_weights(tmp_path / "c/model.keras", last)
-    assert not list((tmp_path / "c/state").glob("last.*"))
 
 
 def test_the_model_kept_has_the_averaged_weights(train, tmp_path, monkeypatch):

@@ -59,7 +59,7 @@ def bright_eyes(draw, tmp_path, monkeypatch):
 
 @pytest.fixture
 def tuned(bright_eyes):
-    return tuning.tune("m.keras", bright_eyes)
+    return tuning.tune("m.keras", {}, bright_eyes)
 
 
 def test_the_card_learns_sides_calibration_and_threshold_for_one_look_and_for_many(tuned):
@@ -74,11 +74,11 @@ def test_the_card_learns_sides_calibration_and_threshold_for_one_look_and_for_ma
 
 
 def test_two_models_are_told_apart_at_native_size(bright_eyes, tuned, monkeypatch):
-    sharp = tuning.native_dice("m.keras", bright_eyes)
+    sharp = tuning.native_dice("m.keras", {}, bright_eyes)
     assert sharp == pytest.approx(tuned["tta"]["validation"]["dice"], abs=0.03)
     blurred = predictor_of(lambda squares: np.stack([cv2.blur(one, (9, 9)) for one in squares[..., 1]])[..., None])
     monkeypatch.setattr(tuning, "Predictor", lambda *_: blurred)
-    assert tuning.native_dice("m.keras", bright_eyes) < sharp - 0.05
+    assert tuning.native_dice("m.keras", {}, bright_eyes) < sharp - 0.05
 
 
 def test_neighbouring_squares_that_do_harm_are_left_out_of_test_time_augmentation(bright_eyes, monkeypatch):
@@ -86,7 +86,7 @@ def test_neighbouring_squares_that_do_harm_are_left_out_of_test_time_augmentatio
     fickle = predictor_of(lambda squares: squares[..., 1:2] if squares.shape[1] in good else 1 - squares[..., 1:2])
     monkeypatch.setattr(tuning, "Predictor", lambda *_: fickle)
     monkeypatch.setattr(predict, "ENLARGED", 3)  # the eyes are small
-    chosen = tuning.tune("m.keras", bright_eyes)["tta"]
+    chosen = tuning.tune("m.keras", {}, bright_eyes)["tta"]
     assert chosen["sides"] == [512] and chosen["validation"]["dice"] > 0.9
 
 
