@@ -248,13 +248,13 @@ def main():
     options = arguments()
     start_tensorflow()
     import model as models
-    from predict import settings_of
+    from predict import Predictor, settings_of
 
     model_file = models.find_model(options.model)
     folders = options.data or data.default_folders()
     say(f"Model: {model_file}. Data: {', '.join(map(str, folders))}, {options.split} split.")
-    card = models.load(model_file)[1]
-    photographs = chosen_photographs(folders, options.split, card)
+    predictor = Predictor(model_file, options.precision)
+    photographs = chosen_photographs(folders, options.split, predictor.card)
     settings = {"data": [str(folder.resolve()) for folder in folders], "split": options.split,
                 **settings_of(options, model_file)}
     if same_as_before(options.out, settings, options.overwrite) == "finished":
@@ -263,13 +263,12 @@ def main():
     if options.overwrite:
         clear(options.out, "probabilities/*.png", "masks/*.png", "comparisons/*.png")
     mark(options.out, settings, finished=False)
-    return test_all(options, model_file, folders, photographs, settings)
+    return test_all(options, predictor, folders, photographs, settings)
 
 
-def test_all(options, model_file, folders, photographs, settings):
-    from predict import Predictor, plan_of
+def test_all(options, predictor, folders, photographs, settings):
+    from predict import plan_of
 
-    predictor = Predictor(model_file, options.precision)
     plan = plan_of(predictor.card, options.tta, options.threshold)
     test = Test(options.out, predictor, plan, photographs)
     kept, failed = predict_all(test, photographs)
