@@ -26,8 +26,8 @@ def tune(model_file, card, photographs, precision="auto"):
     looks = [{side: _histogram(predictor, one, (side,), VIEWS[:1]) for side in SIDES if side in sides_around(side, 1, native)}
              for one, native in zip(read, natives, strict=True)]
     widths = [predictor.vessel_width(rgb, fov) for rgb, fov, _ in read]
-    chosen, told = _best_sides(looks, widths, natives)
-    told = {"vessel width": chosen["vessel width"], "validation Dice by side": told}
+    chosen, by_side = _best_sides(looks, widths, natives)
+    told = {"vessel width": chosen["vessel width"], "validation Dice by side": by_side}
 
     def sides_of(count):
         middles = [LOOK * chosen["vessel width"] / width if chosen["vessel width"] else chosen["side"] for width in widths]
