@@ -95,7 +95,8 @@ class Watch(keras.callbacks.Callback):
         if not math.isfinite(logs["loss"]):
             names = ", ".join(self.names_of(self.epoch, batch))
             raise Problem(f"The loss became {logs['loss']} in epoch {self.epoch + 1} at the pairs {names}. The best model so far "
-                          "is kept. Look at these pairs; if they are sound, train with a smaller --rate.")
+                          "is kept. Look at these pairs; if they are sound, train with a smaller --rate, anew or from that "
+                          "model (--init, another --out).")
 
     def on_epoch_end(self, epoch, logs=None):
         nothing = logs["val_recall"] < 0.01

@@ -255,7 +255,8 @@ def test_fine_tuning_starts_from_the_models_weights_and_takes_its_shape(train, t
     seen = []
     monkeypatch.setattr(training, "fit", lambda options, pairs, network: seen.append((options, network)))
     monkeypatch.setattr(training, "write_card", lambda *_: {"best epoch": 1, "epochs": 1, **tuning.tune()})
-    ended = train(tmp_path / "c", "--init", tiny_training / "model.keras", "--width", 16, "--depth", 4)
+    alone = shutil.copy(tiny_training / "model.keras", tmp_path / "alone.keras")  # as a run that broke off leaves it
+    ended = train(tmp_path / "c", "--init", alone, "--width", 16, "--depth", 4)
     assert ended.code == 0, ended.err
     (options, network), = seen
     assert (options.width, options.depth) == (2, 2)
