@@ -189,8 +189,14 @@ def find_model(given=None):
     return CHECKPOINT if CHECKPOINT.exists() else SHIPPED
 
 
-def load(path, card=None):
-    """(model, card) of a model file and the JSON beside it, or the `card` given; the model has stock layers in float32.
+def load(path):
+    """(model, card) of a model file and the JSON beside it. Problem where either cannot be used."""
+    model = load_network(path)
+    return model, _read_card(Path(path).with_suffix(".json"), *shape_of(model))
+
+
+def load_network(path):
+    """The model of a model file, with or without a card beside it: stock layers in float32.
 
     Nothing in the file is run or built: it may only fill the weights of a U-Net made here. Problem where it cannot.
     """
@@ -205,7 +211,7 @@ def load(path, card=None):
         raise _unusable(path, "its weights cannot be read") from error
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
         raise _unusable(path, "some of its weights are not numbers")
-    return model, _read_card(path.with_suffix(".json"), *shape_of(model)) if card is None else card
+    return model
 
 
 def _unusable(path, reason):

@@ -128,7 +128,7 @@ class Predictor:
     def __init__(self, path, precision="auto", card=None):
         import tensorflow as tf
 
-        network, self.card = models.load(path, card)
+        network, self.card = (models.load_network(path), card) if card else models.load(path)
         self.path, self.precision = path, models.hardware_precision(precision)
         known = functools.cache(functools.partial(compiled, models.fold(network, self.precision)))  # there are few shapes
         self._network = lambda squares: known(squares.shape)(tf.constant(squares))

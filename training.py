@@ -87,7 +87,7 @@ def build(options, steps):
     if options.init:
         if options.init.resolve() == (options.out / BEST).resolve():
             raise Problem(f"{options.init}: lies where the new model is written. Choose another --out.")
-        first = models.load(options.init, card={})[0]  # the best model of a run that broke off has no card yet
+        first = models.load_network(options.init)  # the best model of a run that broke off has no card yet
         options.width, options.depth = models.shape_of(first)
     keras.utils.set_random_seed(options.seed)
     several = tf.distribute.get_strategy().num_replicas_in_sync > 1
