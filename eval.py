@@ -30,7 +30,7 @@ from files import (
 
 KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
 ROWS = ".rows"  # a row a finished photograph: what a killed run has done is known by it
-SHEET = 120  # photographs on a contact sheet at most
+SHEET, CELL = 120, 320  # photographs on a contact sheet at most, and the side of each, px
 
 
 def arguments():
@@ -163,14 +163,21 @@ def segment_all(options, out, predictor, plan, named):
 
 
 def draw_sheet(out, rows):
-    """The overlays of a folder at a glance."""
+    """The overlays of a folder at a glance, several read at once and each shrunk at once: at full size they may be gigabytes."""
+    from concurrent.futures import ThreadPoolExecutor
+
     import cv2
 
-    from pictures import contact_sheet
+    from pictures import contact_sheet, shrunk
+    from predict import FINISHERS
 
-    shown = [data.read_png(out / f"{row['name']}_overlay.png", cv2.IMREAD_COLOR)[..., ::-1] for row in rows[:SHEET]]
+    def small(row):
+        return shrunk(data.read_png(out / f"{row['name']}_overlay.png", cv2.IMREAD_COLOR_RGB), CELL)
+
+    with ThreadPoolExecutor(FINISHERS) as pool:
+        shown = list(pool.map(small, rows[:SHEET]))
     labels = [f"{row['name']}: density {row['vessel_density']:.3f}" for row in rows[:SHEET]]
-    write_png(out / "contact_sheet.png", contact_sheet(shown, labels, columns=min(6, len(shown)), size=320))
+    write_png(out / "contact_sheet.png", contact_sheet(shown, labels, columns=min(6, len(shown)), size=CELL))
 
 
 def show(out, names):

@@ -5,6 +5,7 @@ import io
 import shutil
 import subprocess
 import sys
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 import data
 import eval as evaluation
-from files import read_json, write_json
+from files import read_json, write_json, write_png
 from predict import warnings_of
 
 
@@ -95,6 +96,18 @@ def test_a_folder_gets_a_contact_sheet_and_a_last_line_that_says_where_all_is(ev
     assert ended.code == 0 and sorted(table_of(tmp_path / "out").index) == ["p0", "p1", "p2"]
     assert "3 photographs are done" in ended.out.strip().splitlines()[-1] and "contact_sheet.png" in ended.out
     assert picture(tmp_path / "out/contact_sheet.png").shape[1] > 3 * 320
+
+
+def test_a_contact_sheet_does_not_hold_all_overlays_at_full_size(tmp_path):
+    names = [f"p{k:02d}" for k in range(24)]
+    overlay = np.zeros((1000, 1200, 3), np.uint8)
+    for name in names:
+        write_png(tmp_path / f"{name}_overlay.png", overlay)
+    tracemalloc.start()
+    evaluation.draw_sheet(tmp_path, [{"name": name, "vessel_density": 0.1} for name in names])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * overlay.nbytes
 
 
 def test_every_format_is_read_and_folders_within_folders_too(evaluate, draw, tmp_path):
