@@ -212,11 +212,10 @@ def row_of(name, path, photograph, fov, levels, mask, card):
     """A photograph's row of predictions.csv."""
     import measures
 
-    inside = levels[fov].astype(np.float32) / 65535
     box = Square.around(fov)
     found = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0],
              "fov_share": round(float(fov.mean()), 4), "fov_top": box.top, "fov_left": box.left,
-             "certainty": round(float(np.maximum(inside, 1 - inside).mean()), 4)}
+             "certainty": round(float(np.maximum(levels, ~levels)[fov].mean()) / 65535, 4)}
     description = describe(photograph, fov)
     found |= {key: float(f"{value:.5g}") for key, value in measures.measures(mask, fov).items()}
     return found | {"warnings": "; ".join(warnings_of(description, fov, card.get("photographs", {}))), "status": "done"}
