@@ -93,29 +93,30 @@ class Test:
         write_png(self.path("probabilities", photograph), levels)
 
     def score(self, photograph, fov, levels, reference, second):
-        """What is kept of a photograph: histograms in and without the FOV, clDice, the second observer's."""
+        """Its rows of metrics.csv, of the prediction and of the second observer, and the histograms that are to be added up."""
         import numpy as np
 
         import metrics
 
         if reference is None:
-            return None
-        mask = metrics.cut(levels, self.plan.threshold)
-        kept = {"fov": metrics.histogram(levels, reference, fov),
-                "whole": metrics.histogram(levels, reference, np.ones_like(fov)),
-                "cldice": metrics.cldice(mask, reference, fov)}
+            return {}, {}
+        name, threshold = self.names[photograph], self.plan.threshold
+        counts = {"fov": metrics.histogram(levels, reference, fov),
+                  "whole": metrics.histogram(levels, reference, np.ones_like(fov))}
+        rows = {"first": row_of(name, counts["fov"], threshold, metrics.cldice(metrics.cut(levels, threshold), reference, fov))}
         if second is not None:
-            kept |= {"second": metrics.histogram(second, reference, fov), "second cldice": metrics.cldice(second, reference, fov)}
-        return kept
+            counts["second"] = metrics.histogram(second, reference, fov)
+            rows["second"] = row_of(name, counts["second"], 0.5, metrics.cldice(second, reference, fov))
+        return rows, counts
 
 
 def predict_all(test, photographs):
-    """{photograph: its scores' histograms or None} and {photograph: what is wrong with it}."""
+    """{photograph: its rows}, {"fov", "whole", "second": histogram of all together} and {photograph: what is wrong with it}."""
     from tqdm import tqdm
 
     from predict import in_step
 
-    kept, failed = {}, {}
+    kept, pooled, failed = {}, {}, {}
 
     def compute(photograph, read):
         rgb, fov, reference, second = read
@@ -128,8 +129,13 @@ def predict_all(test, photographs):
 
     steps = in_step(photographs, test.read, compute, finish)
     for photograph, result in tqdm(steps, total=len(photographs), unit="photograph", disable=not sys.stderr.isatty()):
-        (failed if isinstance(result, Problem) else kept)[photograph] = result
-    return kept, failed
+        if isinstance(result, Problem):
+            failed[photograph] = result
+            continue
+        kept[photograph], counts = result
+        for kind, one in counts.items():  # a megabyte each, so they are not kept
+            pooled[kind] = pooled.get(kind, 0) + one
+    return kept, pooled, failed
 
 
 def row_of(name, counts, threshold, cldice, note=""):
@@ -138,26 +144,23 @@ def row_of(name, counts, threshold, cldice, note=""):
     return {"photograph": name, **metrics.scores(counts, threshold), "cldice": cldice, "note": metrics.why_not(counts) or note}
 
 
-def scores_table(test, kept, failed):
+def scores_table(test, kept, pooled, failed):
     """metrics.csv: a row a photograph, then mean, standard deviation, pooled, and the second observer as the human line."""
     import pandas as pd
 
-    scored = {photograph: scores for photograph, scores in kept.items() if scores}
-    threshold = test.plan.threshold
     seen = {sha: note for part, note in (("train", "trained on"), ("validation", "validation: threshold chosen on it"))
             for parts in test.predictor.card.get("data", {}).values() for sha in parts.get(part, {}).values()}
     rows = []
-    for photograph, scores in kept.items():
-        name, note = test.names[photograph], seen.get(data.sha256(photograph.path), "")
-        rows.append(row_of(name, scores["fov"], threshold, scores["cldice"], note) if scores
-                    else {"photograph": name, "note": "no reference mask: predicted and pictured, not scored"})
+    for photograph, own in kept.items():
+        note = seen.get(data.sha256(photograph.path), "")
+        rows.append({**own["first"], "note": own["first"]["note"] or note} if own
+                    else {"photograph": test.names[photograph], "note": "no reference mask: predicted and pictured, not scored"})
     rows += [{"photograph": test.names[photograph], "note": str(problem)} for photograph, problem in failed.items()]
-    rows += summary_rows(rows, [scores["fov"] for scores in scored.values()], threshold)
-    human = {photograph: scores for photograph, scores in scored.items() if "second" in scores}
-    if human:
-        second = [row_of(test.names[p], s["second"], 0.5, s["second cldice"]) for p, s in human.items()]
+    if pooled:
+        rows += summary_rows(rows, pooled["fov"], test.plan.threshold)
+    if "second" in pooled:
         meaningless = dict.fromkeys(("roc_auc", "average_precision", "ece"))  # a drawing has no ranking and no confidence
-        for row in summary_rows(second, [s["second"] for s in human.values()], 0.5):
+        for row in summary_rows([own["second"] for own in kept.values() if "second" in own], pooled["second"], 0.5):
             rows.append({**row, "photograph": f"second observer, {row['photograph']}", **meaningless})
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -166,25 +169,23 @@ COLUMNS = ["photograph", "dice", "iou", "precision", "recall", "specificity", "a
            "cldice", "ece", "note"]
 
 
-def summary_rows(rows, histograms, threshold):
+def summary_rows(rows, pooled, threshold):
     import pandas as pd
 
-    if not histograms:
-        return []
     table = pd.DataFrame(rows)[COLUMNS[1:-1]].astype(float)
     return [{"photograph": "mean", **table.mean()}, {"photograph": "standard deviation", **table.std()},
-            row_of("pooled", sum(histograms), threshold, table["cldice"].mean(), "clDice: the mean over photographs")]
+            row_of("pooled", pooled, threshold, table["cldice"].mean(), "clDice: the mean over photographs")]
 
 
-def summary(options, test, folders, table, kept, failed):
+def summary(options, test, folders, table, kept, pooled, failed):
     """summary.json: what was tested with what, the protocol in words, and the same at 0.5 and over the whole image."""
     import metrics
 
-    scored = [scores for scores in kept.values() if scores]
+    scored = sum(bool(rows) for rows in kept.values())
     unscored = "Predicted and pictured; there are no reference masks here, so nothing can be scored."
     told = {"protocol": PROTOCOL if scored else unscored,
             "model": str(test.predictor.path), "model sha256": data.sha256(test.predictor.path),
-            "data": [str(folder) for folder in folders], "split": options.split, "photographs": len(kept), "scored": len(scored),
+            "data": [str(folder) for folder in folders], "split": options.split, "photographs": len(kept), "scored": scored,
             "failed": {test.names[p]: str(problem) for p, problem in failed.items()},
             "trained on": int((table["note"] == "trained on").sum()),
             "tta": options.tta, "sides": list(test.plan.sides), "vessel width": test.plan.vessel_width,
@@ -195,11 +196,10 @@ def summary(options, test, folders, table, kept, failed):
         for name in ("mean", "standard deviation", "pooled", "second observer, mean", "second observer, pooled"):
             if name in rows.index:
                 told[name] = rounded(rows.loc[name, COLUMNS[1:-1]])
-        pooled, whole = sum(s["fov"] for s in scored), sum(s["whole"] for s in scored)
-        for name, counts, threshold in (("pooled at 0.5", pooled, 0.5),
-                                        ("pooled over the whole image", whole, test.plan.threshold),
-                                        ("pooled over the whole image at 0.5", whole, 0.5)):
-            told[name] = rounded(metrics.scores(counts, threshold))
+        for name, kind, threshold in (("pooled at 0.5", "fov", 0.5),
+                                      ("pooled over the whole image", "whole", test.plan.threshold),
+                                      ("pooled over the whole image at 0.5", "whole", 0.5)):
+            told[name] = rounded(metrics.scores(pooled[kind], threshold))
     return told
 
 
@@ -208,19 +208,18 @@ def rounded(scores):
     return {key: None if value != value else round(float(value), 5) for key, value in scores.items()}
 
 
-def draw(options, test, table, told, kept):
+def draw(options, test, table, told, kept, pooled):
     """ROC and precision-recall curves, and the report."""
     import metrics
     import report
     from pictures import draw_line
 
-    scored = [scores["fov"] for scores in kept.values() if scores]
     curves = dict.fromkeys(("roc", "pr", "reliability"))
-    if scored:
-        pooled = sum(scored)
-        for name, (x, y) in (("roc", metrics.roc_curve(pooled)), ("pr", metrics.pr_curve(pooled))):
+    if pooled:
+        for name, (x, y) in (("roc", metrics.roc_curve(pooled["fov"])), ("pr", metrics.pr_curve(pooled["fov"]))):
             curves[name] = {"x": x, "y": y}
-        curves["reliability"] = dict(zip(("probability", "share", "count"), metrics.reliability(pooled), strict=True))
+        shares = metrics.reliability(pooled["fov"])
+        curves["reliability"] = dict(zip(("probability", "share", "count"), shares, strict=True))
         told_scores = told["pooled"]
         draw_line(options.out / "roc.png", **curves["roc"], xlabel="false positive rate", ylabel="recall (sensitivity)",
                   diagonal=True, title=f"ROC, pooled in FOV, area {told_scores['roc_auc']:.4f}")
@@ -271,14 +270,14 @@ def test_all(options, predictor, folders, photographs, settings):
 
     plan = plan_of(predictor.card, options.tta, options.threshold)
     test = Test(options.out, predictor, plan, photographs)
-    kept, failed = predict_all(test, photographs)
+    kept, pooled, failed = predict_all(test, photographs)
     if not kept:
         raise Problem(f"None of the {len(photographs)} photographs could be read. The first: {next(iter(failed.values()))}")
-    table = scores_table(test, kept, failed)
-    told = summary(options, test, folders, table, kept, failed)
+    table = scores_table(test, kept, pooled, failed)
+    told = summary(options, test, folders, table, kept, pooled, failed)
     write_table(options.out / "metrics.csv", table)
     write_json(options.out / "summary.json", told)
-    draw(options, test, table, told, kept)
+    draw(options, test, table, told, kept, pooled)
     mark(options.out, settings, finished=not failed)
     for photograph, problem in failed.items():
         complain(f"not done: {test.names[photograph]}: {problem}")

@@ -1,6 +1,7 @@
 """Scores and pictures of a split: right to the last digit, whole after a kill, and honest about what cannot be scored."""
 
 import shutil
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -64,6 +65,21 @@ def test_everything_that_the_contract_lists_is_there(tested):
     for name in ("metrics.csv", "summary.json", "roc.png", "pr.png", "report.html"):
         assert (tested / name).stat().st_size > 500 or name == "metrics.csv"
     assert not list(tested.rglob(".unfinished*"))
+
+
+def test_a_split_of_many_photographs_is_scored_in_bounded_memory(test, draw, tiny_model, tmp_path, monkeypatch):
+    """A histogram of 16 bits is a megabyte, and each photograph has two or three."""
+    for k in range(40):
+        photograph, mask, _ = draw.eye(k, 100, 110)
+        draw.put(tmp_path / "set/images" / f"{k}.png", photograph)
+        draw.put(tmp_path / "set/masks" / f"{k}.png", mask)
+    perfect(monkeypatch)
+    tracemalloc.start()
+    ended = test(tmp_path / "set", tmp_path / "results", "--split", "all")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert ended.code == 0 and table_of(tmp_path / "results").loc["pooled", "dice"] == 1
+    assert peak < 40 * 2**20
 
 
 def test_probabilities_are_16_bit_and_masks_are_cut_from_them_within_the_fov(tested, tiny_set, tiny_model):
