@@ -11,6 +11,7 @@ from predict import LOOK, SIDES, VIEWS, Predictor, calibrated, sides_around
 WIDTHS = (4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0, 9.0)  # pixels
 COUNTS = (3, 1)  # of squares for test-time augmentation
 COMPARED = 768  # side of the square on which two models are compared
+MOST = 24  # photographs that choose; more take hours and gigabytes and gain .0004 Dice (benchmarks/recipe.md)
 
 
 def tune(model_file, card, photographs, precision="auto"):
@@ -54,9 +55,9 @@ def native_dice(model_file, card, photographs, precision="auto"):
 
 
 def _read(photographs):
-    """[(photograph, FOV, mask), ...]"""
-    read = []
-    for photograph in photographs:
+    """[(photograph, FOV, mask), ...] of at most MOST photographs, evenly spread."""
+    read, count = [], min(len(photographs), MOST)
+    for photograph in (photographs[k * len(photographs) // count] for k in range(count)):
         rgb = data.read_photograph(photograph.path)
         read.append((rgb, data.fov_of(photograph, rgb), data.read_vessels(photograph.mask, rgb.shape)))
     return read

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from conftest import predictor_of
 
+import data
 import metrics
 import predict
 from data import Photograph
@@ -71,6 +72,15 @@ def test_the_card_learns_sides_calibration_and_threshold_for_one_look_and_for_ma
     assert len(tuned["sides"]) == 1 and len(tuned["tta"]["sides"]) in (1, 3) and set(tuned["tta"]["sides"]) <= set(SIDES)
     assert tuned["sides"][0] in tuned["tta"]["sides"]
     assert {str(side) for side in SIDES} <= set(tuned["validation Dice by side"])
+
+
+def test_of_very_many_photographs_some_are_looked_at_from_first_to_last(bright_eyes, monkeypatch):
+    monkeypatch.setattr(tuning, "MOST", 3)
+    names, read = [], data.read_photograph
+    monkeypatch.setattr(data, "read_photograph", lambda path: names.append(path.stem) or read(path))
+    first, second = bright_eyes
+    assert "3 validation photographs" in tuning.tune("m.keras", {}, [first] * 4 + [second] * 4)["threshold chosen"]
+    assert names == ["0", "0", "1"]
 
 
 def test_two_models_are_told_apart_at_native_size(bright_eyes, tuned, monkeypatch):
