@@ -1,7 +1,7 @@
 """Segments photographs without masks: probability, mask and overlay at native size, and a table of measures.
 
     python eval.py image.png                        predictions/image_probability.png, image_mask.png, image_overlay.png
-    python eval.py FOLDER other.jpg --tta           many; eight views and several squares averaged, with the uncertainty
+    python eval.py FOLDER other.jpg --tta           many; eight views averaged, with the uncertainty
     python eval.py --ray local FOLDER --out DIR     the same on a cluster (docs/scale.md)
 """
 
@@ -39,7 +39,7 @@ def arguments():
     add("photographs", nargs="+", help="files or folders (with --ray also URIs)")
     add("--out", type=str, default="predictions", help="(default: %(default)s)")
     add("--model", type=Path, help="(default: checkpoints/model.keras, else weights/vessels.keras)")
-    add("--tta", action="store_true", help="average eight flips and turns on several squares: better and slower")
+    add("--tta", action="store_true", help="average eight flips and turns: better and slower")
     add("--threshold", type=float, help="(default: the card's)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
     add("--show", action="store_true", help="open a window with the result of each photograph")
@@ -264,9 +264,8 @@ def tell(out, plan, rows):
     for row in rows:
         if row["warnings"]:
             complain(f"{row['name']}: {row['warnings']}")
-    squares = (f"{len(plan.sides)} square{'s' * (len(plan.sides) > 1)} with vessels {plan.vessel_width:g} pixels wide"
-               if plan.vessel_width else f"squares of {', '.join(map(str, plan.sides))}")
-    looks = f"{len(plan.views)} view{'s' * (len(plan.views) > 1)} on {squares}, cut at {plan.threshold:.3f}"
+    square = f"with vessels {plan.vessel_width:g} pixels wide" if plan.vessel_width else f"of {plan.side} pixels"
+    looks = f"{len(plan.views)} view{'s' * (len(plan.views) > 1)} of a square {square}, cut at {plan.threshold:.3f}"
     if len(rows) == 1:
         say(f"{rows[0]['name']}: vessel density {rows[0]['vessel_density']:.3f} in the FOV ({looks}). "
             f"Open {out / (rows[0]['name'] + '_overlay.png')}")

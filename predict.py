@@ -36,12 +36,12 @@ TOUCHED = 0.5  # pixels of a photograph: a drawing has every pixel that a vessel
 
 @dataclass(frozen=True)
 class Plan:
-    """How a photograph is predicted: the sides of its squares, the views of each, the calibration and the threshold.
+    """How a photograph is predicted: the side of its square, the views of it, the calibration and the threshold.
 
-    With a `vessel_width` the sides are chosen for each photograph so that its vessels are about so many pixels wide.
+    With a `vessel_width` the side is chosen for each photograph so that its vessels are about so many pixels wide.
     """
 
-    sides: tuple
+    side: int
     views: tuple
     temperature: float
     bias: float
@@ -52,8 +52,8 @@ class Plan:
 def plan_of(card, tta=False, threshold=None):
     """The plan that a card holds, for one look at the photograph or for `tta`; a `threshold` counts in place of its own."""
     chosen = card.get("tta", card) if tta else card
-    calibration = chosen.get("calibration") or {}
-    return Plan(tuple(chosen.get("sides", [LOOK])), tuple(VIEWS if tta else VIEWS[:1]), calibration.get("temperature", 1.0),
+    sides, calibration = chosen.get("sides", [LOOK]), chosen.get("calibration") or {}
+    return Plan(sides[len(sides) // 2], tuple(VIEWS if tta else VIEWS[:1]), calibration.get("temperature", 1.0),
                 calibration.get("bias", 0.0), chosen["threshold"] if threshold is None else threshold, card.get("vessel width"))
 
 
@@ -64,12 +64,10 @@ def settings_of(options, model_file):
             "threshold": options.threshold, "precision": models.hardware_precision(options.precision)}
 
 
-def sides_around(side, count, native):
-    """`count` sides of SIDES with `side` in their middle, none of them much larger than the FOV is in the photograph."""
+def side_near(side, native):
+    """The side of SIDES that is nearest to `side`, none much larger than the FOV is in the photograph."""
     allowed = [one for one in SIDES if one <= ENLARGED * native] or [SIDES[0]]
-    middle = min(range(len(allowed)), key=lambda k: abs(math.log(allowed[k] / side)))
-    first = min(max(middle - count // 2, 0), max(len(allowed) - count, 0))
-    return tuple(allowed[first:first + count])
+    return min(allowed, key=lambda one: abs(math.log(one / side)))
 
 
 def calibrated(probability, temperature, bias):
@@ -143,22 +141,14 @@ class Predictor:
         mean = np.mean(seen, axis=0)
         return mean, np.std(seen, axis=0) if len(views) > 1 else np.zeros_like(mean)
 
-    def raw(self, photograph, fov, sides, views):
-        """(H, W, 3) uint8, (H, W) bool -> uncalibrated probability and spread over views and sides, (H, W) float32."""
+    def raw(self, photograph, fov, side, views):
+        """(H, W, 3) uint8, (H, W) bool -> uncalibrated probability and spread over the views, (H, W) float32."""
         frame, step = Square.around(fov), 2 ** self.card["network"]["depth"]
-        looks = len(sides) * len(views)
-        means = squares = np.zeros(fov.shape, np.float32)
-        for side in sides:
-            margin = (math.ceil((side + 2 * MARGIN) / step) * step - side) // 2
-            square = np.pad(frame.cut(photograph, fov, side), ((margin, margin), (margin, margin), (0, 0)))
-            mean, spread = (seen[margin:-margin, margin:-margin] for seen in self.square(square, views))
-            mean = edges_moved(mean, self.growth(frame.side, side))
-            seen = frame.back(mean, fov)
-            means = means + seen
-            if looks > 1:
-                squares = squares + seen**2 + frame.back(spread, fov) ** 2
-        mean = means / len(sides)
-        return mean, np.sqrt(np.maximum(squares / len(sides) - mean**2, 0)) if looks > 1 else squares
+        margin = (math.ceil((side + 2 * MARGIN) / step) * step - side) // 2
+        square = np.pad(frame.cut(photograph, fov, side), ((margin, margin), (margin, margin), (0, 0)))
+        mean, spread = (seen[margin:-margin, margin:-margin] for seen in self.square(square, views))
+        mean = edges_moved(mean, self.growth(frame.side, side))
+        return frame.back(mean, fov), frame.back(spread, fov) if len(views) > 1 else np.zeros(fov.shape, np.float32)
 
     def growth(self, native, side):
         """How much wider, in pixels of a square of `side`, vessels are drawn on a photograph whose FOV is `native` pixels across
@@ -173,16 +163,15 @@ class Predictor:
         mask = self.square(Square.around(fov).cut(photograph, fov, LOOK))[0] >= 0.5
         return mask.sum() / skeletonize(mask).sum() if mask.any() else math.nan
 
-    def sides(self, photograph, fov, plan):
-        """The sides of this photograph's squares: the plan's, or those that bring its vessels to the plan's width."""
-        native = Square.around(fov).side
+    def side(self, photograph, fov, plan):
+        """The side of this photograph's square: the plan's, or the one that brings its vessels to the plan's width."""
         width = self.vessel_width(photograph, fov) if plan.vessel_width else math.nan
-        middle = plan.sides[len(plan.sides) // 2] if math.isnan(width) else LOOK * plan.vessel_width / width
-        return sides_around(middle, len(plan.sides), native)
+        side = plan.side if math.isnan(width) else LOOK * plan.vessel_width / width
+        return side_near(side, Square.around(fov).side)
 
     def __call__(self, photograph, fov, plan):
-        """-> (H, W) float32 probability in [0, 1], zero outside the FOV, and the spread over all looks at it."""
-        mean, spread = self.raw(photograph, fov, self.sides(photograph, fov, plan), plan.views)
+        """-> (H, W) float32 probability in [0, 1], zero outside the FOV, and its spread over the views."""
+        mean, spread = self.raw(photograph, fov, self.side(photograph, fov, plan), plan.views)
         return calibrated(mean, plan.temperature, plan.bias) * fov, spread
 
 

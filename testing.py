@@ -1,7 +1,7 @@
 """Segments a split at native size, scores it inside the FOV and pictures it.
 
     python testing.py                                        the test split of datasets/, else of the samples
-    python testing.py --data CHASE_DB1 --split all --tta     all of a set, eight views and several squares averaged
+    python testing.py --data CHASE_DB1 --split all --tta     all of a set, eight views averaged
 """
 
 import argparse
@@ -23,7 +23,7 @@ def arguments():
         help="validation: what the model's card names (default: %(default)s)")
     add("--out", type=Path, default=Path("results"), help="(default: %(default)s)")
     add("--model", type=Path, help="(default: checkpoints/model.keras, else weights/vessels.keras)")
-    add("--tta", action="store_true", help="average eight flips and turns on several squares: better and slower")
+    add("--tta", action="store_true", help="average eight flips and turns: better and slower")
     add("--threshold", type=float, help="(default: the card's)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
     add("--overwrite", action="store_true", help="throw away what an earlier run left in --out")
@@ -188,7 +188,7 @@ def summary(options, test, folders, table, kept, pooled, failed):
             "data": [str(folder) for folder in folders], "split": options.split, "photographs": len(kept), "scored": scored,
             "failed": {test.names[p]: str(problem) for p, problem in failed.items()},
             "trained on": int((table["note"] == "trained on").sum()),
-            "tta": options.tta, "sides": list(test.plan.sides), "vessel width": test.plan.vessel_width,
+            "tta": options.tta, "side": test.plan.side, "vessel width": test.plan.vessel_width,
             "views": len(test.plan.views), "threshold": test.plan.threshold,
             "precision": test.predictor.precision}
     if scored:
@@ -225,7 +225,7 @@ def draw(options, test, table, told, kept, pooled):
                   diagonal=True, title=f"ROC, pooled in FOV, area {told_scores['roc_auc']:.4f}")
         draw_line(options.out / "pr.png", **curves["pr"], xlabel="recall", ylabel="precision",
                   title=f"Precision and recall, average precision {told_scores['average_precision']:.4f}")
-    repeated = ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "sides", "vessel width", "views",
+    repeated = ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "side", "vessel width", "views",
                 "precision")
     about = {"title": f"Vessels of {', '.join(Path(folder).name for folder in told['data'])}: {options.split} split",
              **{key: told[key] for key in repeated},

@@ -6,10 +6,9 @@ import numpy as np
 
 import data
 import metrics
-from predict import LOOK, SIDES, VIEWS, Predictor, calibrated, sides_around
+from predict import LOOK, SIDES, VIEWS, Predictor, calibrated, side_near
 
 WIDTHS = (4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0, 9.0)  # pixels
-COUNTS = (3, 1)  # of squares for test-time augmentation
 COMPARED = 768  # side of the square on which two models are compared
 MOST = 24  # photographs that choose; more take hours and gigabytes and gain .0004 Dice (benchmarks/recipe.md)
 
@@ -17,31 +16,21 @@ MOST = 24  # photographs that choose; more take hours and gigabytes and gain .00
 def tune(model_file, card, photographs, precision="auto"):
     """What a card says of prediction, chosen on `photographs` (with masks) at native size, inside the FOV.
 
-    `card` holds what is known before: the network, and the sides of the training's FOVs. For one look the vessels' width that
-    decides each photograph's own side, or one side for all where that is clearly better, with the best mean Dice. For
-    test-time augmentation the same, with its neighbours or without them. Then, for each, calibration and threshold. Each
-    photograph counts the same, however many pixels it has.
+    `card` holds what is known before: the network, and the sides of the training's FOVs. Chosen are the vessels' width that
+    decides each photograph's own side, or one side for all where that is clearly better, with the best mean Dice; then, for one
+    look and for eight views, calibration and threshold. Each photograph counts the same, however many pixels it has.
     """
     predictor, read = Predictor(model_file, precision, card), _read(photographs)
     natives = [data.Square.around(fov).side for _, fov, _ in read]
-    looks = [{side: _histogram(predictor, one, (side,), VIEWS[:1]) for side in SIDES if side in sides_around(side, 1, native)}
+    looks = [{side: _histogram(predictor, one, side, VIEWS[:1]) for side in SIDES if side == side_near(side, native)}
              for one, native in zip(read, natives, strict=True)]
     widths = [predictor.vessel_width(rgb, fov) for rgb, fov, _ in read]
-    chosen, by_side = _best_sides(looks, widths, natives)
-    told = {"vessel width": chosen["vessel width"], "validation Dice by side": by_side}
-
-    def sides_of(count):
-        middles = [LOOK * chosen["vessel width"] / width if chosen["vessel width"] else chosen["side"] for width in widths]
-        return [sides_around(middle, count, native) for middle, native in zip(middles, natives, strict=True)]
-
-    def described(count, histograms):
-        return {"sides": list(sides_around(chosen["side"], count, 10**6)), **_described(histograms)}
-
-    told |= described(1, [look[own] for look, (own,) in zip(looks, sides_of(1), strict=True)])
-    many = {count: [_histogram(predictor, one, own, VIEWS) for one, own in zip(read, sides_of(count), strict=True)]
-            for count in COUNTS}
-    count = max(COUNTS, key=lambda count: _best_dice(many[count]))
-    return told | {"tta": described(count, many[count])}
+    side, width, by_side = _best_side(looks, widths, natives)
+    sides = [side_near(LOOK * width / own if width else side, native) for own, native in zip(widths, natives, strict=True)]
+    single = [look[own] for look, own in zip(looks, sides, strict=True)]
+    many = [_histogram(predictor, one, own, VIEWS) for one, own in zip(read, sides, strict=True)]
+    return {"vessel width": width, "validation Dice by side": by_side, "sides": [side], **_described(single),
+            "tta": {"sides": [side], **_described(many)}}
 
 
 def native_dice(model_file, card, photographs, precision="auto"):
@@ -50,7 +39,7 @@ def native_dice(model_file, card, photographs, precision="auto"):
     Eight views of one square each: enough to tell two models of one training apart.
     """
     predictor = Predictor(model_file, precision, card)
-    return _best_dice([_histogram(predictor, one, sides_around(COMPARED, 1, data.Square.around(one[1]).side), VIEWS)
+    return _best_dice([_histogram(predictor, one, side_near(COMPARED, data.Square.around(one[1]).side), VIEWS)
                        for one in _read(photographs)])
 
 
@@ -63,22 +52,22 @@ def _read(photographs):
     return read
 
 
-def _best_sides(looks, widths, natives):
-    """-> {side, vessel width or None} and the mean Dice at each fixed side and each width."""
+def _best_side(looks, widths, natives):
+    """-> side, vessel width or None, and the mean Dice at each fixed side and each width."""
     def mean_dice(sides):
         return _best_dice([look[side] for look, side in zip(looks, sides, strict=True)])
 
     def sides_for(width):
-        return [sides_around(LOOK * width / own, 1, native)[0] for own, native in zip(widths, natives, strict=True)]
+        return [side_near(LOOK * width / own, native) for own, native in zip(widths, natives, strict=True)]
 
-    fixed = {side: mean_dice([sides_around(side, 1, native)[0] for native in natives]) for side in SIDES}
+    fixed = {side: mean_dice([side_near(side, native) for native in natives]) for side in SIDES}
     adapted = {} if any(map(math.isnan, widths)) else {width: mean_dice(sides_for(width)) for width in WIDTHS}
     side, width = max(fixed, key=fixed.get), max(adapted, key=adapted.get, default=None)
     # One camera alone cannot tell them apart, and on others the width served better (benchmarks/recipe.md)
     worth_it = width is not None and adapted[width] > fixed[side] - 0.002
     told = {**{str(key): round(value, 4) for key, value in fixed.items()},
             **{f"vessels {key} wide": round(value, 4) for key, value in adapted.items()}}
-    return {"side": side, "vessel width": width if worth_it else None}, told
+    return side, width if worth_it else None, told
 
 
 def _evenly(histograms):
@@ -91,9 +80,9 @@ def _best_dice(histograms):
     return float(np.mean([metrics.scores(counts, threshold)["dice"] for counts in histograms]))
 
 
-def _histogram(predictor, one, sides, views):
+def _histogram(predictor, one, side, views):
     rgb, fov, mask = one
-    return metrics.histogram(np.clip(predictor.raw(rgb, fov, sides, views)[0], 0, 1), mask, fov)
+    return metrics.histogram(np.clip(predictor.raw(rgb, fov, side, views)[0], 0, 1), mask, fov)
 
 
 def _described(histograms):

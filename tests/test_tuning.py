@@ -7,7 +7,6 @@ from conftest import predictor_of
 
 import data
 import metrics
-import predict
 from data import Photograph
 from fitting import tuning
 from fitting.tuning import fit_calibration
@@ -69,8 +68,7 @@ def test_the_card_learns_sides_calibration_and_threshold_for_one_look_and_for_ma
         assert 0 < chosen["threshold"] < 1 and "2 validation photographs" in chosen["threshold chosen"]
         assert chosen["validation"]["dice"] > 0.9
         assert chosen["validation"]["ece"] < 0.1
-    assert len(tuned["sides"]) == 1 and len(tuned["tta"]["sides"]) in (1, 3) and set(tuned["tta"]["sides"]) <= set(SIDES)
-    assert tuned["sides"][0] in tuned["tta"]["sides"]
+    assert tuned["sides"] == tuned["tta"]["sides"] and len(tuned["sides"]) == 1 and tuned["sides"][0] in SIDES
     assert {str(side) for side in SIDES} <= set(tuned["validation Dice by side"])
 
 
@@ -91,17 +89,8 @@ def test_two_models_are_told_apart_at_native_size(bright_eyes, tuned, monkeypatc
     assert tuning.native_dice("m.keras", {}, bright_eyes) < sharp - 0.05
 
 
-def test_neighbouring_squares_that_do_harm_are_left_out_of_test_time_augmentation(bright_eyes, monkeypatch):
-    good = 512, 512 + 2 * predict.MARGIN  # at first sight, and to be kept
-    fickle = predictor_of(lambda squares: squares[..., 1:2] if squares.shape[1] in good else 1 - squares[..., 1:2])
-    monkeypatch.setattr(tuning, "Predictor", lambda *_: fickle)
-    monkeypatch.setattr(predict, "ENLARGED", 3)  # the eyes are small
-    chosen = tuning.tune("m.keras", {}, bright_eyes)["tta"]
-    assert chosen["sides"] == [512] and chosen["validation"]["dice"] > 0.9
-
-
 def test_the_plan_of_a_card_for_one_look_and_for_many(tuned):
     single, many = plan_of(tuned), plan_of(tuned, tta=True)
     assert (single.views, many.views) == (tuple(VIEWS[:1]), tuple(VIEWS))
     assert single.threshold == tuned["threshold"] and many.threshold == tuned["tta"]["threshold"]
-    assert many.sides == tuple(tuned["tta"]["sides"]) and many.bias == tuned["tta"]["calibration"]["bias"]
+    assert [many.side] == tuned["tta"]["sides"] and many.bias == tuned["tta"]["calibration"]["bias"]
