@@ -1,4 +1,4 @@
-"""Whole commands: eval.py on one photograph, on a folder of 50, on a large one; augment.py on one core and on all.
+"""Whole commands: eval.py on one photograph, on a folder of 50, on a large one, with --tta; augment.py on one core and on all.
 
     python benchmarks/commands.py [--model FILE] [--repetitions 5] [--large PHOTOGRAPH]
 
@@ -65,6 +65,21 @@ def folder_of_50(model, work, repetitions):
     print(f"folder of 50 / (one photograph + 50 forward passes): {share:.2f}")
 
 
+def eight_views(model, repetitions):
+    """One photograph predicted with and without --tta, in this process."""
+    import data
+    import model as models
+    from predict import Predictor, plan_of
+
+    predictor = Predictor(models.find_model(model[1] if model else None))
+    photograph = data.read_photograph(SAMPLES[0])
+    fov = data.found_fov(SAMPLES[0], photograph)
+    named = {name: partial(predictor, photograph, fov, plan_of(predictor.card, tta)) for name, tta in
+             (("one look", False), ("--tta", True))}
+    alternate(named, 1)  # compiles
+    table(alternate(named, repetitions), "--tta")
+
+
 def memory(model, work, large):
     import cv2
 
@@ -107,6 +122,7 @@ def main():
         one_photograph(model, work, options.repetitions)
         memory(model, work, options.large.resolve() if options.large else None)
         folder_of_50(model, work, options.repetitions)
+        eight_views(model, options.repetitions)
         pairs_a_second(work, max(3, options.repetitions // 2))
     print(f"{time.perf_counter() - began:.0f} s in all")
 
