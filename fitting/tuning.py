@@ -10,7 +10,7 @@ from predict import LOOK, SIDES, VIEWS, Predictor, calibrated, side_near
 
 WIDTHS = (4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0, 9.0)  # pixels
 COMPARED = 768  # side of the square on which two models are compared
-MOST = 24  # photographs that choose; more take hours and gigabytes and gain .0004 Dice (benchmarks/recipe.md)
+MOST = 24  # photographs that choose; 120 large ones would take 37 minutes and 4 GB and gain .0004 Dice (benchmarks/recipe.md)
 
 
 def tune(model_file, card, photographs, precision="auto"):
