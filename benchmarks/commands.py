@@ -28,6 +28,13 @@ def evaluate(model, out, *photographs):
     return as_process(sys.executable, "eval.py", *map(str, photographs), "--out", str(out), "--overwrite", *model, cwd=ROOT)
 
 
+def predictor_of(model):
+    import model as models
+    from predict import Predictor
+
+    return Predictor(models.find_model(model[1] if model else None))
+
+
 def one_photograph(model, work, repetitions):
     times = alternate({"import tensorflow": lambda: as_process(sys.executable, "-c", "import tensorflow"),
                        "eval.py, one photograph": lambda: evaluate(model, work / "one", SAMPLES[0])}, repetitions)
@@ -39,14 +46,13 @@ def folder_of_50(model, work, repetitions):
     import numpy as np
 
     import data
-    import model as models
-    from predict import Predictor, plan_of
+    from predict import plan_of
 
     folder = work / "fifty"
     folder.mkdir()
     for k in range(50):
         shutil.copy(SAMPLES[k % len(SAMPLES)], folder / f"photograph_{k:02d}.png")
-    predictor = Predictor(models.find_model(model[1] if model else None))
+    predictor = predictor_of(model)
     network, seen = predictor._network, []  # the squares of these photographs, also of the look at how wide vessels are
     predictor._network = lambda squares: seen.append(squares.shape) or network(squares)
     for path in sorted(folder.iterdir()):
@@ -68,10 +74,9 @@ def folder_of_50(model, work, repetitions):
 def eight_views(model, repetitions):
     """One photograph predicted with and without --tta, in this process."""
     import data
-    import model as models
-    from predict import Predictor, plan_of
+    from predict import plan_of
 
-    predictor = Predictor(models.find_model(model[1] if model else None))
+    predictor = predictor_of(model)
     photograph = data.read_photograph(SAMPLES[0])
     fov = data.found_fov(SAMPLES[0], photograph)
     named = {name: partial(predictor, photograph, fov, plan_of(predictor.card, tta)) for name, tta in
