@@ -77,9 +77,16 @@ def trained(network, steps=3):
     return network
 
 
-@pytest.mark.parametrize("products", [True, False])
-def test_training_the_fused_network_is_training_the_stock_one(monkeypatch, products):
-    monkeypatch.setattr(fused, "AVX2_ALONE", products)
+@pytest.fixture(params=["whole", "by products", "in strips"])
+def way(request, monkeypatch):
+    """How gradients of kernels are computed."""
+    monkeypatch.setattr(fused, "AVX2_ALONE", request.param == "by products")
+    if request.param == "in strips":
+        monkeypatch.setattr(fused, "_strips", lambda inputs: 4 if inputs.shape[1] % 8 == 0 else 1)
+    return request.param
+
+
+def test_training_the_fused_network_is_training_the_stock_one(way):
     keras.utils.set_random_seed(0)
     stock, ours = shaken(models.unet(WIDTH, DEPTH)), models.network(WIDTH, DEPTH)
     models.copy_weights(stock, ours)
@@ -143,20 +150,25 @@ def test_the_last_layer_gives_keras_values_and_gradients_to_the_precision_of_bfl
         np.testing.assert_allclose(tf.cast(one, "float32"), tf.cast(other, "float32"), rtol=0.02, atol=0.01)
 
 
-@pytest.mark.parametrize("products", [True, False])
-def test_a_kernels_gradient_is_keras_gradient(monkeypatch, products):
-    monkeypatch.setattr(fused, "AVX2_ALONE", products)
-    inputs = tf.constant(np.random.default_rng(0).normal(size=(2, 7, 10, 16)).astype("float32"))
-    weight = np.random.default_rng(1).normal(size=(2, 7, 10, 32)).astype("float32")
+def test_a_kernels_gradient_is_keras_gradient(way):
+    inputs = tf.constant(np.random.default_rng(0).normal(size=(2, 8, 10, 16)).astype("float32"))
+    weight = np.random.default_rng(1).normal(size=(2, 8, 10, 32)).astype("float32")
     results = []
     for kind in (fused.Conv2D, keras.layers.Conv2D):
         layer = kind(32, 3, padding="same", use_bias=False)
         layer.build(inputs.shape)
         layer.set_weights([np.random.default_rng(2).normal(size=(3, 3, 16, 32))])
         results.append(tf.function(gradients)(layer, inputs, weight))
-        assert fused._by_products(layer.kernel) == products
+        assert fused._by_products(layer.kernel) == (way == "by products")
     for one, other in zip(*results, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-4)
+
+
+def test_only_large_photographs_in_bfloat16_are_cut_in_strips():
+    for shape, precision, strips in [((1, 512, 512, 16), "bfloat16", 4), ((4, 512, 512, 16), "bfloat16", 4),
+                                     ((1, 256, 256, 16), "bfloat16", 1), ((1, 510, 512, 16), "bfloat16", 1),
+                                     ((1, 512, 512, 16), "float32", 1), ((None, None, None, 16), "bfloat16", 1)]:
+        assert fused._strips(keras.KerasTensor(shape, precision)) == strips
 
 
 def test_bfloat16_stays_close_to_float32():
