@@ -225,6 +225,19 @@ def test_the_fast_convolutions_are_used_on_every_processor_unless_the_user_turns
     assert (",cpu,convolution," in ended.stdout) == used
 
 
+STARTED = """
+import gc, files
+files.start_tensorflow()
+print(gc.isenabled(), gc.get_freeze_count() > 100_000, len(gc.get_objects()))
+"""
+
+
+def test_the_garbage_collector_works_after_tensorflows_import_and_leaves_alone_what_came_with_it():
+    told = subprocess.run([sys.executable, "-c", STARTED], cwd=models.SHIPPED.parent.parent, capture_output=True, text=True,
+                          check=True).stdout.split()
+    assert told[:2] == ["True", "True"] and int(told[2]) < 10_000
+
+
 STRANGER = """
 import keras, numpy, sys
 model = keras.models.load_model(sys.argv[1], compile=False)
