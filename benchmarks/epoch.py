@@ -29,14 +29,14 @@ def main():
     import tensorflow as tf
 
     import training
-    from fitting.pairs import Pairs
+    from fitting.pairs import Pairs, untuned
 
     pairs = Pairs(options.pairs, training.CROP)
     settings = SimpleNamespace(width=16, depth=4, precision="auto", seed=0, init=None, rate=1e-3, loss="dice", devices=None)
     network = training.build(settings, options.steps)
     read = iter(pairs.training(0, 0, 1000, training.BATCH, 2))
-    batch = tf.data.Dataset.from_tensors(next(read)).repeat()
-    whole = tf.data.Dataset.from_generator(lambda: read, output_signature=batch.element_spec)
+    batch = untuned(tf.data.Dataset.from_tensors(next(read)).repeat())
+    whole = untuned(tf.data.Dataset.from_generator(lambda: read, output_signature=batch.element_spec))
     fits = {"bare steps": lambda: network.fit(batch, steps_per_epoch=options.steps, verbose=0, shuffle=False),
             "training.py's pipeline": lambda: network.fit(whole, steps_per_epoch=options.steps, verbose=0, shuffle=False)}
     for fit in fits.values():

@@ -177,7 +177,7 @@ class Pairs:
 
         pairs = tf.data.Dataset.from_tensor_slices(order)
         pairs = pairs.map(_reading(self._train_square, self.crop), num_parallel_calls=workers, deterministic=True)
-        return pairs.batch(batch, drop_remainder=True).map(_as_floats).prefetch(2)
+        return untuned(pairs.batch(batch, drop_remainder=True).map(_as_floats).prefetch(2))
 
     def validation(self, batch):
         import tensorflow as tf
@@ -185,9 +185,9 @@ class Pairs:
         count = len(self.parts["validation"])
         if 6 * count * BYTES > SHARE_OF_MEMORY * free_memory():  # two copies of the bytes and one of floats would not fit
             pairs = tf.data.Dataset.range(count).map(_reading(lambda k: self._told(self._decode, "validation", int(k)), SIDE))
-            return pairs.batch(batch).map(_as_floats).prefetch(2)
+            return untuned(pairs.batch(batch).map(_as_floats).prefetch(2))
         squares = np.stack([self._decode("validation", k) for k in range(count)])
-        return tf.data.Dataset.from_tensor_slices(squares).batch(batch).map(_as_floats).cache()
+        return untuned(tf.data.Dataset.from_tensor_slices(squares).batch(batch).map(_as_floats).cache())
 
     # ---- sources ---------------------------------------------------------------------------------------------------
 
@@ -222,6 +222,18 @@ def _reading(square_at, side):
         return tf.ensure_shape(tf.numpy_function(square_at, [place], tf.uint8, stateful=False), (side, side, 4))
 
     return read
+
+
+def untuned(batches):
+    """Without the thread in which TensorFlow looks for better settings, of which there are none here.
+
+    It sleeps twice as long each time, up to a minute, and every second iterator that ends waits until it wakes.
+    """
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 def _as_floats(pairs):

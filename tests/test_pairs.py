@@ -188,6 +188,15 @@ def test_a_batch_larger_than_all_pairs_is_filled_from_the_start(pairs):
     assert len(photographs) == 8 and pairs.steps(8) == 1
 
 
+@pytest.mark.parametrize("memory", [0, 1 << 40])
+def test_no_iterator_waits_at_its_end_for_the_search_for_better_settings(tiny_pairs, monkeypatch, memory):
+    """TensorFlow's search kept every second one, for up to a minute."""
+    monkeypatch.setattr("fitting.pairs.free_memory", lambda: memory)
+    pairs = Pairs(tiny_pairs)
+    for dataset in (pairs.training(0, 0, 1, 2, 2), pairs.validation(2)):
+        assert dataset.options().autotune.enabled is False
+
+
 def test_validation_is_shown_whole_and_unturned(pairs, tiny_pairs):
     found = batches(pairs.validation(2))
     assert sum(len(photographs) for photographs, _ in found) == 5
