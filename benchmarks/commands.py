@@ -35,14 +35,8 @@ def predictor_of(model):
     return Predictor(models.find_model(model[1] if model else None))
 
 
-def one_photograph(model, work, repetitions):
-    times = alternate({"import tensorflow": lambda: as_process(sys.executable, "-c", "import tensorflow"),
-                       "eval.py, one photograph": lambda: evaluate(model, work / "one", SAMPLES[0])}, repetitions)
-    table(times, "import tensorflow")
-
-
-def folder_of_50(model, work, repetitions):
-    """The folder against start-up (eval.py on one photograph) plus the forward passes of its 50 photographs, in this process."""
+def photographs(model, work, repetitions):
+    """One photograph against the import, and 50 against one plus the forward passes of the 50, in this process."""
     import numpy as np
 
     import data
@@ -63,12 +57,13 @@ def folder_of_50(model, work, repetitions):
         for shape in seen:
             network(np.zeros(shape, np.float32)).numpy()
 
-    times = alternate({"one photograph": lambda: evaluate(model, work / "one", SAMPLES[0]), "50 forward passes": passes,
+    times = alternate({"import tensorflow": lambda: as_process(sys.executable, "-c", "import tensorflow"),
+                       "one photograph": lambda: evaluate(model, work / "one", SAMPLES[0]), "50 forward passes": passes,
                        "folder of 50": lambda: evaluate(model, work / "many", folder)}, repetitions)
-    table(times, "folder of 50")
-    middle = {name: statistics.median(seconds) for name, seconds in times.items()}
-    share = middle["folder of 50"] / (middle["one photograph"] + middle["50 forward passes"])
-    print(f"folder of 50 / (one photograph + 50 forward passes): {share:.2f}")
+    table(times, "import tensorflow")
+    start, one, bare, many = map(statistics.median, times.values())
+    print(f"one photograph / import tensorflow: {one / start:.2f}; "
+          f"folder of 50 / (one photograph + 50 forward passes): {many / (one + bare):.2f}")
 
 
 def eight_views(model, repetitions):
@@ -124,9 +119,8 @@ def main():
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        one_photograph(model, work, options.repetitions)
+        photographs(model, work, options.repetitions)
         memory(model, work, options.large.resolve() if options.large else None)
-        folder_of_50(model, work, options.repetitions)
         eight_views(model, options.repetitions)
         pairs_a_second(work, max(3, options.repetitions // 2))
     print(f"{time.perf_counter() - began:.0f} s in all")
