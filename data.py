@@ -1,9 +1,11 @@
-"""What is in a data set, where the field of view is, the square and the way back, the splits. sets/reading.py reads the files.
+"""Which data sets lie in folders, who is in which split, and a doctor who examines them before training does.
 
     python data.py [DIR ...]                    says what is there, what pairs and what is wrong
-    python data.py DIR --picture found.png      draws it: every photograph with its vessels and its FOV outlined
+    python data.py DIR --picture found.png      draws it: every photograph, its vessels and its FOV outlined
     python data.py --download chase_db1         fetches a set into datasets/: chase_db1, hrf or stare
     python data.py --download drive             says how to get it; fives too
+
+sets/layouts.py knows how a set lies in its folder, photographs/ how its files are read.
 """
 
 import argparse
@@ -11,54 +13,44 @@ import itertools
 import random
 import sys
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from files import Problem, complain, run, say
-from sets.layouts import Photograph, recognise  # noqa: F401
-from sets.reading import (  # noqa: F401
-    EXTENSIONS,
-    MOST_BYTES,
-    SMALLEST,
-    brightest,
-    decode,
-    photograph_of,
-    read_levels,
-    read_mask,
-    read_photograph,
-    read_png,
-    read_vessels,
-    sha256,
-)
+from photographs.fov import fov_of
+from photographs.reading import read_mask, read_photograph, read_vessels
+from pictures import ORANGE, contact_sheet, outlined, shrunk
+from running.command import Problem, complain, run, say
+from running.files import write_png
+from samples import FOLDER as SAMPLES
+from sets.download import download
+from sets.layouts import recognise
+from sets.licences import how_to_get
+from sets.originals import about_originals
 
-SIDE = 512
-HERE = Path(__file__).parent
-SAMPLES = HERE / "samples"
+DATASETS = Path("datasets")
+BY_HAND = ("drive", "fives")  # sets that a program may not fetch, or cannot unpack
 
-
-# ---- what is there -------------------------------------------------------------------------------------------------
 
 def default_folders():
-    """`datasets/` if a set lies there, else `samples/`."""
-    datasets = Path("datasets")
-    if datasets.is_dir() and _sets_below(datasets):
-        return [datasets]
-    return [SAMPLES]
+    """Returns [datasets/] if a set lies there, else [samples/]."""
+    return [DATASETS] if DATASETS.is_dir() and _sets_in(DATASETS) else [SAMPLES]
 
 
 def find_sets(folders, strict=True):
-    """The sets in `folders`, each a set's own folder or one that holds sets. With `strict` what does not pair is a Problem."""
+    """Returns the sets in `folders`, each of which is a set's own folder or holds the folders of sets.
+
+    Raises Problem if a folder holds none or, unless `strict` is false, if something in a set does not pair.
+    """
     sets = []
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise Problem(f"{folder}: there is no such folder. Give the folder of a data set.")
-        below = _sets_below(folder)
-        if not below:
+        inside = _sets_in(folder)
+        if not inside:
             raise Problem(f"{folder}: no data set is recognised here. README lists the layouts; "
                           "the plain one is images/ and masks/ with the same file names.")
-        sets += below
+        sets += inside
     problems = [problem for found in sets for problem in found.problems]
     if strict and problems:
         more = f" (and {len(problems) - 1} more: python data.py lists them)" if len(problems) > 1 else ""
@@ -66,7 +58,7 @@ def find_sets(folders, strict=True):
     return sets
 
 
-def _sets_below(folder):
+def _sets_in(folder):
     own = recognise(folder)
     if own:
         return [own]
@@ -74,185 +66,18 @@ def _sets_below(folder):
     return [found for found in map(recognise, inner) if found]
 
 
-def unique_names(paths, sets=None):
-    """A file name's stem for each path; where two are alike, the set's or the folder's name stands before it."""
-    stems = [Path(path).stem for path in paths]
-    before = sets or [Path(path).parent.name for path in paths]
-    alike = {stem for stem, count in Counter(stems).items() if count > 1}
-    names = [f"{folder}_{stem}" if stem in alike else stem for stem, folder in zip(stems, before, strict=True)]
-    given, taken, counts = set(names), set(), defaultdict(lambda: itertools.count(1))
-    for k, name in enumerate(names):
-        free = (f"{name}_{count}" if count > 1 else name for count in counts[name])
-        names[k] = next(one for one in free if one not in taken and (one == name or one not in given))
-        taken.add(names[k])
-    return names
-
-
-# ---- the field of view ---------------------------------------------------------------------------------------------
-
-def find_fov(photograph):
-    """(H, W, 3) uint8 -> (H, W) bool: the lit part, convex; everything where no corner is dark; nothing if all is dark.
-
-    Vessels, lesions and shadows inside belong to it, so the convex hull of the largest lit piece is taken.
-    """
-    import cv2
-
-    height, width = photograph.shape[:2]
-    scale = min(1.0, 1024 / max(height, width))
-    small = cv2.resize(photograph, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else photograph
-    light = cv2.GaussianBlur(brightest(small), (0, 0), 1.0).astype(np.float32)
-    bright = np.percentile(light, 95)
-    if bright < 16:
-        return np.zeros((height, width), bool)
-    rows, columns = small.shape[0] // 32 + 1, small.shape[1] // 32 + 1
-    corners = [np.median(light[a, b]) for a in (slice(rows), slice(-rows, None)) for b in (slice(columns), slice(-columns, None))]
-    dark = min(corners)
-    if dark > 0.3 * bright:
-        return np.ones((height, width), bool)
-    beside = cv2.dilate(light, np.ones((7, 7), np.uint8))
-    # its edge is where the light has fallen by half: wider, the dark rim inside looks like a vessel to a network
-    lit = ((light > dark + 0.12 * (bright - dark)) & (light - dark > 0.5 * (beside - dark))).astype(np.uint8)
-    lit = cv2.morphologyEx(lit, cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
-    _, pieces, sizes, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
-    if len(sizes) < 2:
-        return np.zeros((height, width), bool)
-    largest = (pieces == 1 + np.argmax(sizes[1:, cv2.CC_STAT_AREA])).astype(np.uint8)
-    outline = max(cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
-    hull = np.zeros((height, width), np.uint8)
-    native = (cv2.convexHull(outline).astype(np.float64) + 0.5) / (scale, scale) - 0.5
-    cv2.fillConvexPoly(hull, np.rint(native * 16).astype(np.int32), 1, shift=4)
-    found = hull > 0
-    return found if Square.around(found).side >= SMALLEST else np.zeros((height, width), bool)
-
-
-def _inverted(fov):
-    height, width = fov.shape
-    middle = fov[height // 3:-(height // 3), width // 3:-(width // 3)]
-    return middle.mean() < 0.5 and fov[[0, 0, -1, -1], [0, -1, 0, -1]].all()
-
-
-def fov_of(photograph, rgb):
-    """-> (H, W) bool: the set's own FOV mask, else the one found in `rgb`. An empty or inverted one is a Problem."""
-    if photograph.fov is not None:
-        fov = read_mask(photograph.fov, rgb.shape)
-        if not fov.any() or Square.around(fov).side < SMALLEST:
-            raise Problem(f"{photograph.fov}: this FOV mask is empty or nearly so. "
-                          "Give the right one, or remove it to have the FOV found.")
-        if _inverted(fov):
-            raise Problem(f"{photograph.fov}: this FOV mask is black in the middle and white around. "
-                          "Invert it, or remove it to have the FOV found.")
-        return fov
-    return found_fov(photograph.path, rgb)
-
-
-def found_fov(path, rgb):
-    """-> (H, W) bool: the FOV found in `rgb`; Problem where there is none."""
-    fov = find_fov(rgb)
-    if not fov.any():
-        raise Problem(f"{path}: is dark everywhere, no field of view is found. Take the photograph again.")
-    return fov
-
-
-# ---- the square and the way back -----------------------------------------------------------------------------------
-
-@dataclass(frozen=True)
-class Square:
-    """The smallest centred square around an FOV's box, in the photograph's pixels; it may reach beyond the photograph."""
-
-    top: int
-    left: int
-    side: int
-
-    @classmethod
-    def around(cls, fov):
-        rows, columns = np.flatnonzero(fov.any(axis=1)), np.flatnonzero(fov.any(axis=0))
-        height, width = rows[-1] - rows[0] + 1, columns[-1] - columns[0] + 1
-        side = max(height, width)
-        return cls(int(rows[0] - (side - height) // 2), int(columns[0] - (side - width) // 2), int(side))
-
-    def _overlap(self, shape):
-        rows = slice(max(self.top, 0), min(self.top + self.side, shape[0]))
-        columns = slice(max(self.left, 0), min(self.left + self.side, shape[1]))
-        inner = (slice(rows.start - self.top, rows.stop - self.top), slice(columns.start - self.left, columns.stop - self.left))
-        return (rows, columns), inner
-
-    def cut(self, values, fov, size=SIDE):
-        """(H, W[, 3]) uint8 or bool -> (size, size[, 3]) uint8, black outside the FOV; bool becomes soft, 0..255.
-
-        Area-averaging when it shrinks: a DRIVE mask comes back with Dice 0.997, nearest neighbours give 0.69.
-        """
-        import cv2
-
-        native, inner = self._overlap(fov.shape)
-        square = np.zeros((self.side, self.side) + values.shape[2:], np.uint8)
-        part = values[native] * np.uint8(255) if values.dtype == bool else values[native]
-        square[inner] = cv2.bitwise_and(part, part, mask=fov[native].view(np.uint8))
-        if size == self.side:
-            return square
-        return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA if size < self.side else cv2.INTER_CUBIC)
-
-    def back(self, probability, fov):
-        """(size, size) float32 -> (H, W) float32 in [0, 1], cubic, zero outside the FOV."""
-        import cv2
-
-        size = len(probability)
-        if size != self.side:
-            way = cv2.INTER_CUBIC if size < self.side else cv2.INTER_AREA
-            probability = cv2.resize(probability, (self.side, self.side), interpolation=way)
-        native, inner = self._overlap(fov.shape)
-        whole = np.zeros(fov.shape, np.float32)
-        np.clip(probability[inner], 0, 1, out=whole[native])
-        whole *= fov
-        return whole
-
-
-def describe(photograph, fov):
-    """What a photograph is like, to be compared with those that the model was trained on: dict of floats."""
-    import cv2
-
-    square = Square.around(fov)
-    small, inside = square.cut(photograph, fov, 512), square.cut(fov, fov, 512) > 250
-    green = small[..., 1]
-    detail = cv2.Laplacian(cv2.GaussianBlur(green, (0, 0), 1.0), cv2.CV_32F)
-    core = cv2.erode(inside.astype(np.uint8), np.ones((15, 15), np.uint8)) > 0
-    core = core if core.any() else inside
-    if not core.any():
-        return {"brightness": 0.0, "sharpness": 0.0, "side": float(square.side)}
-    light = float(brightest(small)[core].mean())
-    sharpness = float(detail[core].std() / max(float(green[core].mean()), 1.0))
-    return {"brightness": light, "sharpness": sharpness, "side": float(square.side)}
-
-
-# ---- splits --------------------------------------------------------------------------------------------------------
-
-def split_validation(photographs, share=0.2, seed=0):
-    """-> (training, validation), patient by patient within each set, the same for the same seed whatever the order given.
-
-    Each set gives about `share` of its patients, at least one and never all; a set with a single patient is a Problem. Seed 0
-    takes the last ones, as published recipes do (DRIVE 37-40, HRF 05 of each group); any other seed draws them.
-    """
-    training, validation = [], []
-    for name in sorted({photograph.set for photograph in photographs}):
-        own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
-        patients = sorted({p.patient for p in own})
-        if len(patients) < 2:
-            raise Problem(f"{own[0].path.parent}: all photographs are of one patient; "
-                          "two or more are needed for a validation part.")
-        count = min(max(1, round(share * len(patients))), len(patients) - 1)
-        chosen = set(random.Random(f"{seed} {name}").sample(patients, count) if seed else patients[-count:])
-        validation += [p for p in own if p.patient in chosen]
-        training += [p for p in own if p.patient not in chosen]
-    return training, validation
-
-
 def photographs_of(folders, split, whole_sets=()):
-    """The photographs of `split` ('training', 'test', 'all') in `folders`. `whole_sets`: sets without an official training
-    split, STARE say, that are taken whole for training when one asks for it."""
+    """Returns the photographs of `split` ('training', 'test' or 'all') in `folders`.
+
+    whole_sets: names of sets without an official training split, such as STARE, whose photographs are all for
+    training when 'training' is asked for. Raises Problem if there is no photograph.
+    """
     chosen = []
     for found in find_sets(folders):
         if split == "training" and found.name in whole_sets:
-            if any(p.split == "training" for p in found.photographs):
-                raise Problem(f"{found.folder}: {found.name} has an official split; its test photographs are not for training.")
+            if any(photograph.split == "training" for photograph in found.photographs):
+                raise Problem(f"{found.folder}: {found.name} has an official split; "
+                              "its test photographs are not for training.")
             chosen += found.photographs
         else:
             chosen += found.photographs if split == "all" else found.of(split)
@@ -262,94 +87,148 @@ def photographs_of(folders, split, whole_sets=()):
     return chosen
 
 
-# ---- the doctor ----------------------------------------------------------------------------------------------------
+def split_validation(photographs, share=0.2, seed=0):
+    """Returns (training, validation), patient by patient within each set, whatever the order given.
+
+    Each set gives about `share` of its patients, at least one and never all. Seed 0 takes the last ones, as
+    published recipes do (DRIVE 37-40, HRF 05 of each group); any other seed draws them. Raises Problem if a
+    set has but one.
+    """
+    training, validation = [], []
+    for name in sorted({photograph.set for photograph in photographs}):
+        own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
+        patients = sorted({photograph.patient for photograph in own})
+        if len(patients) < 2:
+            raise Problem(f"{own[0].path.parent}: all photographs are of one patient; "
+                          "two or more are needed for a validation part.")
+        count = min(max(1, round(share * len(patients))), len(patients) - 1)
+        chosen = set(random.Random(f"{seed} {name}").sample(patients, count) if seed else patients[-count:])
+        validation += [photograph for photograph in own if photograph.patient in chosen]
+        training += [photograph for photograph in own if photograph.patient not in chosen]
+    return training, validation
+
+
+def names_of(photographs):
+    """Returns {photograph: name} for results: its file's stem, after its set's name where two are alike."""
+    stems = [photograph.path.stem for photograph in photographs]
+    alike = {stem for stem, count in Counter(stems).items() if count > 1}
+    wanted = [f"{photograph.set}_{stem}" if stem in alike else stem
+              for photograph, stem in zip(photographs, stems, strict=True)]
+    reserved, taken, counts, names = set(wanted), set(), defaultdict(lambda: itertools.count(1)), {}
+    for photograph, name in zip(photographs, wanted, strict=True):
+        numbered = (f"{name}_{count}" if count > 1 else name for count in counts[name])
+        names[photograph] = next(free for free in numbered
+                                 if free not in taken and (free == name or free not in reserved))
+        taken.add(names[photograph])
+    return names
+
 
 def examine(found):
-    """Reads all of a set -> a line of its table a split, and a sentence for everything that is wrong."""
-    wrong = list(found.problems)
-    rows = []
+    """Reads all files of a Set. Returns a row of the table for each split, and what is wrong as sentences."""
+    rows, wrong = [], list(found.problems)
     for split in ("training", "test", "all"):
-        photographs = [p for p in found.photographs if p.split == split]
-        sizes = {}
-        for photograph in photographs:
-            try:
-                rgb = read_photograph(photograph.path)
-                sizes[rgb.shape[1], rgb.shape[0]] = sizes.get((rgb.shape[1], rgb.shape[0]), 0) + 1
-                fov_of(photograph, rgb)
-                for mask in filter(None, (photograph.mask, photograph.second)):
-                    read_vessels(mask, rgb.shape)
-            except Problem as problem:
-                wrong.append(str(problem))
+        photographs = [photograph for photograph in found.photographs if photograph.split == split]
         if photographs:
-            shown = ", ".join(f"{w} x {h}" for w, h in sorted(sizes)[:3]) + (", ..." if len(sizes) > 3 else "")
-            rows.append({"set": found.name, "split": split if split != "all" else "(none)", "photographs": len(photographs),
-                         "patients": len({p.patient for p in photographs}), "masks": sum(p.mask is not None for p in photographs),
-                         "second observer": sum(p.second is not None for p in photographs),
-                         "FOVs": sum(p.fov is not None for p in photographs) or "found", "width x height": shown})
+            sizes = _sizes(photographs, wrong)
+            shown = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
+            rows.append({"set": found.name, "split": split if split != "all" else "(none)",
+                         "photographs": len(photographs),
+                         "patients": len({photograph.patient for photograph in photographs}),
+                         "masks": sum(photograph.mask is not None for photograph in photographs),
+                         "second observer": sum(photograph.second is not None for photograph in photographs),
+                         "FOVs": sum(photograph.fov is not None for photograph in photographs) or "found",
+                         "width x height": shown + ", ..." * (len(sizes) > 3)})
     return rows, wrong
 
 
-def draw_found(sets, path, most=120):
-    """A contact sheet of the photographs with their vessels and FOVs outlined, to see a wrong pairing at a glance."""
-    from files import write_png
-    from pictures import ORANGE, contact_sheet, outlined, shrunk
-
-    shown, labels = [], []
-    for photograph in [p for found in sets for p in found.photographs][:most]:
+def _sizes(photographs, wrong):
+    """Reads the photographs and their masks. Returns the sizes, [(width, height)]; adds what is wrong."""
+    sizes = set()
+    for photograph in photographs:
         try:
             rgb = read_photograph(photograph.path)
-            small = shrunk(rgb, 512)
-            scaled = [shrunk(m.astype(np.uint8) * 255, 512) >= 128 for m in
-                      [fov_of(photograph, rgb)] + ([read_mask(photograph.mask, rgb.shape)] if photograph.mask else [])]
+            sizes.add((rgb.shape[1], rgb.shape[0]))
+            fov_of(photograph, rgb)
+            for mask in filter(None, (photograph.mask, photograph.second)):
+                read_vessels(mask, rgb.shape)
+        except Problem as problem:
+            wrong.append(str(problem))
+    return sorted(sizes)
+
+
+def as_text(rows):
+    """Returns rows, [{column: value}], as lines of text, their columns aligned to the right."""
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+                     for line in lines)
+
+
+def draw_found(sets, path, most=120):
+    """Writes a contact sheet on which a wrong pairing is seen at a glance: vessels and FOVs outlined."""
+    pictures, labels = [], []
+    for photograph in [photograph for found in sets for photograph in found.photographs][:most]:
+        try:
+            rgb = read_photograph(photograph.path)
+            masks = [(fov_of(photograph, rgb), {"colour": ORANGE, "thickness": 2})]
+            if photograph.mask:
+                masks.append((read_mask(photograph.mask, rgb.shape), {}))
         except Problem as problem:
             say(problem)
             continue
-        drawn = outlined(small, scaled[0], ORANGE, 2)
-        shown.append(outlined(drawn, scaled[1]) if photograph.mask else drawn)
+        picture = shrunk(rgb, 512)
+        for mask, style in masks:
+            picture = outlined(picture, shrunk(mask.astype(np.uint8) * 255, 512) >= 128, **style)
+        pictures.append(picture)
         labels.append(f"{photograph.set} {photograph.name}")
-    write_png(path, contact_sheet(shown, labels, columns=5, size=400))
+    write_png(path, contact_sheet(pictures, labels, columns=5, size=400))
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("folders", nargs="*", type=Path, metavar="DIR", help="folders of data sets (default: datasets/, else samples/)")
-    add("--picture", type=Path, metavar="FILE.png", help="draw every photograph with vessels (blue) and FOV (orange)")
-    add("--download", choices=["chase_db1", "hrf", "stare", "drive", "fives"],
+    add("folders", nargs="*", type=Path, metavar="DIR",
+        help="folders of data sets (default: datasets/, else samples/)")
+    add("--picture", type=Path, metavar="FILE.png",
+        help="draw every photograph with vessels (blue) and FOV (orange)")
+    add("--download", choices=["chase_db1", "hrf", "stare", *BY_HAND],
         help="fetch a set into datasets/, or say how to get it")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
-    if options.download:
-        from sets.download import download, how_to_get
+    if options.download in BY_HAND:
+        say(how_to_get(options.download))
+    elif options.download:
+        say(f"{download(options.download, DATASETS)}: is complete. Next: python augment.py")
+    else:
+        return doctor(options.folders, options.picture)
+    return 0
 
-        if options.download in ("drive", "fives"):
-            say(how_to_get(options.download))
-        else:
-            say(f"{download(options.download, Path('datasets'))}: is complete. Next: python augment.py")
-        return 0
-    import pandas as pd
 
-    from sets.download import about_originals
+def doctor(folders, picture):
+    """Says what is in the folders and what is wrong, and draws it to `picture`, a path or None.
 
-    sets = find_sets(options.folders or default_folders(), strict=False)
+    Returns the exit code: 1 if something is wrong.
+    """
+    sets = find_sets(folders or default_folders(), strict=False)
     rows, wrong = [], []
     for found in sets:
         own_rows, own_wrong = examine(found)
         rows, wrong = rows + own_rows, wrong + own_wrong
         remarks = [*(remark.rstrip(".") for remark in found.remarks), about_originals(found.folder)]
         say(". ".join([f"{found.folder}: {found.name}", *remarks]).rstrip())
-    say(pd.DataFrame(rows).to_string(index=False))
-    if options.picture:
-        draw_found(sets, options.picture)
-        say(f"The picture is {options.picture}.")
+    say(as_text(rows))
+    if picture:
+        draw_found(sets, picture)
+        say(f"The picture is {picture}.")
     for sentence in wrong:
         complain(f"wrong: {sentence}")
-    given = f" --data {' '.join(map(str, options.folders))}" if options.folders else ""
+    given = f" --data {' '.join(map(str, folders))}" if folders else ""
     say(f"{sum(row['photographs'] for row in rows)} photographs, {len(wrong)} wrong. "
-        + ("Mend these first." if wrong else f"Next: python augment.py{given}"))
+        + ("Put this right first." if wrong else f"Next: python augment.py{given}"))
     return 1 if wrong else 0
 
 

@@ -8,288 +8,236 @@ import argparse
 import sys
 from pathlib import Path
 
-import data
-from files import Problem, clear, complain, mark, run, same_as_before, say, start_tensorflow, write_json, write_png, write_table
+import numpy as np
+from tqdm import tqdm
 
-PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, which was chosen on "
-            "validation photographs; 'pooled' is one confusion matrix over all pixels, 'mean' the mean over photographs.")
+import data
+import metrics
+import pictures
+from photographs import reading
+from photographs.fov import fov_of
+from photographs.square import VIEWS
+from prediction.flags import add_prediction_flags
+from prediction.overlap import overlapped
+from report import page
+from report.scores_table import Comparison, Scores, scores_of
+from running.again import clear, mark, same_as_before
+from running.command import Problem, complain, run, say
+from running.files import read_levels, sha256, write_json, write_png, write_table
+from running.tensorflow_start import start_tensorflow
+
+PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, "
+            "which was chosen on validation photographs; 'pooled' is one confusion matrix over all pixels, "
+            "'mean' the mean over photographs.")
+UNSCORED = "Predicted and pictured; there are no reference masks here, so nothing can be scored."
+NOTES = {"train": "trained on", "validation": "validation: threshold chosen on it"}
+KINDS = "probabilities", "masks", "comparisons"  # of pictures, each in a folder of --out
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--data", nargs="+", type=Path, metavar="DIR", help="folders of data sets (default: datasets/, else samples/)")
+    add("--data", nargs="+", type=Path, metavar="DIR",
+        help="folders of data sets (default: datasets/, else samples/)")
     add("--split", choices=["test", "training", "validation", "all"], default="test",
         help="validation: what the model's card names (default: %(default)s)")
     add("--out", type=Path, default=Path("results"), help="(default: %(default)s)")
-    add("--model", type=Path, help="(default: checkpoints/model.keras, else weights/vessels.keras)")
-    add("--tta", action="store_true", help="average eight flips and turns: better and slower")
-    add("--threshold", type=float, help="(default: the card's)")
-    add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
-    add("--overwrite", action="store_true", help="throw away what an earlier run left in --out")
-    options = parser.parse_args()
-    if options.threshold is not None and not 0 < options.threshold < 1:
-        parser.error("--threshold lies between 0 and 1")
-    return options
-
-
-def chosen_photographs(folders, split, card):
-    """The photographs to test; 'validation' are those whose content the card lists as its validation part."""
-    if split != "validation":
-        return data.photographs_of(folders, split)
-    known = {sha for parts in card.get("data", {}).values() for sha in parts.get("validation", {}).values()}
-    found = [p for p in data.photographs_of(folders, "all") if data.sha256(p.path) in known]
-    if not found:
-        raise Problem(f"{', '.join(map(str, folders))}: none of the model's validation photographs is here. "
-                      "Give the data it was trained with.")
-    return found
-
-
-class Test:
-    """One run: where its files are, and what is known of each photograph."""
-
-    def __init__(self, out, predictor, plan, photographs):
-        self.out, self.predictor, self.plan = out, predictor, plan
-        names = data.unique_names([p.path for p in photographs], [p.set for p in photographs])
-        self.names = dict(zip(photographs, names, strict=True))
-
-    def path(self, kind, photograph):
-        return self.out / kind / f"{self.names[photograph]}.png"
-
-    def read(self, photograph):
-        """-> photograph, FOV, reference or None, second observer or None."""
-        rgb = data.read_photograph(photograph.path)
-        fov = data.fov_of(photograph, rgb)
-        reference, second = (data.read_vessels(path, rgb.shape, empty_is_fine=True) if path else None
-                             for path in (photograph.mask, photograph.second))
-        return rgb, fov, reference, second
-
-    def probability(self, photograph, rgb, fov):
-        """(H, W) uint16, 65535 = 1: computed, or read from what an interrupted run left."""
-        import metrics
-
-        there = self.path("probabilities", photograph)
-        if there.exists():
-            kept = data.read_levels(there)
-            if kept.shape == fov.shape:
-                return kept
-        return metrics.levels_of(self.predictor(rgb, fov, self.plan)[0])
-
-    def write(self, photograph, rgb, fov, levels, reference):
-        import metrics
-        import pictures
-
-        mask = metrics.cut(levels, self.plan.threshold) & fov
-        shown = [rgb, (levels >> 8).astype("uint8"), mask.astype("uint8") * 255]
-        titles = [photograph.path.name, "probability", f"prediction, cut at {self.plan.threshold:.3f}"]
-        if reference is not None:
-            shown[1:1] = [reference.astype("uint8") * 255]
-            titles[1:1] = ["reference"]
-            shown.append(pictures.agreement(rgb, mask, reference, fov))
-            titles.append("white: both, orange: only predicted, blue: only reference")
-        row = pictures.in_a_row([pictures.shrunk(picture, 900) for picture in shown], titles)
-        write_png(self.path("comparisons", photograph), row)
-        write_png(self.path("masks", photograph), mask.astype("uint8") * 255)
-        write_png(self.path("probabilities", photograph), levels)
-
-    def score(self, photograph, fov, levels, reference, second):
-        """Its rows of metrics.csv, of the prediction and of the second observer, and the histograms that are to be added up."""
-        import numpy as np
-
-        import metrics
-
-        if reference is None:
-            return {}, {}
-        name, threshold = self.names[photograph], self.plan.threshold
-        counts = {"fov": metrics.histogram(levels, reference, fov),
-                  "whole": metrics.histogram(levels, reference, np.ones_like(fov))}
-        rows = {"first": row_of(name, counts["fov"], threshold, metrics.cldice(metrics.cut(levels, threshold), reference, fov))}
-        if second is not None:
-            counts["second"] = metrics.histogram(second, reference, fov)
-            rows["second"] = row_of(name, counts["second"], 0.5, metrics.cldice(second, reference, fov))
-        return rows, counts
-
-
-def predict_all(test, photographs):
-    """{photograph: its rows}, {"fov", "whole", "second": histogram of all together} and {photograph: what is wrong with it}."""
-    from tqdm import tqdm
-
-    from predict import in_step
-
-    kept, pooled, failed = {}, {}, {}
-
-    def compute(photograph, read):
-        rgb, fov, reference, second = read
-        return rgb, fov, test.probability(photograph, rgb, fov), reference, second
-
-    def finish(photograph, computed):
-        rgb, fov, levels, reference, second = computed
-        test.write(photograph, rgb, fov, levels, reference)
-        return test.score(photograph, fov, levels, reference, second)
-
-    steps = in_step(photographs, test.read, compute, finish)
-    for photograph, result in tqdm(steps, total=len(photographs), unit="photograph", disable=not sys.stderr.isatty()):
-        if isinstance(result, Problem):
-            failed[photograph] = result
-            continue
-        kept[photograph], counts = result
-        for kind, one in counts.items():  # a megabyte each, so they are not kept
-            pooled[kind] = pooled.get(kind, 0) + one
-    return kept, pooled, failed
-
-
-def row_of(name, counts, threshold, cldice, note=""):
-    import metrics
-
-    return {"photograph": name, **metrics.scores(counts, threshold), "cldice": cldice, "note": metrics.why_not(counts) or note}
-
-
-def scores_table(test, kept, pooled, failed):
-    """metrics.csv: a row a photograph, then mean, standard deviation, pooled, and the second observer as the human line."""
-    import pandas as pd
-
-    seen = {sha: note for part, note in (("train", "trained on"), ("validation", "validation: threshold chosen on it"))
-            for parts in test.predictor.card.get("data", {}).values() for sha in parts.get(part, {}).values()}
-    rows = []
-    for photograph, own in kept.items():
-        note = seen.get(data.sha256(photograph.path), "")
-        rows.append({**own["first"], "note": own["first"]["note"] or note} if own
-                    else {"photograph": test.names[photograph], "note": "no reference mask: predicted and pictured, not scored"})
-    rows += [{"photograph": test.names[photograph], "note": str(problem)} for photograph, problem in failed.items()]
-    if pooled:
-        rows += summary_rows(rows, pooled["fov"], test.plan.threshold)
-    if "second" in pooled:
-        meaningless = dict.fromkeys(("roc_auc", "average_precision", "ece"))  # a drawing has no ranking and no confidence
-        for row in summary_rows([own["second"] for own in kept.values() if "second" in own], pooled["second"], 0.5):
-            rows.append({**row, "photograph": f"second observer, {row['photograph']}", **meaningless})
-    return pd.DataFrame(rows, columns=COLUMNS)
-
-
-COLUMNS = ["photograph", "dice", "iou", "precision", "recall", "specificity", "accuracy", "mcc", "roc_auc", "average_precision",
-           "cldice", "ece", "note"]
-
-
-def summary_rows(rows, pooled, threshold):
-    import pandas as pd
-
-    table = pd.DataFrame(rows)[COLUMNS[1:-1]].astype(float)
-    return [{"photograph": "mean", **table.mean()}, {"photograph": "standard deviation", **table.std()},
-            row_of("pooled", pooled, threshold, table["cldice"].mean(), "clDice: the mean over photographs")]
-
-
-def summary(options, test, folders, table, kept, pooled, failed):
-    """summary.json: what was tested with what, the protocol in words, and the same at 0.5 and over the whole image."""
-    import metrics
-
-    scored = sum(bool(rows) for rows in kept.values())
-    unscored = "Predicted and pictured; there are no reference masks here, so nothing can be scored."
-    told = {"protocol": PROTOCOL if scored else unscored,
-            "model": str(test.predictor.path), "model sha256": data.sha256(test.predictor.path),
-            "data": [str(folder) for folder in folders], "split": options.split, "photographs": len(kept), "scored": scored,
-            "failed": {test.names[p]: str(problem) for p, problem in failed.items()},
-            "trained on": int((table["note"] == "trained on").sum()),
-            "tta": options.tta, "side": test.plan.side, "vessel width": test.plan.vessel_width,
-            "views": len(test.plan.views), "threshold": test.plan.threshold,
-            "precision": test.predictor.precision}
-    if scored:
-        rows = table.drop_duplicates("photograph", keep="last").set_index("photograph")  # one may be called "mean"
-        for name in ("mean", "standard deviation", "pooled", "second observer, mean", "second observer, pooled"):
-            if name in rows.index:
-                told[name] = rounded(rows.loc[name, COLUMNS[1:-1]])
-        for name, kind, threshold in (("pooled at 0.5", "fov", 0.5),
-                                      ("pooled over the whole image", "whole", test.plan.threshold),
-                                      ("pooled over the whole image at 0.5", "whole", 0.5)):
-            told[name] = rounded(metrics.scores(pooled[kind], threshold))
-    return told
-
-
-def rounded(scores):
-    """For JSON, which knows no NaN."""
-    return {key: None if value != value else round(float(value), 5) for key, value in scores.items()}
-
-
-def draw(options, test, table, told, kept, pooled):
-    """ROC and precision-recall curves, and the report."""
-    import metrics
-    import report
-    from pictures import draw_line
-
-    curves = dict.fromkeys(("roc", "pr", "reliability"))
-    if pooled:
-        for name, (x, y) in (("roc", metrics.roc_curve(pooled["fov"])), ("pr", metrics.pr_curve(pooled["fov"]))):
-            curves[name] = {"x": x, "y": y}
-        shares = metrics.reliability(pooled["fov"])
-        curves["reliability"] = dict(zip(("probability", "share", "count"), shares, strict=True))
-        told_scores = told["pooled"]
-        draw_line(options.out / "roc.png", **curves["roc"], xlabel="false positive rate", ylabel="recall (sensitivity)",
-                  diagonal=True, title=f"ROC, pooled in FOV, area {told_scores['roc_auc']:.4f}")
-        draw_line(options.out / "pr.png", **curves["pr"], xlabel="recall", ylabel="precision",
-                  title=f"Precision and recall, average precision {told_scores['average_precision']:.4f}")
-    repeated = ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "side", "vessel width", "views",
-                "precision")
-    about = {"title": f"Vessels of {', '.join(Path(folder).name for folder in told['data'])}: {options.split} split",
-             **{key: told[key] for key in repeated},
-             "loss": test.predictor.card.get("loss"), "trained on sets": list(test.predictor.card.get("data", {})),
-             "licence": test.predictor.card.get("licence"), "not done": [f"{k}: {v}" for k, v in told["failed"].items()]}
-    report.write(options.out / "report.html", about, table, curves,
-                 (shown(test, photograph, dice) for photograph, dice in zip(kept, table["dice"], strict=False)))
-
-
-def shown(test, photograph, dice):
-    """What the report shows of a photograph; `dice` is NaN where there was nothing to score."""
-    rgb, fov, reference, _ = test.read(photograph)
-    levels = data.read_levels(test.path("probabilities", photograph))
-    return {"name": test.names[photograph], "photograph": rgb, "probability": levels.astype("float32") / 65535, "fov": fov,
-            "reference": reference, "dice": float(dice) if dice == dice else None, "threshold": test.plan.threshold}
+    add_prediction_flags(parser)
+    return parser.parse_args()
 
 
 def main():
     options = arguments()
     start_tensorflow()
-    import model as models
-    from predict import Predictor, settings_of
+    import checkpoint
+    from predict import Predictor
+    from prediction.results import settings_of
 
-    model_file = models.find_model(options.model)
-    folders = options.data or data.default_folders()
+    # What is tested, unless that is done already.
+    model_file, folders = checkpoint.find_model(options.model), options.data or data.default_folders()
     say(f"Model: {model_file}. Data: {', '.join(map(str, folders))}, {options.split} split.")
-    predictor = Predictor(model_file, options.precision)
-    photographs = chosen_photographs(folders, options.split, predictor.card)
+    network, card = checkpoint.load(model_file)
+    photographs = chosen_photographs(folders, options.split, card)
     settings = {"data": [str(folder.resolve()) for folder in folders], "split": options.split,
                 **settings_of(options, model_file)}
     if same_as_before(options.out, settings, options.overwrite) == "finished":
         say(f"{options.out}: this test is finished; its report is {options.out / 'report.html'}.")
         return 0
     if options.overwrite:
-        clear(options.out, "probabilities/*.png", "masks/*.png", "comparisons/*.png")
+        clear(options.out, *(f"{kind}/*.png" for kind in KINDS))
     mark(options.out, settings, finished=False)
-    return test_all(options, predictor, folders, photographs, settings)
 
+    # Each photograph: its probability, mask and comparison are written, and it is scored.
+    predictor = Predictor(network, card.plan(options.tta, options.threshold), options.precision)
+    named = {name: photograph for photograph, name in data.names_of(photographs).items()}
+    scores = segment_and_score(predictor, options.out, named, card)
+    if not scores.rows:
+        raise Problem(f"None of the {len(named)} photographs could be read. "
+                      f"The first: {next(iter(scores.failed.values()))}")
 
-def test_all(options, predictor, folders, photographs, settings):
-    from predict import plan_of
-
-    plan = plan_of(predictor.card, options.tta, options.threshold)
-    test = Test(options.out, predictor, plan, photographs)
-    kept, pooled, failed = predict_all(test, photographs)
-    if not kept:
-        raise Problem(f"None of the {len(photographs)} photographs could be read. The first: {next(iter(failed.values()))}")
-    table = scores_table(test, kept, pooled, failed)
-    told = summary(options, test, folders, table, kept, pooled, failed)
+    # All of them: metrics.csv, summary.json, roc.png, pr.png and report.html.
+    table = scores.table()
+    summary = summary_of(options, folders, model_file, predictor, scores) | scores.summaries(table)
     write_table(options.out / "metrics.csv", table)
-    write_json(options.out / "summary.json", told)
-    draw(options, test, table, told, kept, pooled)
-    mark(options.out, settings, finished=not failed)
-    for photograph, problem in failed.items():
-        complain(f"not done: {test.names[photograph]}: {problem}")
-    page = options.out / "report.html"
-    if "pooled" in told:
-        seen = f" ({told['trained on']} of them trained on)" if told["trained on"] else ""
-        say(f"Pooled Dice {told['pooled']['dice']:.4f}, ROC AUC {told['pooled']['roc_auc']:.4f}, "
-            f"clDice {told['mean']['cldice']:.4f} of {told['scored']} photographs{seen}. "
-            f"Open {page}; next: python eval.py YOUR_PHOTOGRAPH")
+    write_json(options.out / "summary.json", summary)
+    curves = draw_roc_and_pr(options.out, scores.pooled, summary)
+    page.write(options.out / "report.html", about(summary, card), table, curves,
+               sheets(predictor, options.out, named, scores))
+    mark(options.out, settings, finished=not scores.failed)
+    return tell(options.out, summary)
+
+
+def parts_of(card):
+    """Returns {sha256 of a photograph that the model has met: 'train' or 'validation'}."""
+    return {sha: part for part in NOTES for parts in card.get("data", {}).values()
+            for sha in parts.get(part, {}).values()}
+
+
+def chosen_photographs(folders, split, card):
+    """Returns the photographs of a split; those of 'validation' are known by the card, from their content.
+
+    Raises Problem if there is none.
+    """
+    if split != "validation":
+        return data.photographs_of(folders, split)
+    parts = parts_of(card)
+    found = [photograph for photograph in data.photographs_of(folders, "all")
+             if parts.get(sha256(photograph.path)) == "validation"]
+    if not found:
+        raise Problem(f"{', '.join(map(str, folders))}: none of the model's validation photographs is here. "
+                      "Give the data it was trained with.")
+    return found
+
+
+def segment_and_score(predictor, out, named, card):
+    """Segments, pictures and scores the photographs {name: Photograph}; returns their Scores."""
+    threshold, parts = predictor.plan.threshold, parts_of(card)
+    scores = Scores(threshold)
+
+    def compute(name, given):
+        rgb, fov, reference, second = given
+        return Comparison(segment(predictor, rgb, fov, probability_file(out, name)), reference, second)
+
+    def finish(name, comparison):
+        path = named[name].path
+        write_pictures(out, name, path.name, comparison, threshold)
+        return scores_of(name, comparison, threshold, NOTES.get(parts.get(sha256(path)), ""))
+
+    results = overlapped(named, lambda name: read(named[name]), compute, finish)
+    for name, result in tqdm(results, total=len(named), unit="photograph", disable=not sys.stderr.isatty()):
+        if isinstance(result, Problem):
+            scores.failed[name] = result
+        else:
+            scores.add(name, *result)
+    return scores
+
+
+def read(photograph):
+    """Returns rgb, FOV, and what the first and the second observer drew, or None."""
+    rgb = reading.read_photograph(photograph.path)
+    fov = fov_of(photograph, rgb)
+    drawn = (reading.read_vessels(path, rgb.shape, empty_is_fine=True) if path else None
+             for path in (photograph.mask, photograph.second))
+    return rgb, fov, *drawn
+
+
+def probability_file(out, name):
+    return out / "probabilities" / f"{name}.png"
+
+
+def segment(predictor, rgb, fov, kept):
+    """Returns the Segmented photograph, from the probability PNG `kept` if an interrupted run left it."""
+    levels = read_levels(kept) if kept.exists() else None
+    if levels is None or levels.shape != fov.shape:
+        return predictor.segment(rgb, fov)
+    return predictor.cut(rgb, fov, levels)
+
+
+def write_pictures(out, name, title, comparison, threshold):
+    """Writes comparison, mask and probability; where the last is there, so are the others."""
+    segmented, reference = comparison.segmented, comparison.reference
+    mask = segmented.mask.astype(np.uint8) * 255
+    panels = [(title, segmented.rgb), ("probability", (segmented.levels >> 8).astype(np.uint8)),
+              (f"prediction, cut at {threshold:.3f}", mask)]
+    if reference is not None:
+        panels.insert(1, ("reference", reference.astype(np.uint8) * 255))
+        panels.append(("white: both, orange: only predicted, blue: only reference",
+                       pictures.agreement(segmented.rgb, segmented.mask, reference, segmented.fov)))
+    small = [pictures.shrunk(picture, 900) for _, picture in panels]
+    row = pictures.in_a_row(small, [title for title, _ in panels])
+    for kind, picture in (("comparisons", row), ("masks", mask), ("probabilities", segmented.levels)):
+        write_png(out / kind / f"{name}.png", picture)
+
+
+def summary_of(options, folders, model_file, predictor, scores):
+    """Returns summary.json up to the scores: what was tested with what, and by which protocol."""
+    plan, notes = predictor.plan, [rows["first"]["note"] for rows in scores.rows.values()]
+    return {"protocol": PROTOCOL if scores.scored() else UNSCORED,
+            "model": str(model_file), "model sha256": sha256(model_file),
+            "data": [str(folder) for folder in folders], "split": options.split,
+            "photographs": len(scores.rows), "scored": scores.scored(),
+            "failed": {name: str(problem) for name, problem in scores.failed.items()},
+            "trained on": notes.count(NOTES["train"]), "tta": plan.tta, "side": plan.side,
+            "vessel width": plan.vessel_width, "views": len(VIEWS) if plan.tta else 1,
+            "threshold": plan.threshold, "precision": predictor.precision}
+
+
+def draw_roc_and_pr(out, pooled, summary):
+    """Draws roc.png and pr.png; returns the curves of the report, each None if nothing was scored."""
+    if not pooled:
+        return dict.fromkeys(("roc", "pr", "reliability"))
+    counts, scores = pooled["fov"], summary["pooled"]
+    roc, pr = (dict(zip("xy", curve(counts), strict=True)) for curve in (metrics.roc_curve, metrics.pr_curve))
+    area, precision = in_words(scores["roc_auc"]), in_words(scores["average_precision"])
+    pictures.draw_line(out / "roc.png", **roc, xlabel="false positive rate", ylabel="recall (sensitivity)",
+                       diagonal=True, title=f"ROC, pooled in FOV, area {area}")
+    pictures.draw_line(out / "pr.png", **pr, xlabel="recall", ylabel="precision",
+                       title=f"Precision and recall, average precision {precision}")
+    reliability = dict(zip(("probability", "share", "count"), metrics.reliability(counts), strict=True))
+    return {"roc": roc, "pr": pr, "reliability": reliability}
+
+
+def in_words(score):
+    return "undefined" if score is None else f"{score:.4f}"
+
+
+def about(summary, card):
+    """Returns what the report says of the test, in its order."""
+    repeated = ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "side",
+                "vessel width", "views", "precision")
+    sets = ", ".join(Path(folder).name for folder in summary["data"])
+    return {"title": f"Vessels of {sets}: {summary['split']} split",
+            **{key: summary[key] for key in repeated}, "loss": card.get("loss"),
+            "trained on sets": list(card.get("data", {})), "licence": card.get("licence"),
+            "not done": [f"{name}: {problem}" for name, problem in summary["failed"].items()]}
+
+
+def sheets(predictor, out, named, scores):
+    """Yields a Sheet of each photograph, which is read again: all of them might not fit into memory."""
+    for name, rows in scores.rows.items():
+        rgb, fov, reference, _ = read(named[name])
+        probability = metrics.probability_of(read_levels(probability_file(out, name)))
+        dice = rows["first"].get("dice")
+        yield page.Sheet(name, rgb, fov, probability, reference, dice if dice == dice else None,
+                         predictor.plan.threshold)
+
+
+def tell(out, summary):
+    """Says what came out; returns the exit code."""
+    for name, problem in summary["failed"].items():
+        complain(f"not done: {name}: {problem}")
+    report = out / "report.html"
+    if summary["scored"]:
+        met = f" ({summary['trained on']} of them trained on)" if summary["trained on"] else ""
+        pooled, mean = summary["pooled"], summary["mean"]
+        say(f"Pooled Dice {in_words(pooled['dice'])}, ROC AUC {in_words(pooled['roc_auc'])}, "
+            f"clDice {in_words(mean['cldice'])} of {summary['scored']} photographs{met}. "
+            f"Open {report}; next: python eval.py YOUR_PHOTOGRAPH")
     else:
-        say(f"{len(kept)} photographs are segmented; without reference masks they cannot be scored. Open {page}")
-    return 1 if failed else 0
+        say(f"{summary['photographs']} photographs are segmented; without reference masks they cannot be "
+            f"scored. Open {report}")
+    return 1 if summary["failed"] else 0
 
 
 if __name__ == "__main__":

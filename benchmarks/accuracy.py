@@ -1,11 +1,10 @@
-"""Time to accuracy: trains a recipe as its users do and prints the minutes until each 0.01 of validation Dice.
+"""Time to accuracy: trains as users do and prints the minutes until each 0.01 of validation Dice.
 
     python benchmarks/accuracy.py --data datasets/DRIVE [-- FLAGS OF training.py]
 
 Dice is history.csv's: soft, on the validation squares, of the averaged weights.
 """
 
-import argparse
 import csv
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from machine import describe  # noqa: E402
+from machine import describe, flags  # noqa: E402
 
 
 def rows_of(history):
@@ -38,7 +37,7 @@ def watch(process, history, began):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = flags(__doc__)
     parser.add_argument("--data", nargs="+", required=True)
     parser.add_argument("--copies", default="40", help="(default: %(default)s)")
     parser.add_argument("flags", nargs="*", help="for training.py, after --")
@@ -48,7 +47,8 @@ def main():
         work, began = Path(name), time.perf_counter()
         augment = [sys.executable, ROOT / "augment.py", "--data", *options.data, "--copies", options.copies]
         subprocess.run([*augment, "--out", work / "pairs"], check=True, stdout=subprocess.DEVNULL)
-        print(f"pairs after {(time.perf_counter() - began) / 60:.1f} minutes\n\nminutes  epoch  validation Dice reached")
+        print(f"pairs after {(time.perf_counter() - began) / 60:.1f} minutes\n")
+        print("minutes  epoch  validation Dice reached")
         training = [sys.executable, ROOT / "training.py", "--pairs", work / "pairs", "--out", work / "model"]
         process = subprocess.Popen([*training, *options.flags], stdout=subprocess.DEVNULL)
         reached = 0.49
@@ -57,7 +57,8 @@ def main():
             if dice >= reached + 0.01:
                 reached = int(dice * 100) / 100
                 print(f"{minutes:7.1f}  {row['epoch']:>5}  {reached:.2f}", flush=True)
-        print(f"{(time.perf_counter() - began) / 60:7.1f}  in all, the choice of squares and threshold included")
+        minutes = (time.perf_counter() - began) / 60
+        print(f"{minutes:7.1f}  in all, the choice of squares and threshold included")
     return process.returncode
 
 

@@ -1,12 +1,12 @@
 """The same U-Net by this project and by others, each in a process of its own that waits to be told to work.
 
-    Contender("training", "Keras, stock layers, float32", shape).seconds(3)     seconds that three training steps took
+    Contender("training", "Keras, stock layers, float32", shape).seconds(3)     what three training steps took
 
-`python benchmarks/contenders.py training|prediction NAME WIDTH BATCH SIDE` is the other end: it builds, warms up, says
-`ready`, and then answers every number of rounds on its standard input with the seconds that they took.
+`python benchmarks/contenders.py training|prediction NAME WIDTH BATCH SIDE` is the other end: it builds, warms
+up, says `ready`, and then answers every number of rounds on its standard input with the seconds that they
+took.
 """
 
-import argparse
 import atexit
 import importlib.util
 import os
@@ -16,14 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections import namedtuple
 from pathlib import Path
 
-from machine import describe
+from machine import describe, flags
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from running.machine import hardware_precision, processors  # noqa: E402
+from running.tensorflow_start import set_switches, start_tensorflow  # noqa: E402
 
 DEPTH = 4
 Shape = namedtuple("Shape", "width batch side")
@@ -35,8 +39,8 @@ class Contender:
     def __init__(self, task, name, shape):
         command = [sys.executable, __file__, task, name, *map(str, shape)]
         self.complaints = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.complaints,
-                                        text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=self.complaints, text=True)
 
     def __enter__(self):
         for line in self.process.stdout:  # what libraries print at their start comes first
@@ -57,7 +61,7 @@ class Contender:
 
 
 def compare(task, ours, others, shape, repetitions, rounds):
-    """(name, milliseconds a photograph, {ratio of ours to it: least, median, most}) of each of `others` beside `ours`.
+    """Yields (name, our ms a photograph, its ms, (least, median, most) of its time over ours) of each other.
 
     Two processes at a time, in turns: a slow minute hits both, and eight gigabytes of memory are enough.
     """
@@ -66,24 +70,25 @@ def compare(task, ours, others, shape, repetitions, rounds):
         for name in others:
             with Contender(task, name, shape) as second:
                 pairs = [(first.seconds(rounds), second.seconds(rounds)) for _ in range(repetitions)]
-            one, other = (statistics.median(times) * scale for times in zip(*pairs, strict=True))
-            ratios = sorted(theirs / own for own, theirs in pairs)
-            yield name, one, other, (ratios[0], other / one, ratios[-1])
+            our, their = (statistics.median(times) * scale for times in zip(*pairs, strict=True))
+            ratios = sorted(theirs / ours for ours, theirs in pairs)
+            yield name, our, their, (ratios[0], their / our, ratios[-1])
 
 
 def report(rows, ours):
     """Prints the rows of `compare` as they come; returns the median of our own milliseconds."""
-    print(f"{'':46}{'ms a photograph':>18}{'beside it ours':>18}{'ours is faster by':>20}{'(least, most)':>18}")
-    own = []
-    for name, one, other, (least, ratio, most) in rows:
-        own.append(one)
-        print(f"{name:46}{other:18.1f}{one:18.1f}{ratio:20.2f}{f'({least:.2f}, {most:.2f})':>18}", flush=True)
-    print(f"{ours:46}{statistics.median(own):18.1f}")
-    return statistics.median(own)
+    heads = f"{'ms a photograph':>18}{'beside it ours':>18}{'ours is faster by':>20}{'(least, most)':>18}"
+    print(f"{'':46}{heads}")
+    all_ours = []
+    for name, our, their, (least, ratio, most) in rows:
+        all_ours.append(our)
+        print(f"{name:46}{their:18.1f}{our:18.1f}{ratio:20.2f}{f'({least:.2f}, {most:.2f})':>18}", flush=True)
+    print(f"{ours:46}{statistics.median(all_ours):18.1f}")
+    return statistics.median(all_ours)
 
 
 def installed(names):
-    """Those of {name: (packages needed, function)} that can run here; says which cannot."""
+    """Returns those of {name: (packages needed, function)} that can run here; says which cannot."""
     ready = []
     for name, (packages, _) in names.items():
         missing = [package for package in packages if not importlib.util.find_spec(package)]
@@ -95,23 +100,24 @@ def installed(names):
 
 
 def operations(width):
-    """Multiplications and additions of one photograph's pixel in the forward pass, counted from the convolutions."""
-    import model as models
+    """Returns multiplications and additions of the forward pass for a pixel, counted from convolutions."""
+    from model import unet
 
     total = 0
-    for layer in models.unet(width, DEPTH).layers:
+    for layer in unet(width, DEPTH).layers:
         if "Conv2D" in type(layer).__name__:
             level = int(layer.name[len("down"):].split("_")[0]) if layer.name.startswith("down") else (
                 DEPTH if layer.name.startswith("bottom") else
                 int(layer.name[len("up"):].split("_")[0]) if layer.name.startswith("up") else 0)
             kernel = layer.kernel.shape
-            taps = 1 if layer.name.endswith("_grow") else kernel[0] * kernel[1]  # stride 2: each pixel has one tap
+            # With stride 2 each pixel has one tap.
+            taps = 1 if layer.name.endswith("_grow") else kernel[0] * kernel[1]
             total += 2 * taps * kernel[2] * kernel[3] / 4**level
     return total
 
 
 def matrix_speed(precision):
-    """Operations a second of a 4096^2 matrix product in TensorFlow, the best of ten."""
+    """Returns the operations a second of a 4096^2 matrix product in TensorFlow, the best of ten."""
     import tensorflow as tf
 
     matrix = tf.cast(tf.random.normal((4096, 4096)), precision)
@@ -121,32 +127,31 @@ def matrix_speed(precision):
 
 
 def share_of_limit(own, shape, passes):
-    """Prints how much of the machine's arithmetic `own` milliseconds make use of, for so many forward passes' worth."""
-    from files import start_tensorflow
-
+    """Prints which share of the machine's arithmetic `own` ms for so many forward `passes` make use of."""
     start_tensorflow()
-    from model import hardware_precision
-
     precision = hardware_precision()
     count, speed = passes * operations(shape.width) * shape.side**2, matrix_speed(precision)
     limit = count / speed * 1000
-    print(f"{count / 1e9:.1f} GFLOP a photograph at the {speed / 1e9:.0f} GFLOP/s of a 4096^2 {precision} matrix product: "
-          f"{limit:.1f} ms, {limit / own:.0%} of ours")
+    print(f"{count / 1e9:.1f} GFLOP a photograph at the {speed / 1e9:.0f} GFLOP/s of a 4096^2 {precision} "
+          f"matrix product: {limit:.1f} ms, {limit / own:.0%} of ours")
 
 
 def side_by_side(task, about, repetitions, rounds, passes):
-    """The command of a script that lets ours work beside the others; `passes`: as many forward passes as a round is worth."""
-    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--width", type=int, default=16, help="channels at full resolution (default: %(default)s)")
+    """Runs the command that lets ours work beside the others; a round is worth so many forward `passes`."""
+    parser = flags(about)
+    parser.add_argument("--width", type=int, default=16,
+                        help="channels at full resolution (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=4, help="photographs at once (default: %(default)s)")
     parser.add_argument("--only", choices=[name for name in TASKS[task] if name != OURS], help="one opponent")
     parser.add_argument("--repetitions", type=int, default=repetitions, help="(default: %(default)s)")
-    parser.add_argument("--quick", action="store_true", help="one repetition of a small picture: does it run?")
+    parser.add_argument("--quick", action="store_true",
+                        help="one repetition of a small picture: does it run?")
     options = parser.parse_args()
     shape = Shape(options.width, options.batch, 128 if options.quick else 512)
     others = [options.only] if options.only else [name for name in installed(TASKS[task]) if name != OURS]
     print(describe())
-    own = report(compare(task, OURS, others, shape, 1 if options.quick else options.repetitions, rounds), OURS)
+    repetitions = 1 if options.quick else options.repetitions
+    own = report(compare(task, OURS, others, shape, repetitions, rounds), OURS)
     share_of_limit(own, shape, passes)
 
 
@@ -157,17 +162,17 @@ def _timed(work, rounds):
     return time.perf_counter() - began
 
 
-# ---- Keras ---------------------------------------------------------------------------------------------------------
+# ---- Keras
 
 def _keras_training(build, shape):
     import keras
     import numpy as np
     import tensorflow as tf
 
-    import metrics
+    from losses import loss
 
     network = build()
-    network.compile(keras.optimizers.Adam(1e-3), metrics.loss("dice"), jit_compile=False)
+    network.compile(keras.optimizers.Adam(1e-3), loss("dice"), jit_compile=False)
     network.make_train_function()
     rng = np.random.default_rng(0)
     photographs = rng.random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
@@ -186,42 +191,44 @@ def _keras_prediction(build, shape):
 
 
 def _own(shape):
-    import model as models
+    from fitting.layers import trainable
+    from model import unet
 
-    return models.network(shape.width, DEPTH, models.hardware_precision())
+    return trainable(unet(shape.width, DEPTH), hardware_precision())
 
 
 def _folded(shape, precision="float32"):
-    """As if trained: a fresh network's biases are all zero, and TensorFlow would make another graph without them."""
+    """Returns a network as if trained: a new one's biases are zeros, which TensorFlow would leave out."""
     import keras
 
-    import model as models
+    from model import unet
+    from prediction.folded_network import folded
 
-    network = models.unet(shape.width, DEPTH)
+    network = unet(shape.width, DEPTH)
     for weight in network.non_trainable_variables:
         weight.assign(keras.random.uniform(weight.shape, 0.5, 1.5, seed=0))
-    return models.fold(network, precision)
+    return folded(network, precision)
 
 
 def _own_prediction(shape):
     import tensorflow as tf
 
-    import model as models
-    from predict import compiled
+    from prediction.folded_network import compiled
 
     squares = (shape.batch, shape.side, shape.side, 3)
-    network = compiled(_folded(shape, models.hardware_precision()), squares)
+    network = compiled(_folded(shape, hardware_precision()), squares)
     photographs = tf.random.uniform(squares)
     return lambda: network(photographs)
 
 
 def _stock(shape, precision):
-    import model as models
+    from fitting.layers import rebuilt
+    from model import unet
 
-    return models.unet(shape.width, DEPTH, precision)
+    return rebuilt(unet(shape.width, DEPTH), precision=precision)
 
 
-# ---- PyTorch -------------------------------------------------------------------------------------------------------
+# ---- PyTorch -----------------------------------------------------------------------------------------------
 
 def _torch_unet(width):
     from torch import cat, nn
@@ -229,15 +236,17 @@ def _torch_unet(width):
     def block(before, after):
         layers = []
         for channels in (before, after):
-            layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
+            layers += [nn.Conv2d(channels, after, 3, padding=1, bias=False), nn.BatchNorm2d(after),
+                       nn.ReLU(inplace=True)]
         return nn.Sequential(*layers)
 
     class UNet(nn.Module):
         def __init__(self):
             super().__init__()
             widths = [width << level for level in range(DEPTH + 1)]
-            self.down = nn.ModuleList(block(before, after) for before, after in zip([3, *widths], widths, strict=False))
-            self.grow = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2, bias=False) for w in widths[:-1])
+            self.down = nn.ModuleList(map(block, [3, *widths[:-1]], widths))
+            self.grow = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, stride=2, bias=False)
+                                      for w in widths[:-1])
             self.up = nn.ModuleList(block(2 * w, w) for w in widths[:-1])
             self.last = nn.Conv2d(width, 1, 1)
 
@@ -254,10 +263,10 @@ def _torch_unet(width):
 
 
 def _torch(shape, fast):
-    """(network, photographs, the context to compute in): as people write it, or channels_last with bfloat16."""
+    """Returns network, photographs, context: as people write it, or if `fast` channels_last with bfloat16."""
     import torch
 
-    torch.set_num_threads(os.cpu_count())
+    torch.set_num_threads(processors())
     layout = torch.channels_last if fast else torch.contiguous_format
     network = _torch_unet(shape.width).to(memory_format=layout)
     photographs = torch.rand(shape.batch, 3, shape.side, shape.side).to(memory_format=layout)
@@ -296,20 +305,18 @@ def _torch_prediction(shape, fast):
     return predict
 
 
-# ---- runtimes for prediction ---------------------------------------------------------------------------------------
+# ---- runtimes for prediction -------------------------------------------------------------------------------
 
-def _exported(shape, kind):
-    """The folded network in another form, in a folder that goes when this process ends."""
-    import warnings
-
-    import model as models
+def _exported(shape, form):
+    """Returns the path of the folded network in another form; its folder goes when this process ends."""
+    from export import FORMATS, write_as
 
     folder = tempfile.mkdtemp(prefix="contender-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    path = Path(folder) / f"model{models.FORMATS[kind]}"
+    path = Path(folder) / f"model{FORMATS[form]}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        models.write_as(_folded(shape), kind, path, shape.side)
+        write_as(_folded(shape), form, path, shape.side)
     return path
 
 
@@ -319,7 +326,7 @@ def _onnxruntime(shape):
 
     path = _exported(shape, "onnx")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = os.cpu_count()
+    options.intra_op_num_threads = processors()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     photographs = np.random.default_rng(0).random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
     return lambda: session.run(None, {session.get_inputs()[0].name: photographs})
@@ -332,26 +339,34 @@ def _openvino(shape, precision):
     core = openvino.Core()
     network = core.read_model(_exported(shape, "savedmodel"))
     network.reshape([shape.batch, shape.side, shape.side, 3])
-    compiled = core.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY",
-                                                   "INFERENCE_NUM_THREADS": os.cpu_count()})
-    request = compiled.create_infer_request()
+    hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY",
+             "INFERENCE_NUM_THREADS": processors()}
+    request = core.compile_model(network, "CPU", hints).create_infer_request()
     photographs = np.random.default_rng(0).random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
     return lambda: request.infer({0: photographs})
 
 
+def _stock_training(precision):
+    return (), lambda shape: _keras_training(lambda: _stock(shape, precision), shape)
+
+
+def _stock_prediction(precision):
+    return (), lambda shape: _keras_prediction(lambda: _stock(shape, precision), shape)
+
+
 OURS = "this project"
-TASKS = {
+TASKS = {  # {task: {name: (packages that it needs, function that returns what one round calls)}}
     "training": {
         OURS: ((), lambda shape: _keras_training(lambda: _own(shape), shape)),
-        "Keras, stock layers, float32": ((), lambda shape: _keras_training(lambda: _stock(shape, "float32"), shape)),
-        "Keras, stock layers, bfloat16": ((), lambda shape: _keras_training(lambda: _stock(shape, "bfloat16"), shape)),
+        "Keras, stock layers, float32": _stock_training("float32"),
+        "Keras, stock layers, bfloat16": _stock_training("bfloat16"),
         "PyTorch as people write it, float32": (("torch",), lambda shape: _torch_training(shape, False)),
         "PyTorch, channels_last, bfloat16": (("torch",), lambda shape: _torch_training(shape, True)),
     },
     "prediction": {
         OURS: ((), _own_prediction),
-        "Keras, stock layers, float32": ((), lambda shape: _keras_prediction(lambda: _stock(shape, "float32"), shape)),
-        "Keras, stock layers, bfloat16": ((), lambda shape: _keras_prediction(lambda: _stock(shape, "bfloat16"), shape)),
+        "Keras, stock layers, float32": _stock_prediction("float32"),
+        "Keras, stock layers, bfloat16": _stock_prediction("bfloat16"),
         "PyTorch as people write it, float32": (("torch",), lambda shape: _torch_prediction(shape, False)),
         "PyTorch, channels_last, bfloat16": (("torch",), lambda shape: _torch_prediction(shape, True)),
         "ONNX Runtime, float32": (("onnxruntime", "tf2onnx", "onnx"), _onnxruntime),
@@ -363,8 +378,8 @@ TASKS = {
 
 def main():
     task, name, *shape = sys.argv[1:]
-    if name == OURS:
-        import files  # noqa: F401  sets what TensorFlow heeds only before it is imported; Keras's own layers go without
+    if name == OURS:  # the others take TensorFlow as it comes
+        set_switches()
     _, build = TASKS[task][name]
     work = build(Shape(*map(int, shape)))
     _timed(work, 3)

@@ -1,5 +1,6 @@
-"""What the benchmarks share: a line about the machine, alternating repetitions, medians, ratios."""
+"""What the benchmarks share: their flags, a line about the machine, repetitions in turns, medians, ratios."""
 
+import argparse
 import contextlib
 import os
 import platform
@@ -9,17 +10,23 @@ import time
 from pathlib import Path
 
 
+def flags(doc):
+    """Returns a parser of flags whose help is the docstring of its script."""
+    return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
 def describe():
-    """Processor, cores, what it has for bfloat16, memory, versions: one line to print above every table."""
+    """Returns a line to print above a table: processor, its bfloat16, cores, memory, Python, load."""
     try:
         text = Path("/proc/cpuinfo").read_text()
         name = next(line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name"))
-        flags = next(line.split() for line in text.splitlines() if line.startswith("flags"))
-        name += "".join(f", {flag.upper()}" for flag in ("avx512_bf16", "amx_bf16") if flag in flags)
+        known = next(line.split() for line in text.splitlines() if line.startswith("flags"))
+        name += "".join(f", {flag.upper()}" for flag in ("avx512_bf16", "amx_bf16") if flag in known)
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return f"{name}; {os.cpu_count()} cores; {memory:.0f} GiB; Python {platform.python_version()}; load {os.getloadavg()[0]:.1f}"
+    return (f"{name}; {os.cpu_count()} cores; {memory:.0f} GiB; Python {platform.python_version()}; "
+            f"load {os.getloadavg()[0]:.1f}")
 
 
 @contextlib.contextmanager
@@ -38,7 +45,7 @@ def cores(count):
 
 
 def alternate(named, repetitions):
-    """{name: function} -> {name: [seconds, ...]}: each called once in turn, so that a slow minute hits all alike."""
+    """Returns {name: [seconds, ...]} of {name: function}, called in turns: a slow minute hits all alike."""
     times = {name: [] for name in named}
     for _ in range(repetitions):
         for name, call in named.items():
@@ -49,16 +56,17 @@ def alternate(named, repetitions):
 
 
 def table(times, base, unit=1000.0, unit_name="ms"):
-    """Prints median, least and most of each, and how many times faster than `base`."""
+    """Prints median, least and most of each, and how many times faster than `base` it is."""
     reference = statistics.median(times[base])
     print(f"{'':44}{'median':>10}{'least':>10}{'most':>10}   {base} / this   ({unit_name})")
     for name, seconds in times.items():
         middle = statistics.median(seconds)
-        print(f"{name:44}{middle * unit:10.1f}{min(seconds) * unit:10.1f}{max(seconds) * unit:10.1f}{reference / middle:12.2f}")
+        figures = "".join(f"{value * unit:10.1f}" for value in (middle, min(seconds), max(seconds)))
+        print(f"{name:44}{figures}{reference / middle:12.2f}")
 
 
 def as_process(*command, cwd=None):
-    """Runs a command to its end -> (seconds, peak memory in MB); an error shows its output."""
+    """Runs a command to its end and returns (seconds, peak memory in MB); its output is shown if it fails."""
     began = time.perf_counter()
     process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output = process.stdout.read()
@@ -66,5 +74,3 @@ def as_process(*command, cwd=None):
     if os.waitstatus_to_exitcode(status) != 0:
         raise SystemExit(f"{' '.join(map(str, command))} failed:\n{output.decode(errors='replace')}")
     return time.perf_counter() - began, usage.ru_maxrss / 1024
-
-

@@ -2,11 +2,10 @@
 
     python benchmarks/precision.py --data datasets/DRIVE [--seeds 3] [--copies 6] [--epochs 5]
 
-Pairs are made once; a seed decides initial weights and order. Scores are those of the card: validation photographs, one look,
-native size, inside the FOV. Some quarter of an hour.
+Pairs are made once; a seed decides initial weights and order. Scores are those of the card: validation
+photographs, one look, native size, inside the FOV. It takes about a quarter of an hour.
 """
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -17,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from machine import describe  # noqa: E402
+from machine import describe, flags  # noqa: E402
 
 PRECISIONS = ("float32", "bfloat16")
 SCORES = ("dice", "roc_auc")
@@ -29,14 +28,14 @@ def command(script, *words):
 
 def trained(work, precision, seed, epochs):
     out = work / f"{precision} {seed}"
-    command("training.py", "--pairs", work / "pairs", "--out", out, "--precision", precision, "--seed", seed, "--epochs", epochs,
-            "--loss", "dice+bce", "--minutes", 0, "--crop", 512)
+    command("training.py", "--pairs", work / "pairs", "--out", out, "--precision", precision, "--seed", seed,
+            "--epochs", epochs, "--loss", "dice+bce", "--minutes", 0, "--crop", 512)
     card = json.loads((out / "model.json").read_text())
     return {score: card["validation"][score] for score in SCORES}
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = flags(__doc__)
     parser.add_argument("--data", nargs="+", required=True)
     parser.add_argument("--seeds", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--copies", type=int, default=6, help="of augment.py (default: %(default)s)")
@@ -50,14 +49,15 @@ def main():
         for seed in range(options.seeds):
             for precision in PRECISIONS:
                 found[precision].append(trained(work, precision, seed, options.epochs))
-                told = [f"{score} {value:.4f}" for score, value in found[precision][-1].items()]
-                print(f"{precision:10} seed {seed}", *told, flush=True)
+                scores = [f"{score} {value:.4f}" for score, value in found[precision][-1].items()]
+                print(f"{precision:10} seed {seed}", *scores, flush=True)
     for score in SCORES:
         runs = {precision: [run[score] for run in found[precision]] for precision in PRECISIONS}
         means = {precision: statistics.mean(values) for precision, values in runs.items()}
         spread = max(max(values) - min(values) for values in runs.values())
-        print(f"{score}: float32 {means['float32']:.4f}, bfloat16 {means['bfloat16']:.4f}; difference of the means "
-              f"{means['bfloat16'] - means['float32']:+.4f}, largest spread over seeds {spread:.4f}")
+        print(f"{score}: float32 {means['float32']:.4f}, bfloat16 {means['bfloat16']:.4f}; "
+              f"difference of the means {means['bfloat16'] - means['float32']:+.4f}, "
+              f"largest spread over seeds {spread:.4f}")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""What prediction on a Ray cluster costs and withstands, measured on this machine, and what that means for ten million.
+"""What prediction on a Ray cluster costs and withstands, measured here, and what that means for ten million.
 
     python benchmarks/scale.py                        400 photographs, about an hour on two cores
     python benchmarks/scale.py --quick                24, to see that all works; its figures mean nothing
 
-Every node of the cluster is a process on this machine with one core to itself. Start-up is left out of the photographs
-a second: they are the difference between a run of all photographs and one of a quarter of them. Memory is what all
-processes of a run hold together (PSS: shared memory counted once), sampled every three seconds.
+Every node of the cluster is a process on this machine with one core to itself. Start-up is left out of the
+photographs a second: they are the difference between a run of all photographs and one of a quarter of them.
+Memory is what all processes of a run hold together (PSS: shared memory counted once), sampled every three
+seconds.
 """
 
-import argparse
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -17,57 +18,62 @@ import subprocess
 import sys
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from machine import cores  # noqa: E402
+from machine import cores, flags  # noqa: E402
 
-from files import Problem, run, say  # noqa: E402
+from running.command import Problem, run, say  # noqa: E402
 
 SCALES = (1.0, 1.6, 2.6, 4.2)  # of the samples: 0.3 to 5.7 megapixels
 DAMAGED = {"empty.png": b"", "text.jpg": b"no picture", "cut.jpg": b"\xff\xd8\xff\xe0" + bytes(300),
            "header.png": b"\x89PNG\r\n\x1a\n", "zeros.tif": bytes(999)}
-# The cluster of the estimate. On-demand machines with the bfloat16 units that auto precision uses; network and storage as
-# their makers state them.
-MACHINES, CORES, NETWORK, PUTS = 16, 64, 25e9 / 8, 3500  # machines, processors of each, bytes a second of each, writes a second
+# The cluster of the estimate: machines with the bfloat16 units that auto precision uses, processors of each,
+# bytes a second of its network, and writes a second of the store, as their makers state them.
+MACHINES, CORES, NETWORK, PUTS = 16, 64, 25e9 / 8, 3500
 TEN_MILLION = 10_000_000
+# {way: cores}
+WAYS = {"eval.py, 1 core": 1, "eval.py, 2 cores": 2, "Ray, 1 worker": 1, "Ray, 2 workers": 2}
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = flags(__doc__)
     parser.add_argument("--photographs", type=int, default=400, help="(default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="24 photographs")
     parser.add_argument("--model", type=Path, help="(default: that of eval.py)")
-    parser.add_argument("--work", type=Path, help="folder for what the runs write, kept (default: a temporary one)")
+    parser.add_argument("--work", type=Path,
+                        help="folder for what the runs write, kept (default: a temporary one)")
     options = parser.parse_args()
     options.photographs = 24 if options.quick else options.photographs
     return options
 
 
-# ---- photographs ---------------------------------------------------------------------------------------------------
+# ---- photographs -------------------------------------------------------------------------------------------
 
 def draw(folder, count):
-    """`count` photographs, no two alike: the samples at several sizes, turned and a little brighter or darker."""
-    import cv2
-    import numpy as np
-
+    """Writes `count` photographs, no two alike: the samples at several sizes, turned, a little darker."""
     samples = sorted((ROOT / "samples").glob("*/images/*"))
     folder.mkdir(parents=True)
     for k in range(count):
         picture = cv2.imread(str(samples[k % len(samples)]))
         scale = SCALES[k // len(samples) % len(SCALES)]
-        picture = np.rot90(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC), k % 4)
-        picture = cv2.convertScaleAbs(picture, alpha=1 - 0.002 * (k % 97))
+        picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+        picture = cv2.convertScaleAbs(np.rot90(picture, k % 4), alpha=1 - 0.002 * (k % 97))
         cv2.imwrite(str(folder / f"photograph{k:05d}.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 92])
     return folder
 
 
-# ---- runs ----------------------------------------------------------------------------------------------------------
+# ---- runs --------------------------------------------------------------------------------------------------
 
 def family(first):
-    """Process ids of `first` and of all below it."""
+    """Returns the process ids of `first` and of all below it."""
     parents = {}
     for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, IndexError):
@@ -79,7 +85,7 @@ def family(first):
 
 
 def held(processes):
-    """Bytes of memory that they hold together."""
+    """Returns the bytes of memory that they hold together."""
     total = 0
     for process in processes:
         with contextlib.suppress(OSError):
@@ -88,7 +94,7 @@ def held(processes):
     return total
 
 
-def called(process):
+def command_of(process):
     with contextlib.suppress(OSError):
         return Path(f"/proc/{process}/cmdline").read_bytes()
     return b""
@@ -101,19 +107,20 @@ class Kill:
         self.when, self.victim = when, None
 
     def __call__(self, processes):
-        victims = [process for process in processes if called(process).startswith(b"ray::MapWorker(Map(Worker)")]
+        victims = [process for process in processes
+                   if command_of(process).startswith(b"ray::MapWorker(Map(Worker)")]
         if self.victim is None and victims and self.when():
             self.victim = victims[0]
             os.kill(self.victim, signal.SIGKILL)
 
 
 def predict(photographs, out, options, *words, watch=lambda processes: None, expected=(0,)):
-    """Runs eval.py; -> seconds and the peak of memory in bytes of all processes below this one."""
+    """Runs eval.py; returns its seconds and the peak of memory, bytes, of all processes below this one."""
     command = [sys.executable, ROOT / "eval.py", photographs, "--out", out, *words]
     command += ["--model", options.model] if options.model else []
-    with tempfile.TemporaryFile("w+") as told:
+    with tempfile.TemporaryFile("w+") as output:
         began, looked, peak = time.monotonic(), 0, 0
-        job = subprocess.Popen(list(map(str, command)), stdout=told, stderr=told)
+        job = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output)
         while job.poll() is None:
             processes = family(os.getpid())[1:]
             if time.monotonic() - looked > 3:  # looking takes a core 0.06 s
@@ -121,15 +128,15 @@ def predict(photographs, out, options, *words, watch=lambda processes: None, exp
             watch(processes)
             time.sleep(0.5)
         seconds = time.monotonic() - began
-        told.seek(0)
+        output.seek(0)
         if job.returncode not in expected:
-            raise Problem(f"{' '.join(map(str, command))}: ended with {job.returncode}.\n{told.read()}")
+            raise Problem(f"{' '.join(map(str, command))}: ended with {job.returncode}.\n{output.read()}")
     return seconds, peak
 
 
 @contextlib.contextmanager
 def nodes(count):
-    """The address of a Ray cluster of so many nodes with a core each, all on this machine."""
+    """Yields the address of a Ray cluster of so many nodes with a core each, all on this machine."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
@@ -142,39 +149,40 @@ def nodes(count):
         cluster.shutdown()
 
 
-# ---- what is measured ----------------------------------------------------------------------------------------------
+# ---- what is measured --------------------------------------------------------------------------------------
 
 def speeds(options, few, many):
-    """{way: (seconds for few, seconds for many, memory for few, memory for many)}."""
+    """Returns {way: (seconds for few, seconds for many, memory for few, memory for many)}."""
     found = {}
-    for way, count in (("eval.py, 1 core", 1), ("eval.py, 2 cores", 2), ("Ray, 1 worker", 1), ("Ray, 2 workers", 2)):
+    for way, count in WAYS.items():
         with cores(count):
             runs = []
             for photographs in (few, many):
                 with nodes(count) if "Ray" in way else contextlib.nullcontext() as address:
                     words = ("--ray", address) if address else ()
-                    runs.append(predict(photographs, options.work / f"{way} {photographs.name}", options, *words))
-            found[way] = (runs[0][0], runs[1][0], runs[0][1], runs[1][1])
-            say(f"{way}: {runs[0][0]:.0f} s and {runs[1][0]:.0f} s, {runs[0][1] / 1e9:.2f} and {runs[1][1] / 1e9:.2f} GB")
+                    out = options.work / f"{way} {photographs.name}"
+                    runs.append(predict(photographs, out, options, *words))
+        (short, memory_few), (long, memory_many) = runs
+        found[way] = short, long, memory_few, memory_many
+        say(f"{way}: {short:.0f} s and {long:.0f} s, {memory_few / 1e9:.2f} and {memory_many / 1e9:.2f} GB")
     return found
 
 
 def alike(one, other):
-    """How many masks there are in both folders, all of the same bytes; Problem where they are not."""
-    masks = [{path.name: path.read_bytes() for path in folder.glob("*_mask.png")} for folder in (one, other)]
-    if masks[0] != masks[1]:
-        different = sorted(name for name in {**masks[0], **masks[1]} if masks[0].get(name) != masks[1].get(name))
+    """Returns how many masks both folders hold; raises Problem if not all are of the same bytes."""
+    masks, theirs = ({path.name: path.read_bytes() for path in folder.glob("*_mask.png")}
+                     for folder in (one, other))
+    if masks != theirs:
+        different = sorted(name for name in masks | theirs if masks.get(name) != theirs.get(name))
         raise Problem(f"{other}: {len(different)} masks are not those of {one}, {different[0]} for one.")
-    return len(masks[0])
+    return len(masks)
 
 
 def faults(options, photographs, plain):
-    """A job with damaged photographs whose worker is killed on the way, and the same job once more; -> sentences.
+    """Runs a job with damaged photographs and a worker that is killed, then once more; returns sentences.
 
-    `plain`: what eval.py wrote for the photographs that are sound.
+    plain: what eval.py wrote for the photographs that are sound.
     """
-    import pandas as pd
-
     count, out = len(list(photographs.iterdir())), options.work / "Ray faults"
     photographs = shutil.copytree(photographs, options.work / "damaged")
     for name, content in DAMAGED.items():
@@ -189,16 +197,16 @@ def faults(options, photographs, plain):
     touched = {path: path.stat().st_mtime_ns for path in out.rglob("*.p*")} != before
     each_once = len(table) == count + len(DAMAGED) and not table["name"].duplicated().any()
     if kill.victim is None or touched or same != count or not each_once:
-        raise Problem(f"{out}: killed {kill.victim}, {same} masks, {len(table)} rows, touched again: {touched}.")
-    return [f"{same} masks of the same bytes as eval.py's, {sum(table['status'] == 'failed')} damaged photographs as rows, "
-            "though a worker was killed after a third of them; the same command again changed nothing and took "
+        raise Problem(f"{out}: killed {kill.victim}, {same} masks, {len(table)} rows, "
+                      f"touched again: {touched}.")
+    damaged = sum(table["status"] == "failed")
+    return [f"{same} masks of the same bytes as eval.py's, {damaged} damaged photographs as rows, though a "
+            "worker was killed after a third of them; the same command again changed nothing and took "
             f"{seconds:.0f} s."]
 
 
 def driver(blocks=300, few=8):
-    """Photographs a second that Ray's driver hands on when there is nothing to do to them."""
-    import logging
-
+    """Returns the photographs a second that Ray's driver hands on when there is nothing to do to them."""
     import ray
 
     class Nothing:
@@ -212,7 +220,8 @@ def driver(blocks=300, few=8):
 
         def seconds(count):
             began = time.monotonic()
-            rows = ray.data.from_items([{"file": "x" * 80, "k": k} for k in range(count * few)], override_num_blocks=count)
+            items = [{"file": "x" * 80, "k": k} for k in range(count * few)]
+            rows = ray.data.from_items(items, override_num_blocks=count)
             rows = rows.map(Nothing, compute=ray.data.ActorPoolStrategy(size=1), num_cpus=0.75)
             assert sum(1 for _ in rows.iter_rows()) == count * few
             return time.monotonic() - began
@@ -223,25 +232,27 @@ def driver(blocks=300, few=8):
 
 
 def listing(count):
-    """Bytes of the driver's memory for each photograph that it has still to do."""
-    import tracemalloc
-
-    from stores import pending
+    """Returns the bytes of the driver's memory for each photograph that it has still to do."""
+    from cluster.stores import find_stored
+    from prediction.results import names_apart
 
     with tempfile.TemporaryDirectory() as folder:
         for k in range(count):
             Path(folder, f"photograph{k:08d}.jpg").touch()
         tracemalloc.start()
-        left = pending([folder], {})
+        found = find_stored([folder], f"{folder}/out")
+        names = names_apart({file: below for file, (_, below) in found.items()}, {})
+        items = [{"place": found[file][0], "file": file, "name": name, "error": ""}
+                 for file, name in names.items()]
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return peak / len(left)
+        return peak / len(items)
 
 
-# ---- what is told --------------------------------------------------------------------------------------------------
+# ---- what is printed ---------------------------------------------------------------------------------------
 
 def table(found, few, many):
-    """Markdown, and {way: photographs a second past start-up}."""
+    """Returns lines of Markdown, and {way: photographs a second past start-up}."""
     lines = ["| | start-up s | photographs a second | core-seconds each | memory GB, a quarter | all |",
              "|---|---|---|---|---|---|"]
     rates = {}
@@ -254,7 +265,10 @@ def table(found, few, many):
 
 
 def estimate(rate, photographs, out, handed, note):
-    """Sentences on ten million photographs; `rate`: photographs a second of a core, `handed`: of the driver."""
+    """Returns lines on ten million photographs.
+
+    rate: photographs a second of a core; handed: of the driver; note: bytes of its memory for a photograph.
+    """
     sizes = [path.stat().st_size for path in photographs.iterdir()]
     masks = [path.stat().st_size for path in out.glob("*_mask.png")]
     rows = sum(path.stat().st_size for path in (out / "predictions.parquet").iterdir()) / len(masks)
@@ -264,13 +278,15 @@ def estimate(rate, photographs, out, handed, note):
               "writes to one prefix of the store": PUTS}
     first = min(limits, key=limits.get)
     hours = TEN_MILLION / limits[first] / 3600
-    return [f"{TEN_MILLION:,} photographs of {read / 1e6:.2f} MB on {MACHINES} machines of {CORES} processors:",
+    return [f"{TEN_MILLION:,} photographs of {read / 1e6:.2f} MB on {MACHINES} machines of {CORES} "
+            "processors:",
             "| would allow | photographs a second |", "|---|---|",
             *(f"| {name} | {value:,.0f} |" for name, value in limits.items()), "",
-            f"What saturates first: {first}. {hours:.1f} hours, {TEN_MILLION / rate / 3600:,.0f} processor-hours, "
-            f"{TEN_MILLION * read / 1e12:.1f} TB read, "
+            f"What saturates first: {first}. {hours:.1f} hours, "
+            f"{TEN_MILLION / rate / 3600:,.0f} processor-hours, {TEN_MILLION * read / 1e12:.1f} TB read, "
             f"{TEN_MILLION * written / 1e9:,.0f} GB of masks ({written / 1e3:.1f} kB each), "
-            f"{TEN_MILLION * rows / 1e9:.1f} GB of table, {TEN_MILLION * note / 1e9:.1f} GB of memory for the driver's list. "
+            f"{TEN_MILLION * rows / 1e9:.1f} GB of table, "
+            f"{TEN_MILLION * note / 1e9:.1f} GB of memory for the driver's list. "
             f"{processors} processors are kept busy up to {min(1, limits[first] / wanted):.0%}."]
 
 
@@ -289,12 +305,13 @@ def main():
         lines, rates = table(found, few, many)
         alike(options.work / "eval.py, 1 core many", options.work / "Ray, 2 workers many")
         alone = rates["Ray, 1 worker"]
-        lines += ["", f"Two workers do {rates['Ray, 2 workers'] / alone:.2f} times what one does. A photograph takes one worker "
-                  f"{rates['eval.py, 1 core'] / alone:.2f} of the time that it takes eval.py on one core, which writes its "
-                  "probability and its overlay as well."]
+        lines += ["", f"Two workers do {rates['Ray, 2 workers'] / alone:.2f} times what one does. "
+                  f"A photograph takes one worker {rates['eval.py, 1 core'] / alone:.2f} of the time that it "
+                  "takes eval.py on one core, which writes its probability and its overlay as well."]
         lines += ["", *faults(options, options.work / "many", options.work / "eval.py, 2 cores many")]
-        lines += ["", *estimate(rates["Ray, 2 workers"] / 2, options.work / "many", options.work / "Ray, 2 workers many",
-                                driver(30 if options.quick else 300), listing(20_000 if options.quick else 100_000))]
+        handed, note = driver(30 if options.quick else 300), listing(20_000 if options.quick else 100_000)
+        lines += ["", *estimate(rates["Ray, 2 workers"] / 2, options.work / "many",
+                                options.work / "Ray, 2 workers many", handed, note)]
         say("\n".join(lines))
     finally:
         if not kept:

@@ -1,38 +1,40 @@
-"""How fast pairs are read that do not fit into memory: the process may take 2 GB of addresses more than TensorFlow has.
+"""How fast pairs are read that do not fit into memory: the process may take 2 GB more than TensorFlow has.
 
-    python benchmarks/streaming.py                    the first training pair of augmented/, 8000 times (8.4 GB decoded)
+    python benchmarks/streaming.py                    the first pair of augmented/, 8000 times: 8.4 GB
     python benchmarks/streaming.py --pairs FOLDER     of another folder that augment.py wrote
 """
 
-import argparse
-import os
 import resource
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import pandas as pd
 
-from files import Problem, read_json, run, say, start_tensorflow, write_json  # noqa: E402
-from training import BATCH, CROP  # noqa: E402
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from machine import flags  # noqa: E402
+
+from running.command import Problem, run, say  # noqa: E402
+from running.files import read_json, sha256, write_json  # noqa: E402
+from running.machine import processors  # noqa: E402
+from running.tensorflow_start import start_tensorflow  # noqa: E402
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = flags(__doc__)
     parser.add_argument("--pairs", type=Path, default=Path("augmented"), help="(default: %(default)s)")
     parser.add_argument("--count", type=int, default=8000, help="training pairs (default: %(default)s)")
     parser.add_argument("--read", type=int, default=1000, help="pairs to read (default: %(default)s)")
-    parser.add_argument("--crop", type=int, default=CROP, help="side of the crops (default: %(default)s)")
+    parser.add_argument("--crop", type=int, default=256, help="side of the crops (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=2, help="crops at once (default: %(default)s)")
     return parser.parse_args()
 
 
 def repeat(pairs, out, count):
-    """A folder of `count` training pairs, all links to the first of `pairs`: no more on disk, but as much to decode."""
-    import pandas as pd
-
-    from data import sha256
-
+    """Makes a folder of `count` training pairs, all links to the first of `pairs`: small, much to decode."""
     table = pd.read_csv(pairs / "manifest.csv", keep_default_na=False, dtype=str)
     first = table[table["split"] == "train"].iloc[0]
     files = [f"pair{k:06d}.png" for k in range(count)]
@@ -48,7 +50,7 @@ def repeat(pairs, out, count):
 
 
 def confine(more):
-    """The process may take `more` bytes of address space besides what it has now."""
+    """Lets the process take `more` bytes of address space than it has; returns how many that are in all."""
     has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (has + more, has + more))
     return has + more
@@ -57,7 +59,8 @@ def confine(more):
 def main():
     options = arguments()
     if not (options.pairs / "manifest.csv").exists():
-        raise Problem(f"{options.pairs}: there are no pairs here. Run  python augment.py  first, or give --pairs.")
+        raise Problem(f"{options.pairs}: there are no pairs here. "
+                      "Run  python augment.py  first, or give --pairs.")
     start_tensorflow()
     from fitting.pairs import BYTES, Pairs
 
@@ -67,12 +70,15 @@ def main():
         if options.count * BYTES < limit:
             raise Problem(f"--count {options.count}: these fit into {limit / 1e9:.1f} GB. Choose more.")
         pairs = Pairs(folder, options.crop)
-        batches = pairs.training(0, 0, 1 + options.read // options.count, BATCH, os.cpu_count())
+        epochs = 1 + options.read // options.count
+        batches = pairs.training(0, 0, epochs, options.batch, processors())
         before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
-        read = sum(len(squares) for squares, _ in batches.take(options.read * pairs.crops // BATCH)) / pairs.crops
+        few = batches.take(options.read * pairs.crops // options.batch)
+        read = sum(len(squares) for squares, _ in few) / pairs.crops
         seconds = time.monotonic() - began
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    say(f"{options.count} pairs of {options.count * BYTES / 1e9:.1f} GB decoded, {limit / 1e9:.1f} GB of address space: "
+    say(f"{options.count} pairs of {options.count * BYTES / 1e9:.1f} GB decoded, "
+        f"{limit / 1e9:.1f} GB of address space: "
         f"{read / seconds:.0f} pairs a second, memory grew by {grown / 1000:.0f} MB.")
     return 0
 

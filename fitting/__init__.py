@@ -1,1 +1,1 @@
-"""What only training needs: the pairs as tf.data, the layers, what watches the fit, and what is chosen after it."""
+"""What training alone needs: pairs as tf.data, the layers, what watches the fit, what is chosen after it."""

@@ -1,7 +1,7 @@
 """A made photograph: an eye's vessels before its background, seen through a camera.
 
-Colours and contrasts were fitted to DRIVE's training photographs: green falls to exp(-.06) in vessels 1 pixel wide,
-exp(-.17) in 3 and exp(-.36) in 8; red by a third of that, blue by two thirds; the noise is 1.6 grey levels.
+Colours and contrasts were fitted to DRIVE's training photographs: green falls to exp(-.06) in vessels 1 pixel
+wide, exp(-.17) in 3 and exp(-.36) in 8; red by a third of that, blue by two thirds; the noise is 1.6 levels.
 """
 
 import math
@@ -12,61 +12,62 @@ import numpy as np
 
 from samples.vessels import ARTERY, VEIN, Eye, grow
 
-FINER = 4                   # vessels are drawn at 4 times the frame's pixels, then averaged
-SHADES = 360                # a layer's value for an absorbance of 1 (uint8: up to .7)
-PROFILE = ((1.0, 0.40), (0.82, 0.75), (0.52, 1.0))      # a cylinder's shadow: share of the width, share of the depth
+FINER = 4  # vessels are drawn at 4 times the frame's pixels, then averaged
+SHADES = 360  # a layer's value for an absorbance of 1 (uint8: up to .7)
+PROFILE = ((1.0, 0.40), (0.82, 0.75), (0.52, 1.0))  # a cylinder's shadow: shares of width and depth
 
 
 @dataclass
 class Camera:
-    """The way from an eye's units to a frame's pixels, and the lit circle: centre (x, y) and radius in pixels."""
+    """The way from an eye's units to a frame's pixels, and the lit circle: centre (x, y) and radius, px."""
 
     height: int
     width: int
     centre: tuple
     radius: float
-    scale: float            # pixels a unit
-    turn: np.ndarray        # (2, 2): mirrored for left eyes, and a little rotated
-    view: tuple             # (x, y, radius) in units: what is seen
+    scale: float  # pixels a unit
+    turn: np.ndarray  # (2, 2): mirrored for left eyes, and a little rotated
+    view: tuple  # (x, y, radius) in units: what is seen
 
     def pixels(self, points):
-        """(N, 2) in units to (N, 2) x, y in pixels, whole numbers at the middle of a pixel."""
+        """Returns points (N, 2) in units as (N, 2) x, y in pixels, whole numbers at the middle of a pixel."""
         return (np.asarray(points) - self.view[:2]) @ self.turn.T * self.scale + self.centre
 
     def units(self):
-        """Every pixel's place in the eye: two (H, W) float32 arrays, x and y."""
+        """Returns every pixel's place in the eye: x and y, (H, W) float32 each."""
         x = np.arange(self.width, dtype=np.float32)[None] - self.centre[0]
         y = np.arange(self.height, dtype=np.float32)[:, None] - self.centre[1]
         back = np.linalg.inv(self.turn).astype(np.float32) / np.float32(self.scale)
         return back[0, 0] * x + back[0, 1] * y + self.view[0], back[1, 0] * x + back[1, 1] * y + self.view[1]
 
     def from_centre(self):
-        """(H, W) float32: 0 in the middle of the FOV, 1 at its edge."""
+        """Returns (H, W) float32: 0 in the middle of the FOV, 1 at its edge."""
         x = np.arange(self.width, dtype=np.float32)[None] - self.centre[0]
         y = np.arange(self.height, dtype=np.float32)[:, None] - self.centre[1]
         return np.sqrt(x * x + y * y) / np.float32(self.radius)
 
 
 def camera_for(rng, height, width):
-    """Three in four look at the fovea at about 45 degrees, the others nearer to the disc at 30 to 40."""
+    """Returns a Camera: three of four see the fovea at some 45 degrees, the others the disc at 30 to 40."""
     short = min(height, width)
     radius = short * rng.uniform(0.455, 0.492) if height == width else short * rng.uniform(0.46, 0.52)
-    centre = ((width - 1) / 2 + rng.normal(0, 0.006) * width, (height - 1) / 2 + rng.normal(0, 0.006) * height)
+    centre = tuple((length - 1) / 2 + rng.normal(0, 0.006) * length for length in (width, height))
     if rng.random() < 0.75:
         view = (rng.normal(0.70, 0.06), rng.normal(0, 0.05), rng.uniform(0.92, 1.08))
     else:
         view = (rng.uniform(0.0, 0.45), rng.normal(0, 0.05), rng.uniform(0.70, 0.90))
     angle, mirror = rng.normal(0, 0.07), rng.choice([-1.0, 1.0])
-    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]) @ np.diag([mirror, 1.0])
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = np.array([[cos, -sin], [sin, cos]]) @ np.diag([mirror, 1.0])
     return Camera(height, width, centre, radius, radius / view[2], turn, view)
 
 
-def photograph(rng, height, width):
-    """A made photograph and what is true of it: (H, W, 3) uint8 RGB, mask (H, W) bool, FOV (H, W) bool."""
+def photographed(rng, height, width):
+    """Returns a made photograph and what is true of it: rgb (H, W, 3) uint8, mask and FOV (H, W) bool."""
     camera = camera_for(rng, height, width)
     eye = Eye(rng, camera.view, fovea=(rng.normal(0.74, 0.03), rng.normal(0.05, 0.03)),
-              disc_radius=rng.uniform(0.125, 0.165), tortuosity=rng.uniform(0.7, 1.3), density=rng.uniform(0.85, 1.15),
-              calibre=rng.uniform(0.9, 1.1))
+              disc_radius=rng.uniform(0.125, 0.165), tortuosity=rng.uniform(0.7, 1.3),
+              density=rng.uniform(0.85, 1.15), calibre=rng.uniform(0.9, 1.1))
     layers, mask = rendered(camera, grow(eye), contrast=rng.uniform(0.8, 1.3), reflex=rng.uniform(0.5, 0.95))
     light = background(rng, camera, eye)
     for kind, red in ((ARTERY, rng.uniform(0.18, 0.30)), (VEIN, rng.uniform(0.32, 0.46))):
@@ -77,22 +78,23 @@ def photograph(rng, height, width):
 
 
 def rendered(camera, vessels, contrast, reflex):
-    """What the vessels take from the light, (2, H, W) float32 absorbance of arteries and veins, and their mask.
+    """Returns the absorbance of arteries and veins, (2, H, W) float32, and the mask of both, (H, W) bool.
 
-    Both come from the same drawing at FINER times the size; the mask is where half of a pixel or more is vessel.
+    They come from the same drawing at FINER times the size; the mask is where half of a pixel is vessel.
     """
     fine = np.zeros((2, camera.height * FINER, camera.width * FINER), np.uint8)
     for vessel in sorted(vessels, key=lambda vessel: vessel.radii[0]):
         depth = contrast * vessel.strength * (0.85 if vessel.kind == ARTERY else 1.1)
-        stroke(camera, fine[vessel.kind], vessel, depth, reflex if vessel.kind == ARTERY else (1 + 2 * reflex) / 3)
+        shine = reflex if vessel.kind == ARTERY else (1 + 2 * reflex) / 3
+        stroke(camera, fine[vessel.kind], vessel, depth, shine)
     covered = ((fine[0] > 0) | (fine[1] > 0)).astype(np.uint8) * 255
     size = camera.width, camera.height
-    layers = [cv2.resize(layer, size, interpolation=cv2.INTER_AREA).astype(np.float32) / SHADES for layer in fine]
-    return np.stack(layers), cv2.resize(covered, size, interpolation=cv2.INTER_AREA) >= 128
+    *layers, covered = (cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in (*fine, covered))
+    return np.stack(layers).astype(np.float32) / SHADES, covered >= 128
 
 
 def stroke(camera, layer, vessel, depth, reflex):
-    """Draw one vessel on a fine layer: nested lines, darker towards the axis; wide ones with a reflex along it."""
+    """Draws a vessel on a fine layer: nested lines, darker towards the axis, a reflex along the wide ones."""
     points = np.int32(np.round((camera.pixels(vessel.points) * FINER + (FINER - 1) / 2) * 16)).tolist()
     widths = 2 * vessel.radii * camera.scale
     # 9 pixels of a DRIVE photograph are .034 units. The depth at the axis saturates with the width.
@@ -106,7 +108,7 @@ def stroke(camera, layer, vessel, depth, reflex):
 
 
 def noise(rng, height, width, size):
-    """(H, W) float32 of mean 0 and standard deviation 1, its grain `size` pixels wide."""
+    """Returns (H, W) float32 of mean 0 and standard deviation 1, with a grain `size` pixels wide."""
     step = max(size / 2.0, 1.0)
     coarse = rng.standard_normal((int(height / step) + 4, int(width / step) + 4), dtype=np.float32)
     coarse = cv2.GaussianBlur(coarse, (0, 0), size / step)
@@ -115,12 +117,12 @@ def noise(rng, height, width, size):
 
 
 def bump(x, y, place, size, tall=1.0):
-    """A Gaussian hill of height 1 at `place`, `size` wide and `tall` times that high."""
+    """Returns a Gaussian hill of height 1 at `place`, `size` wide and `tall` times that high."""
     return np.exp(-((x - place[0]) ** 2 + ((y - place[1]) / tall) ** 2) / (2 * size * size))
 
 
 def background(rng, camera, eye):
-    """The eye without vessels or lesions: (H, W, 3) float32, 255 = white."""
+    """Returns the light of an eye without vessels or lesions: (H, W, 3) float32, 255 = white."""
     height, width, unit = camera.height, camera.width, camera.scale
     x, y = camera.units()
     red = rng.uniform(140, 235)
@@ -143,7 +145,7 @@ def background(rng, camera, eye):
 
 
 def lit(rng, camera):
-    """Uneven light, (H, W) float32 about 1: brighter to one side, darker towards the rim."""
+    """Returns uneven light, (H, W) float32 about 1: brighter to one side, darker towards the rim."""
     out = camera.from_centre()
     x = (np.arange(camera.width, dtype=np.float32)[None] - camera.centre[0]) / camera.radius
     y = (np.arange(camera.height, dtype=np.float32)[:, None] - camera.centre[1]) / camera.radius
@@ -153,24 +155,26 @@ def lit(rng, camera):
 
 
 def fovea(rng, light, x, y, eye):
-    """The macula's broad pigment and the pit's dark spot."""
+    """Adds the macula's broad pigment and the pit's dark spot."""
     broad = bump(x, y, eye.fovea, rng.uniform(0.11, 0.16)) * rng.uniform(0.08, 0.2)
     pit = bump(x, y, eye.fovea, rng.uniform(0.035, 0.055)) * rng.uniform(0.06, 0.2)
     light *= 1 - (broad + pit)[..., None] * np.float32([0.6, 1.0, 0.9])
 
 
 def fibres(rng, light, x, y, eye):
-    """The nerve fibre layer: fine pale streaks that leave the disc along the arcades."""
+    """Adds the nerve fibre layer: fine pale streaks that leave the disc along the arcades."""
     away = np.sqrt(x * x + y * y) + 1e-6
     around = np.arctan2(y, x) + 0.5 * np.sign(y) * np.clip(away - 0.15, 0, 1)
     rays = noise(rng, 48, 900, 1.6)
-    streaks = cv2.remap(rays, (around / (2 * math.pi) + 0.5) * 899, np.clip(away * 20, 0, 47), cv2.INTER_LINEAR)
+    turns = around / (2 * math.pi) + 0.5
+    streaks = cv2.remap(rays, turns * 899, np.clip(away * 20, 0, 47), cv2.INTER_LINEAR)
     place = np.exp(-((away - 0.35) / 0.25) ** 2) * np.abs(np.sin(around)) ** 2
-    light *= 1 + (place * (0.02 * streaks + 0.06) * rng.uniform(0.2, 1.2))[..., None] * np.float32([0.5, 1.0, 1.0])
+    paler = place * (0.02 * streaks + 0.06) * rng.uniform(0.2, 1.2)
+    light *= 1 + paler[..., None] * np.float32([0.5, 1.0, 1.0])
 
 
 def disc(rng, light, x, y, eye):
-    """The optic disc with its cup, a soft edge, and often a paler or darker ring around it."""
+    """Adds the optic disc with its cup, a soft edge, and often a paler or darker ring around it."""
     tall, soft = rng.uniform(1.0, 1.12), rng.uniform(0.010, 0.022)
     wave = 1 + 0.03 * np.cos(2 * np.arctan2(y, x) + rng.uniform(0, 6)) + 0.015 * np.cos(3 * np.arctan2(y, x))
     away = np.sqrt(x * x + (y / tall) ** 2) / wave.astype(np.float32)
@@ -189,7 +193,7 @@ def disc(rng, light, x, y, eye):
 
 
 def lesions(rng, camera, light):
-    """Now and then dark dots (haemorrhages), yellow ones (exudates, drusen), and a blurred blotch: never vessels."""
+    """Adds, now and then, dark dots (haemorrhages), yellow ones (exudates, drusen) and a blurred blotch."""
     kinds = ((0.35, 25, (1.0, 2.6), (0.25, 0.45, 0.35)), (0.30, 12, (1.2, 4.5), (-0.14, -0.38, -0.28)),
              (0.25, 4, (12, 30), (-0.06, -0.14, -0.12)))
     for chance, most, sizes, colour in kinds:
@@ -203,7 +207,7 @@ def lesions(rng, camera, light):
 
 
 def spot(light, place, size, tall, colour):
-    """Lighten or darken a small round place, in pixels, by `colour` at its middle."""
+    """Lightens or darkens a small round place, in pixels, by `colour` at its middle."""
     reach = int(size * 4) + 2
     left, top = max(int(place[0]) - reach, 0), max(int(place[1]) - reach, 0)
     part = light[top : max(int(place[1]) + reach, 0), left : max(int(place[0]) + reach, 0)]
@@ -213,7 +217,7 @@ def spot(light, place, size, tall, colour):
 
 
 def developed(rng, camera, light):
-    """The light on the sensor, as the camera writes it: blurred, cut at the FOV, noisy, JPEG's softness: uint8 RGB."""
+    """Returns the light as the camera writes it, rgb: blurred, cut at the FOV, noisy and soft by JPEG."""
     picture = cv2.GaussianBlur(light, (0, 0), rng.uniform(0.35, 0.75) * camera.radius / 256)
     # Bright red saturates slowly, as in every fundus camera.
     picture = np.where(picture > 200, 200 + 55 * np.tanh((picture - 200) / 55), picture)
@@ -224,5 +228,6 @@ def developed(rng, camera, light):
     grain = noise(rng, camera.height, camera.width * 3, 0.6).reshape(camera.height, camera.width, 3)
     grain *= rng.uniform(2.0, 4.5) * (0.35 + 0.65 * edge[1][..., None])
     picture = np.uint8(np.clip(picture + grain + 0.5, 0, 255))
-    _, written = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(82, 96))])
+    quality = int(rng.integers(82, 96))
+    _, written = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cv2.imdecode(written, cv2.IMREAD_COLOR)[..., ::-1].copy()

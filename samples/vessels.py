@@ -1,7 +1,8 @@
 """The vessels of a made eye: paths that leave the disc, taper, branch and keep out of each other's way.
 
-Lengths are in units of the FOV's radius in a 45 degree photograph; x runs from the disc to the fovea, y downwards.
-The numbers were fitted to DRIVE's first observer: vessels are .13 of the FOV, their centre lines 31 units long.
+Lengths are in units of the FOV's radius in a 45 degree photograph; x runs from the disc to the fovea, y
+downwards. The numbers were fitted to DRIVE's first observer: vessels are .13 of the FOV, their centre lines
+are 31 units long.
 """
 
 import heapq
@@ -12,15 +13,15 @@ import cv2
 import numpy as np
 
 ARTERY, VEIN = 0, 1
-STEP = 0.014                # between two points of a path: 4 pixels in a DRIVE photograph
-THINNEST = 0.0022           # a radius: vessels of 1.2 pixels
-GRID, REACH = 256, 2.6      # the map of what is taken: cells a side, units a side
-CROWDED = 0.30              # no vessel starts towards where more than this share is taken
+STEP = 0.014  # between two points of a path: 4 pixels in a DRIVE photograph
+THINNEST = 0.0022  # a radius: vessels of 1.2 pixels
+GRID, REACH = 256, 2.6  # the map of what is taken: cells a side, units a side
+CROWDED = 0.30  # no vessel starts towards where more than this share is taken
 
 
 @dataclass
 class Vessel:
-    """One unbranched path: points (N, 2) and radii (N,) in units; `strength` scales how much light it takes."""
+    """One unbranched path: points (N, 2), radii (N,) in units; `strength` scales how much light it takes."""
 
     points: np.ndarray
     radii: np.ndarray
@@ -30,7 +31,7 @@ class Vessel:
 
 
 class Ground:
-    """Where vessels lie already. Growing ones turn away from the crowd, and never run into their own kind."""
+    """Where vessels lie already: growing ones turn away from the crowd and never run into their own kind."""
 
     def __init__(self, centre):
         self.corner = np.asarray(centre) - REACH / 2
@@ -39,7 +40,7 @@ class Ground:
         self.slope = np.zeros((2, GRID // 2, GRID // 2), np.float32)
 
     def cell(self, x, y):
-        """The (row, column) of a point; the edge's for points beyond it."""
+        """Returns the (row, column) of a point; the edge's for points beyond it."""
         column, row = (x - self.corner[0]) * GRID / REACH, (y - self.corner[1]) * GRID / REACH
         return min(max(int(row), 0), GRID - 1), min(max(int(column), 0), GRID - 1)
 
@@ -47,9 +48,10 @@ class Ground:
         cells = np.int32((vessel.points - self.corner) * GRID / REACH)
         cv2.polylines(self.taken[vessel.kind], [cells], False, 1, 2)
         # Crowding needs no detail: an eighth of the map a side, a blur of about .1 units.
-        crowd = cv2.resize(self.taken.sum(0).astype(np.float32), (GRID // 8, GRID // 8), interpolation=cv2.INTER_AREA)
+        taken = self.taken.sum(0).astype(np.float32)
+        crowd = cv2.resize(taken, (GRID // 8, GRID // 8), interpolation=cv2.INTER_AREA)
         self.crowd = cv2.resize(cv2.GaussianBlur(crowd, (0, 0), 1.2), (GRID // 2, GRID // 2))
-        self.slope = np.stack([cv2.Sobel(self.crowd, cv2.CV_32F, 1, 0), cv2.Sobel(self.crowd, cv2.CV_32F, 0, 1)])
+        self.slope = np.stack([cv2.Sobel(self.crowd, cv2.CV_32F, *way) for way in ((1, 0), (0, 1))])
 
     def crowded(self, x, y):
         row, column = self.cell(x, y)
@@ -58,7 +60,7 @@ class Ground:
 
 @dataclass
 class Eye:
-    """What decides an eye's vessels. `view` is (x, y, radius): the circle that the camera sees, disc at (0, 0)."""
+    """What decides an eye's vessels. `view`: (x, y, radius) of the circle seen; the disc is at (0, 0)."""
 
     rng: np.random.Generator
     view: tuple
@@ -70,7 +72,7 @@ class Eye:
 
 
 def grow(eye):
-    """The vessels of an eye: a list of Vessel, those that leave the disc first, then their branches, widest first."""
+    """Returns the vessels of an eye: first those that leave the disc, then their branches, widest first."""
     ground = Ground(eye.view[:2])
     grown, waiting = [], []
     for trunk in trunks(eye):
@@ -95,7 +97,7 @@ def grow(eye):
 
 
 def trunks(eye):
-    """The vessels that leave the disc: two arcades of an artery and a vein, pairs to the nasal side, twigs."""
+    """Returns what leaves the disc: two arcades of an artery and a vein, pairs to the nasal side, twigs."""
     rng, found = eye.rng, []
     for side in (-1, 1):
         height, length = rng.uniform(0.50, 0.72), rng.uniform(0.9, 1.15)
@@ -114,7 +116,7 @@ def trunks(eye):
 
 
 def arcade(eye, side, height, length, kind, width):
-    """A main vessel: a spline over (`side` -1) or under the fovea, `height` away from its level."""
+    """Returns a main vessel: a spline over (`side` -1) or under the fovea, `height` away from its level."""
     rng = eye.rng
     knots = np.array([[-0.03, 0.02], [rng.uniform(-0.09, 0.05), 0.22], [rng.uniform(0.08, 0.24), 0.62],
                       [0.42, 0.96], [0.80, 1.02], [1.15, 0.86], [1.50, 0.66], [1.90, 0.52], [2.30, 0.45]])
@@ -130,8 +132,8 @@ def arcade(eye, side, height, length, kind, width):
 
 
 def spline(knots):
-    """A smooth curve through (K, 2) knots, as points STEP apart."""
-    from scipy.interpolate import CubicSpline
+    """Returns a smooth curve through (K, 2) knots, as points STEP apart."""
+    from scipy.interpolate import CubicSpline  # here: it would make --help take half a second longer
 
     along = np.concatenate([[0], np.cumsum(np.hypot(*np.diff(knots, axis=0).T))])
     curve = CubicSpline(along, knots)
@@ -142,7 +144,7 @@ def spline(knots):
 
 
 def wobble(eye, points, size):
-    """Sway a path sideways: smooth noise of wave lengths from .1 to .5 units, `size` units strong."""
+    """Returns a path that sways by smooth noise with wave lengths of .1 to .5 units, `size` units strong."""
     noise = np.zeros(len(points))
     for reach, share in ((3, 0.25), (7, 0.6), (14, 1.0)):
         raw = cv2.GaussianBlur(eye.rng.normal(0, 1, (1, len(points))), (0, 0), reach)[0]
@@ -155,13 +157,16 @@ def wobble(eye, points, size):
 
 
 def from_disc(eye, heading, kind, radius):
-    """A smaller vessel that leaves the disc on its own way."""
+    """Returns a smaller vessel that leaves the disc on its own way."""
     start = eye.rng.normal(0, 0.02, 2) + [-0.02, 0]
     return path(eye, Ground(eye.view[:2]), start[0], start[1], heading, radius, kind)
 
 
 def path(eye, ground, x, y, heading, radius, kind):
-    """A walk with momentum, from (x, y) until its length is spent or something ends it; None if that is at once."""
+    """Returns a walk with momentum from (x, y) on, until its length is spent or something ends it.
+
+    None if that is at once.
+    """
     rng = eye.rng
     length = min(85 * radius / eye.calibre, 0.95) * rng.uniform(0.6, 1.4)
     steps = max(int(length / STEP), 6)
@@ -191,7 +196,7 @@ def path(eye, ground, x, y, heading, radius, kind):
 
 
 def steer(eye, ground, x, y, heading, first):
-    """Turn per unit of length: away from the crowd and the fovea, and back towards the first heading."""
+    """Returns the turn per unit of length: away from crowd and fovea, and back to the first heading."""
     row, column = ground.cell(x, y)
     push_x, push_y = -ground.slope[:, row // 2, column // 2] * 60
     away = math.hypot(x - eye.fovea[0], y - eye.fovea[1])
@@ -203,7 +208,7 @@ def steer(eye, ground, x, y, heading, first):
 
 
 def sprout(eye, vessel, waiting):
-    """Put the branches of a vessel among those that wait, widest first. Angles and radii after Murray (1926)."""
+    """Puts a vessel's branches among those that wait, widest first; angles and radii as Murray (1926)."""
     rng, count = eye.rng, len(vessel.points)
     side, at = rng.choice([-1, 1]), rng.uniform(0.03, 0.12) / STEP
     if np.hypot(*vessel.points[0]) < 0.1:
@@ -217,7 +222,8 @@ def sprout(eye, vessel, waiting):
     if vessel.forks:
         # An even fork: r^3 = 2 s^3, so s is .79 r.
         for turn in (-1, 1):
-            add(eye, waiting, vessel, count - 1, turn * math.radians(rng.uniform(15, 45)), 0.79 * vessel.radii[-1])
+            angle = turn * math.radians(rng.uniform(15, 45))
+            add(eye, waiting, vessel, count - 1, angle, 0.79 * vessel.radii[-1])
 
 
 def add(eye, waiting, vessel, index, turn, radius):

@@ -1,12 +1,11 @@
-"""Fetch a public data set from its makers' site, check every file of it, and only then put it in place.
+"""Fetches a public data set from its makers' site, checks every file of it, and only then puts it in place.
 
     download("chase_db1", "datasets")    -> datasets/CHASE_DB1, whole and original, or nothing
-    how_to_get("drive")                  what to do by hand where a program may not fetch
 
-Archives arrive in datasets/.download, where a broken one waits to be continued; it goes when the set is in place. An
-archive that a person saved in datasets/ under its own name is taken instead of the network, and left where it is.
-What an archive says about names and sizes is not believed: a member is only chosen by the last part of its name, is
-written where our list of originals says, and counts by the bytes that come out of it.
+Archives arrive in datasets/.download, where a broken one waits to be continued; it goes when the set is in
+place. An archive that a person saved in datasets/ under its own name is taken instead of the network, and
+stays there. What an archive says about names and sizes is not believed: a member is chosen by the last part
+of its name alone, is written where the list of originals says, and counts by the bytes that come out of it.
 """
 
 import contextlib
@@ -21,22 +20,22 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from files import Problem, say
-from sets.originals import BLOCK, SOURCES, about_originals, by_browser, content_sum, how_to_get, is_original, plain_name, sums
+from running.command import Problem, say
+from sets.licences import SOURCES, by_browser, how_to_get
+from sets.originals import BLOCK, content_sum, is_original, plain_name, sums
 from sets.web import fetch
 
-__all__ = ["SOURCES", "about_originals", "download", "how_to_get", "is_original"]
-
 LARGEST_SET = 4_000_000_000  # bytes, unpacked
-MOST_MEMBERS = 10_000
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, ValueError, NotImplementedError)
+MOST_MEMBERS = 10_000  # of an archive
+DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, ValueError,
+          NotImplementedError)
 
 
 def download(name, into, addresses=None, progress=True):
-    """Fetch the set `name` ('chase_db1', 'hrf', 'stare') into the folder `into`; returns its own folder there.
+    """Fetches the set `name` ('chase_db1', 'hrf', 'stare') into the folder `into`. Returns its folder there.
 
-    addresses: other ways than the official ones, [[address, ...], ...]: each way's archives together are the set.
-    progress: a bar on stderr if that is a terminal. Raises Problem, and then there is no such folder.
+    addresses: other ways than the official ones, [[address, ...], ...]: each way's archives together are the
+    set. progress: a bar on stderr if that is a terminal. Raises Problem, and then there is no such folder.
     """
     source, into = SOURCES[name], Path(into)
     ways = addresses or source.ways
@@ -64,7 +63,8 @@ def _already_there(folder):
     if known and matching == known and not differing:
         say(f"{folder}: is already there, complete and original. Nothing to do.")
         return folder
-    raise Problem(f"{folder}: is already there, but is not the complete original set. Move it away to get it anew.")
+    raise Problem(f"{folder}: is already there, but is not the complete original set. "
+                  "Move it away to get it anew.")
 
 
 def _unchecked(source):
@@ -82,14 +82,15 @@ def _first_way_that_works(ways, source, folder, workplace, progress):
             return
         except Problem as problem:
             if _saved(way, into):
-                raise Problem(f"{problem}. It was found in {into}: delete it there, or save it anew.") from problem
+                raise Problem(f"{problem}. It was found in {into}: "
+                              "delete it there, or save it anew.") from problem
             reasons.append(str(problem))
     raise Problem(f"{source.folder} could not be downloaded: {'; '.join(dict.fromkeys(reasons))}. "
                   f"Open {source.page} in a browser. {by_browser(source, into)}.")
 
 
 def _saved(way, into):
-    """The paths of a way's archives, if a person has saved all of them in `into`; else []."""
+    """Returns the paths of a way's archives if a person has saved all of them in `into`, else []."""
     paths = [into / address.rsplit("/", 1)[-1] for address in way]
     return paths if all(path.is_file() for path in paths) else []
 
@@ -104,7 +105,7 @@ def _fetched(address, workplace, progress):
 
 
 def _put_in_place(archives, source, folder, workplace):
-    """Unpack beside, check all files, rename. If anything is wrong, the archives that we fetched go too."""
+    """Unpacks beside, checks all files, renames. If anything is wrong, archives that were fetched go too."""
     aside = workplace / "unpacked"
     shutil.rmtree(aside, ignore_errors=True)
     wanted, left = sums(source.folder), LARGEST_SET
@@ -123,7 +124,10 @@ def _put_in_place(archives, source, folder, workplace):
 
 
 def _unpack(archive, places, aside, left):
-    """Write the members that `places` {plain name: place} knows to `aside`. Returns how many bytes may still come."""
+    """Writes the members that are in `places`, {plain name: place}, to the folder `aside`.
+
+    Returns how many bytes may still come of `left`.
+    """
     try:
         for name, opened in (_zipped if archive.suffix == ".zip" else _tarred)(archive):
             if plain_name(name) not in places:
@@ -139,7 +143,7 @@ def _unpack(archive, places, aside, left):
                 out.flush()
                 os.fsync(out.fileno())
     except OSError as error:
-        if error.errno is not None:  # a full disk is no fault of the archive; bzip2 tells of damage without a number
+        if error.errno is not None:  # a full disk is not the archive's fault; bzip2's damage has no number
             raise
         raise Problem(f"{archive.name}: is damaged ({error})") from error
     except DAMAGE as error:
@@ -148,7 +152,7 @@ def _unpack(archive, places, aside, left):
 
 
 def _zipped(archive):
-    """(name, function that opens it) of every member of a zip."""
+    """Yields (name, function that opens it) of every member of a zip."""
     with open(archive, "rb") as file:
         # Counted before zipfile reads the list: a list of millions of empty members would fill the memory.
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -159,7 +163,7 @@ def _zipped(archive):
 
 
 def _tarred(archive):
-    """(name, function that opens it) of every plain file of a tar; links and devices are passed over."""
+    """Yields (name, function that opens it) of every plain file of a tar, not of links and devices."""
     with tarfile.open(archive, "r:") as members:
         for number, member in enumerate(members):
             _not_too_many(archive, number)
@@ -169,14 +173,14 @@ def _tarred(archive):
 
 def _not_too_many(archive, members):
     if members > MOST_MEMBERS:
-        raise Problem(f"{archive.name}: has more than {MOST_MEMBERS} members, so it is not the set's archive")
+        raise Problem(f"{archive.name}: has more than {MOST_MEMBERS} members, so it is not the set's")
 
 
-def _check(wanted, aside, name):
-    """Compare {place: SHA-256 or None} with the files of the folder `aside`; Problem if one lacks or differs."""
+def _check(wanted, aside, archives):
+    """Raises Problem unless the folder `aside` holds all of `wanted`, {place: SHA-256 or None}."""
     for place, digest in wanted.items():
         path = next((path for path in (aside / place, aside / f"{place}.gz") if path.is_file()), None)
         if path is None:
-            raise Problem(f"{name}: {place} is missing, so nothing was kept")
+            raise Problem(f"{archives}: {place} is missing, so nothing was kept")
         if digest is not None and content_sum(path) != digest:
-            raise Problem(f"{name}: {place} is not the original, so nothing was kept")
+            raise Problem(f"{archives}: {place} is not the original, so nothing was kept")

@@ -1,7 +1,7 @@
-"""A large file over http or https: taken up again where the connection broke, and refused if it is a web page.
+"""A large file over http or https: taken up again where the connection broke, refused if it is a web page.
 
-Nothing is sent but the request itself. What comes is not trusted: no other kind of address is followed, and no more
-is kept than the largest archive of any of the sets.
+Nothing is sent but the request itself. What comes is not trusted: no other kind of address is followed, and
+no more is kept than the largest archive of any of the sets.
 """
 
 import http.client
@@ -10,29 +10,36 @@ import time
 import urllib.error
 import urllib.request
 
-from files import Problem
+from tqdm import tqdm
+
+from running.command import Problem
 from sets.originals import BLOCK
 
 TIMEOUT = 30  # seconds without an answer
-TRIES, PAUSE = 5, 1.0  # times a cut connection is taken up again, seconds between
+TRIES, PAUSE = 5, 1.0  # how often a cut connection is taken up again, after how many seconds
 LARGEST_ARCHIVE = 500_000_000  # bytes; the largest, HRF, has 73 MB
 REFUSALS = {401: "a login is asked for", 403: "programs are refused", 404: "the file is not there any more",
-            410: "the file is not there any more", 429: "too many requests", 503: "busy, or programs are refused"}
+            410: "the file is not there any more", 429: "too many requests",
+            503: "busy, or programs are refused"}
 
 
 def fetch(address, archive, progress=True):
-    """Write what is at `address` to the path `archive`. Raises Problem; `archive`.part then holds what has come."""
+    """Writes what is at `address` to the path `archive`.
+
+    Raises Problem, and then `archive`.part holds what has come, from where the next call goes on.
+    """
     part = archive.with_name(archive.name + ".part")
     for attempt in range(TRIES):
         time.sleep(PAUSE if attempt else 0)
-        if _rest(address, part, progress):
+        if _append(address, part, progress):
             part.replace(archive)
             return
-    raise Problem(f"{address}: the connection breaks again and again (what came is kept: the same command goes on)")
+    raise Problem(f"{address}: the connection breaks again and again "
+                  "(what came is kept: the same command goes on)")
 
 
-def _rest(address, part, progress):
-    """Append to the file `part` what it lacks, or start it again. Returns whether it is whole now."""
+def _append(address, part, progress):
+    """Appends to the file `part` what it lacks, or starts it again. Returns whether it is whole now."""
     have = part.stat().st_size if part.exists() else 0
     answer = _ask(address, have)
     if answer is None:
@@ -43,8 +50,10 @@ def _rest(address, part, progress):
         have = have if goes_on else 0
         whole = None if answer.length is None else have + answer.length
         block = _read(answer)
-        if answer.headers.get_content_type() == "text/html" or (not goes_on and (block or b"").lstrip()[:1] == b"<"):
-            raise Problem(f"{address}: answers with a web page, not the archive (a check for robots, or a notice)")
+        begins_as_page = not goes_on and (block or b"").lstrip()[:1] == b"<"
+        if answer.headers.get_content_type() == "text/html" or begins_as_page:
+            raise Problem(f"{address}: answers with a web page, not the archive "
+                          "(a check for robots, or a notice)")
         with open(part, "ab" if goes_on else "wb") as out, _bar(address, have, whole, progress) as bar:
             while block and have <= LARGEST_ARCHIVE:
                 out.write(block)
@@ -58,7 +67,7 @@ def _rest(address, part, progress):
 
 
 def _ask(address, have):
-    """The server's answer with everything from byte `have` on, or with all; None if `have` makes no sense to it."""
+    """Returns the server's answer, from byte `have` on or from the first; None if there are not so many."""
     headers = {"User-Agent": "retinal-vessels/1.0", **({"Range": f"bytes={have}-"} if have else {})}
     try:
         answer = _opener().open(urllib.request.Request(address, headers=headers), timeout=TIMEOUT)
@@ -76,7 +85,7 @@ def _ask(address, have):
 
 
 def _opener():
-    """urllib's opener without file:, ftp: and data:, so that no redirection leads there."""
+    """Returns urllib's opener without file:, ftp: and data:, so that no redirection leads there."""
     opener = urllib.request.OpenerDirector()
     for handler in ("Proxy", "HTTP", "HTTPS", "HTTPDefaultError", "HTTPRedirect", "Unknown"):
         opener.add_handler(getattr(urllib.request, f"{handler}Handler")())
@@ -85,7 +94,7 @@ def _opener():
 
 
 def _read(answer):
-    """Up to BLOCK bytes, b"" at the end, None if the connection was cut."""
+    """Returns up to BLOCK bytes, b"" at the end, None if the connection was cut."""
     try:
         return answer.read(BLOCK)
     except (OSError, http.client.HTTPException):
@@ -93,7 +102,5 @@ def _read(answer):
 
 
 def _bar(address, have, whole, progress):
-    from tqdm import tqdm
-
     return tqdm(desc=address.rsplit("/", 1)[-1], initial=have, total=whole, unit="B", unit_scale=True,
                 disable=not (progress and sys.stderr.isatty()))

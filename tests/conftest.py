@@ -11,7 +11,9 @@ import importlib
 import io
 import json
 import os
+import resource
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -28,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
 
-# ---- eyes ----------------------------------------------------------------------------------------------------------
+# ---- eyes ------------------------------------------------------------------------------------------------
 
 def eye(seed, height=100, width=110):
     """A lit disc with dark curves on it: (H, W, 3) uint8, mask (H, W) bool, FOV (H, W) bool."""
@@ -144,7 +146,7 @@ def shared():
     return SHARED
 
 
-# ---- commands ------------------------------------------------------------------------------------------------------
+# ---- commands --------------------------------------------------------------------------------------------
 
 @dataclass
 class Ended:
@@ -157,14 +159,14 @@ class Ended:
 
 def call(script, *words):
     """`python SCRIPT.py WORDS` within this process, which spares it the import of TensorFlow."""
-    import files
+    from running.command import run
 
     module = importlib.import_module(script)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), \
             mock.patch.object(sys, "argv", [f"{script}.py", *map(str, words)]):
         try:
-            code = files.run(module.main)
+            code = run(module.main)
         except SystemExit as end:
             code = end.code
     return Ended(code, out.getvalue(), err.getvalue())
@@ -200,26 +202,22 @@ def everything():
     return contents
 
 
-# ---- a network without weights -------------------------------------------------------------------------------------
+# ---- a network without weights ---------------------------------------------------------------------------
 
-class Answer(np.ndarray):
-    """An array with the one method of a tensor that is asked for."""
-
-    def numpy(self):
-        return np.asarray(self)
-
-
-def predictor_of(function, **card):
-    """A predictor whose network is `function`, (N, S, S, 3) float32 -> (N, S, S, 1), and whose card holds `card`."""
+def predictor_of(function, depth=1, **plan):
+    """A predictor whose network is `function`, (N, S, S, 3) float32 -> (N, S, S, 1), and whose Plan is `plan`."""
+    from card import Plan
+    from model import unet
     from predict import Predictor
 
-    predictor = object.__new__(Predictor)
-    predictor._network = lambda squares: function(squares).view(Answer)
-    predictor.card = {"network": {"width": 1, "depth": 1}} | card
-    return predictor
+    class Imagined(Predictor):
+        def probabilities(self, squares):
+            return np.asarray(function(squares))[..., 0]
+
+    return Imagined(unet(1, depth), Plan(**plan), "float32")
 
 
-# ---- what takes long is made once ----------------------------------------------------------------------------------
+# ---- what takes long is made once ------------------------------------------------------------------------
 
 SMALL = ("--width", 2, "--depth", 2, "--precision", "float32", "--workers", 1)
 
@@ -255,3 +253,68 @@ def tiny_model(tmp_path_factory, tiny_training):
     card = json.loads((tiny_training / "model.json").read_text())
     path.with_suffix(".json").write_text(json.dumps(card | {"vessel width": None}))
     return path
+
+
+@pytest.fixture
+def short_runs(tiny_set, tiny_pairs, tiny_model):
+    """{command: the words of a short run of it, without --out}."""
+    photographs = sorted((tiny_set / "test/images").iterdir())
+    return {"augment": ("--data", tiny_set, "--copies", 2, "--workers", 1, "--preview"),
+            "training": ("--pairs", tiny_pairs, "--epochs", 1, "--batch", 2, *SMALL),
+            "testing": ("--data", tiny_set, "--model", tiny_model),
+            "eval": (*photographs, "--model", tiny_model)}
+
+
+@contextlib.contextmanager
+def limited(kind, most):
+    """Limits a resource of this process, resource.RLIMIT_FSIZE say, for a while."""
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+# ---- training --------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def quick(monkeypatch):
+    """The best epoch is kept and nothing is chosen on validation photographs; both have tests of their own."""
+    from fitting import finishing
+
+    validation = {"dice": 0.1, "roc_auc": 0.5}
+    chosen = {"threshold": 0.5, "validation": validation, "tta": {"threshold": 0.5, "validation": validation}}
+    monkeypatch.setattr(finishing, "tune", lambda *_: chosen)
+    monkeypatch.setattr(finishing, "kept_epoch", lambda best, last, table, _: (
+        best, table.loc[table["val_dice_coefficient"].idxmax()]))
+
+
+@pytest.fixture
+def train(command, tiny_pairs, quick):
+    """Calls training.py on the tiny pairs."""
+    def training(out, *words):
+        return command("training", "--pairs", tiny_pairs, "--out", out, "--batch", 2, *SMALL, *words)
+
+    return training
+
+
+def weights_in(model_file):
+    """{name: array} of a .keras file, whose own bytes hold the time of writing."""
+    import h5py
+
+    found = {}
+
+    def keep(name, entry):
+        if isinstance(entry, h5py.Dataset):
+            found[name] = entry[()]
+
+    with zipfile.ZipFile(model_file) as archive, \
+            h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as store:
+        store.visititems(keep)
+    return found
+
+
+def same_weights(some, others):
+    some, others = weights_in(some), weights_in(others)
+    return some.keys() == others.keys() and all(np.array_equal(some[name], others[name]) for name in some)

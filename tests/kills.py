@@ -1,13 +1,14 @@
-"""SIGKILL at random moments over the four commands: no broken file, every run finishes on the second try, to the same results.
+"""SIGKILL at random moments over the four commands: no file is broken, the next try gives the same results.
 
-    python tests/kills.py --count 100            on a tiny drawn set, in a folder of its own under the temporary one
+    python tests/kills.py --count 100            on a tiny drawn set, in a temporary folder of its own
 
-Each command is a process forked from this one, which has TensorFlow imported already: a kill falls on work, not on imports.
-Every second kill takes the command's workers with it, as a power cut does; the others only the command itself.
+Each command is a process forked from this one, which has imported TensorFlow: a kill falls on work and
+not on imports. Every second kill takes the command's workers with it, as a power cut does; the others do not.
 """
 
 import argparse
 import csv
+import importlib
 import io
 import json
 import os
@@ -26,7 +27,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
-SMALL = ("--width", "2", "--depth", "2", "--precision", "float32", "--workers", "1", "--batch", "2", "--epochs", "4")
+SMALL = ("--width", "2", "--depth", "2", "--precision", "float32", "--workers", "1", "--batch", "2",
+         "--epochs", "4")
 COMMANDS = {
     "augment": ("augment.py", "--data", "tiny", "--copies", "6", "--workers", "2", "--preview"),
     "training": ("training.py", *SMALL, "--resume"),
@@ -37,10 +39,13 @@ OUT = {"augment": "augmented", "training": "checkpoints", "testing": "results", 
 ORPHANS = 20  # seconds in which workers without their command must have ended
 
 
-# ---- one command ---------------------------------------------------------------------------------------------------
+# ---- one command -----------------------------------------------------------------------------------------
 
 def start(name, place):
-    """-> pid of `python NAME.py ...` in the folder `place`, its output in NAME.log there; leader of its own process group."""
+    """Starts `python NAME.py ...` in the folder `place`, its output in NAME.log; returns its process id.
+
+    It leads a process group of its own.
+    """
     pid = os.fork()
     if pid:
         return pid
@@ -52,8 +57,9 @@ def start(name, place):
         os.dup2(log, 1), os.dup2(log, 2)
         script, *words = COMMANDS[name]
         sys.argv = [script, *words]
-        module, files = __import__(script.removesuffix(".py")), __import__("files")
-        code = files.run(module.main)
+        from running.command import run
+
+        code = run(importlib.import_module(script.removesuffix(".py")).main)
     except BaseException:
         traceback.print_exc()
     finally:
@@ -62,12 +68,12 @@ def start(name, place):
 
 
 def ended(pid):
-    """-> exit code, negative for a signal."""
+    """Waits for a process and returns its exit code, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def nobody_left(group):
-    """Waits until the process group is empty; False if it is not after ORPHANS seconds."""
+    """Waits until a process group is empty; returns whether it was within ORPHANS seconds."""
     end = time.monotonic() + ORPHANS
     while time.monotonic() < end:
         try:
@@ -80,7 +86,7 @@ def nobody_left(group):
 
 
 def killed(name, place, chance, seconds):
-    """Starts a command and kills it at a random moment of its work -> what is wrong with that, or None."""
+    """Starts a command, kills it at a random moment of its work, and returns what went wrong, or None."""
     pid = start(name, place)
     time.sleep(chance.uniform(0, seconds))
     everyone = chance.random() < 0.5
@@ -89,10 +95,10 @@ def killed(name, place, chance, seconds):
     return None if nobody_left(pid) else f"workers still ran {ORPHANS} s after their command was killed"
 
 
-# ---- what must hold ------------------------------------------------------------------------------------------------
+# ---- what must hold --------------------------------------------------------------------------------------
 
 def broken(path):
-    """Whether a file is not what its name says: half written, say."""
+    """Returns whether a file is not what its name says: half written, say."""
     import numpy as np
     from PIL import Image
 
@@ -121,14 +127,14 @@ def visible(folder):
 
 
 def without_times(value):
-    """JSON without what tells the time it took."""
+    """Returns JSON without what tells the time it took."""
     if not isinstance(value, dict):
         return value
     return {key: without_times(part) for key, part in value.items() if key not in ("seconds", "time")}
 
 
 def meaning(path):
-    """What of a file must be the same in every run: its bytes, or what they hold."""
+    """Returns what of a file must be the same in every run: its bytes, or what they hold."""
     import h5py
 
     if path.suffix == ".json":
@@ -140,15 +146,18 @@ def meaning(path):
             if isinstance(entry, h5py.Dataset):
                 arrays[name] = entry[()].tobytes()
 
-        with zipfile.ZipFile(path) as archive, h5py.File(io.BytesIO(archive.read("model.weights.h5"))) as weights:
+        with zipfile.ZipFile(path) as archive:
+            content = archive.read("model.weights.h5")
+        with h5py.File(io.BytesIO(content)) as weights:
             weights.visititems(note)
         return arrays
     return path.read_bytes()
 
 
 def results(folder):
-    """{file: what it means}, but for the state, which is for going on only."""
-    return {path.relative_to(folder).as_posix(): meaning(path) for path in visible(folder) if path.suffix != ".npz"}
+    """Returns {file: what it means} but for the state, which is for going on only."""
+    files = [path for path in visible(folder) if path.suffix != ".npz"]
+    return {path.relative_to(folder).as_posix(): meaning(path) for path in files}
 
 
 def difference(found, expected):
@@ -159,7 +168,7 @@ def difference(found, expected):
 
 
 def after_a_kill(name, place, chance, seconds, expected, most_kills=3):
-    """Kills a command once to three times, then lets it finish -> how often it was killed, what is wrong (a list)."""
+    """Kills a command once to three times, then lets it finish; returns how often, and what went wrong."""
     out = place / OUT[name]
     shutil.rmtree(out, ignore_errors=True)
     wrong, kills = [], chance.randrange(1, most_kills + 1)
@@ -168,16 +177,17 @@ def after_a_kill(name, place, chance, seconds, expected, most_kills=3):
         wrong += [f"{path.relative_to(place)} is broken" for path in visible(out) if broken(path)]
     code = ended(start(name, place))
     if code:
-        return kills, [*wrong, f"the next try ended with {code}: {(place / f'{name}.log').read_text()[-600:]}"]
+        log = (place / f"{name}.log").read_text()[-600:]
+        return kills, [*wrong, f"the next try ended with {code}: {log}"]
     left = [str(path.relative_to(place)) for path in out.rglob(".unfinished-*")]
     wrong += [f"left behind: {left[:3]}"] if left else []
     return kills, [*wrong, *filter(None, [difference(results(out), expected)])]
 
 
-# ---- all of it -----------------------------------------------------------------------------------------------------
+# ---- all of it -------------------------------------------------------------------------------------------
 
 def unbroken(place):
-    """Runs the four commands once -> {name: (seconds, results)}."""
+    """Runs the four commands once and returns {name: (seconds, results)}."""
     known = {}
     for name in COMMANDS:
         began = time.monotonic()
@@ -189,8 +199,8 @@ def unbroken(place):
     return known
 
 
-def kill_many(count, seed, place, told=print):
-    """-> what went wrong, a list of sentences, after `count` kills or a few more."""
+def kill_many(count, seed, place, say=print):
+    """Kills `count` times or a few more, and returns what went wrong, a list of sentences."""
     from conftest import Draw
 
     Draw().plain(place / "tiny", train=4, test=3, fovs=True)
@@ -199,24 +209,27 @@ def kill_many(count, seed, place, told=print):
         shutil.copytree(place / OUT[name], place / "kept" / OUT[name])
     while sum(done.values()) < count:
         name = min(done, key=done.get)
-        kills, found = after_a_kill(name, place, chance, *known[name], most_kills=min(3, count - sum(done.values())))
+        most = min(3, count - sum(done.values()))
+        kills, found = after_a_kill(name, place, chance, *known[name], most_kills=most)
         done[name] += kills
         wrong += [f"{name}: {sentence}" for sentence in found]
         if found:
-            told("\n".join(found))
+            say("\n".join(found))
         if name in ("augment", "training"):  # the later commands start from what the unbroken run left
             shutil.rmtree(place / OUT[name])
             shutil.copytree(place / "kept" / OUT[name], place / OUT[name])
-        told(f"{sum(done.values())} of {count} kills: " + ", ".join(f"{name} {times}" for name, times in done.items()))
+        each = ", ".join(f"{name} {times}" for name, times in done.items())
+        say(f"{sum(done.values())} of {count} kills: {each}")
     return wrong
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    as_written = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     parser.add_argument("--count", type=int, default=100, help="(default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(default: %(default)s)")
     options = parser.parse_args()
-    from files import start_tensorflow
+    from running.tensorflow_start import start_tensorflow
 
     start_tensorflow()  # forked, not used: a process that has used it cannot be forked
 

@@ -3,18 +3,21 @@
 import random
 import shutil
 
+import albumentations as A
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 import augment
-import data
-from data import SIDE, Square
+from photographs.labelled import Labelled
+from photographs.square import SIDE, Square
+from running.files import sha256
+from sets.layouts import Photograph
 
 
 def pictures(folder):
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.glob("*/*/*.png"))}
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.glob("*/*/*.png"))}
 
 
 def grey(path):
@@ -27,11 +30,12 @@ def pairs(tmp_path, tiny_pairs):
     return shutil.copytree(tiny_pairs, tmp_path / "augmented")
 
 
-def again(command, tiny_set, pairs, *words):
-    return command("augment", "--data", tiny_set, "--out", pairs, "--copies", 2, "--workers", 1, "--validation", 0.25, *words)
+def again(command, tiny_set, pairs, *words, workers=1):
+    return command("augment", "--data", tiny_set, "--out", pairs, "--copies", 2, "--workers", workers,
+                   "--validation", 0.25, *words)
 
 
-# ---- what is written -----------------------------------------------------------------------------------------------
+# ---- what is written ---------------------------------------------------------------------------------------
 
 def test_every_training_photograph_has_its_copies_and_validation_lies_apart(tiny_pairs):
     train = {path.name for path in (tiny_pairs / "train/images").iterdir()}
@@ -46,39 +50,40 @@ def test_every_training_photograph_has_its_copies_and_validation_lies_apart(tiny
 
 def test_pairs_are_pictures_of_512_and_masks_stay_soft(tiny_pairs):
     for path in tiny_pairs.glob("*/images/*.png"):
-        photograph = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        rgb = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         mask = cv2.imread(str(path.parent.parent / "masks" / path.name), cv2.IMREAD_UNCHANGED)
-        assert photograph.shape == (SIDE, SIDE, 3) and mask.shape == (SIDE, SIDE)
-        assert photograph.dtype == mask.dtype == np.uint8
+        assert rgb.shape == (SIDE, SIDE, 3) and mask.shape == (SIDE, SIDE)
+        assert rgb.dtype == mask.dtype == np.uint8
         assert len(np.unique(mask)) > 20 and mask.max() > 200
 
 
 def test_validation_pairs_are_the_plain_square_and_the_corners_of_a_finer_one(tiny_set, tiny_pairs):
-    files = sorted((tiny_pairs / "validation/images").iterdir())
-    stem = files[0].stem[:-5]
-    fov = data.read_mask(tiny_set / "train/fovs" / f"{stem}.png")
-    photograph = data.read_photograph(tiny_set / "train/images" / f"{stem}.png")
-    mask = data.read_mask(tiny_set / "train/masks" / f"{stem}.png")
-    square, low, high = Square.around(fov), slice(0, SIDE), slice(augment.FINE - SIDE, augment.FINE)
-    parts = [(SIDE, (low, low)), *((augment.FINE, corner) for corner in ((low, high), (low, low), (high, high), (high, low)))]
-    seen = {(cv2.imread(str(path))[..., ::-1].tobytes(), grey(path.parent.parent / "masks" / path.name).tobytes())
-            for path in files}
-    assert seen == {(square.cut(photograph, fov, size)[part].tobytes(), square.cut(mask, fov, size)[part].tobytes())
-                    for size, part in parts}
+    paths = sorted((tiny_pairs / "validation/images").iterdir())
+    name = paths[0].stem[:-5]
+    image, mask, fov = (tiny_set / f"train/{kind}/{name}.png" for kind in ("images", "masks", "fovs"))
+    source = Labelled.read(Photograph("tiny", name, "training", name, image, mask, fov))
+    side, low = augment.VALIDATION_SIDE, slice(0, SIDE)
+    high = slice(side - SIDE, side)
+    parts = [(SIDE, (low, low)), *((side, (row, column)) for row in (low, high) for column in (low, high))]
+    seen = [(cv2.imread(str(path))[..., ::-1].tobytes(),
+             grey(path.parent.parent / "masks" / path.name).tobytes()) for path in paths]
+    assert seen == [tuple(picture[part].tobytes() for picture in source.cut(size)) for size, part in parts]
 
 
 def test_copies_of_one_photograph_differ(tiny_pairs):
-    files = pictures(tiny_pairs)
-    assert len(set(files.values())) == len(files)
+    pairs = pictures(tiny_pairs)
+    assert len(set(pairs.values())) == len(pairs)
 
 
 def test_the_manifest_has_a_row_a_pair_and_one_for_each_photograph_held_out(tiny_set, tiny_pairs):
     table = pd.read_csv(tiny_pairs / "manifest.csv", keep_default_na=False)
-    assert {"file", "set", "split", "patient", "source name", "source sha256", "copy", "seed"} <= set(table.columns)
-    assert dict(table["split"].value_counts()) == {"train": 6, "validation": augment.VALIDATION_COPIES, "test": 3}
+    assert {"file", "set", "split", "patient", "source name", "source sha256", "copy",
+            "seed"} <= set(table.columns)
+    rows = {"train": 6, "validation": augment.VALIDATION_COPIES, "test": 3}
+    assert dict(table["split"].value_counts()) == rows
     for _, row in table.iterrows():
         part = "test" if row["split"] == "test" else "train"
-        assert row["source sha256"] == data.sha256(tiny_set / part / "images" / f"{row['source name']}.png")
+        assert row["source sha256"] == sha256(tiny_set / part / "images" / f"{row['source name']}.png")
         assert row["set"] == "tiny" and row["patient"] == row["source name"]
         if part == "train":
             assert row["file"] == f"{row['source name']}_{row['copy']:04d}.png"
@@ -88,28 +93,28 @@ def test_the_manifest_has_a_row_a_pair_and_one_for_each_photograph_held_out(tiny
 
 
 def test_the_last_line_says_what_to_type_next(command, draw, tmp_path):
-    ended = command(
-        "augment", "--data", draw.plain(tmp_path / "s", train=2), "--out", tmp_path / "p", "--copies", 1, "--workers", 1
-    )
+    folder = draw.plain(tmp_path / "s", train=2)
+    ended = command("augment", "--data", folder, "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
     assert ended.code == 0 and "1 pairs of 1 photographs" in ended.out
     assert ended.out.strip().splitlines()[-1].endswith(f"Next: python training.py --pairs {tmp_path / 'p'}")
 
 
-# ---- the same again ------------------------------------------------------------------------------------------------
+# ---- the same again ----------------------------------------------------------------------------------------
 
 def test_the_same_bytes_for_any_number_of_workers(command, tiny_set, tiny_pairs, tmp_path):
-    ended = command("augment", "--data", tiny_set, "--out", tmp_path / "two", "--copies", 2, "--workers", 2, "--validation", 0.25)
+    ended = again(command, tiny_set, tmp_path / "two", workers=2)
     assert ended.code == 0, ended.err
     assert pictures(tmp_path / "two") == pictures(tiny_pairs)
     assert (tmp_path / "two/manifest.csv").read_bytes() == (tiny_pairs / "manifest.csv").read_bytes()
 
 
-def one_pair(draw, seed, copy=0):
-    import albumentations as A
+def labelled(rgb, mask, fov):
+    return Labelled(rgb, mask, fov, Square.around(fov))
 
-    photograph, mask, fov = draw.eye(1, 300, 310)
-    compose = A.Compose(augment.transforms(), strict=True)
-    return augment.draw_pair(compose, photograph, mask, fov, Square.around(fov), augment.seed_of(seed, "set", "name", copy))
+
+def one_pair(draw, seed, copy=0):
+    eye = labelled(*draw.eye(1, 300, 310))
+    return augment.augmented_pair(augment.recipe(), eye, augment.seed_of(seed, "set", "name", copy))
 
 
 def test_another_seed_or_copy_gives_another_pair_and_the_same_the_same(draw):
@@ -120,16 +125,15 @@ def test_another_seed_or_copy_gives_another_pair_and_the_same_the_same(draw):
 
 
 def test_transforms_are_drawn_independently_of_each_other(draw):
-    """albumentations' own seed gives every transform the same stream: two coins that fall alike every time."""
-    import albumentations as A
-
+    """albumentations' own seed gives every transform the same stream: two coins that always fall alike."""
     compose = A.Compose([A.HorizontalFlip(p=0.5), A.VerticalFlip(p=0.5)])
     square = np.arange(SIDE * SIDE, dtype=np.uint32).astype(np.uint8).reshape(SIDE, SIDE)
     square[:, :100] = 0
     square[:50] = 9
     seen = set()
     for copy in range(24):
-        compose.set_random_state(np.random.default_rng(augment.seed_of(0, copy)), random.Random(augment.seed_of(0, copy)))
+        seed = augment.seed_of(0, copy)
+        compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         seen.add(compose(image=square)["image"].tobytes())
     assert len(seen) == 4
 
@@ -137,17 +141,18 @@ def test_transforms_are_drawn_independently_of_each_other(draw):
 def test_photographs_of_two_sets_with_one_name_both_get_their_pairs(command, draw, tmp_path):
     draw.plain(tmp_path / "sets/a", train=3, test=None)
     draw.plain(tmp_path / "sets/b", train=3, test=None, size=(104, 104))
-    ended = command("augment", "--data", tmp_path / "sets", "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
+    words = "--data", tmp_path / "sets", "--out", tmp_path / "p", "--copies", 1, "--workers", 1
+    ended = command("augment", *words)
     assert ended.code == 0, ended.err
-    files = {path.name for path in (tmp_path / "p").glob("*/images/*_0000.png")}
-    assert files == {f"{place}_eye{k}_0000.png" for place in "ab" for k in range(3)}
+    names = {path.name for path in (tmp_path / "p").glob("*/images/*_0000.png")}
+    assert names == {f"{place}_eye{k}_0000.png" for place in "ab" for k in range(3)}
 
 
-# ---- photograph and mask move together -----------------------------------------------------------------------------
+# ---- photograph and mask move together ---------------------------------------------------------------------
 
-def alike(photograph, mask):
+def alike(rgb, mask):
     """Overlap of a mask with the photograph that was drawn from it."""
-    seen, drawn = photograph[..., 1] > 127, mask > 127
+    seen, drawn = rgb[..., 1] > 127, mask > 127
     return (seen & drawn).sum() / (seen | drawn).sum()
 
 
@@ -162,76 +167,53 @@ def twins():
     return np.repeat((mask * fov)[..., None], 3, axis=2), (mask * fov) > 0, fov > 0
 
 
-NAMES = (
-    "Affine",
-    "PadIfNeeded",
-    "RandomCrop",
-    "D4",
-    "ElasticTransform",
-    "RandomBrightnessContrast",
-    "RandomGamma",
-    "HueSaturationValue",
-    "RGBShift",
-    "Illumination",
-    "GaussianBlur",
-    "GaussNoise",
-    "ImageCompression",
-)
+NAMES = ("Affine", "PadIfNeeded", "RandomCrop", "D4", "ElasticTransform", "RandomBrightnessContrast",
+         "RandomGamma", "HueSaturationValue", "RGBShift", "Illumination", "GaussianBlur", "GaussNoise",
+         "ImageCompression")
 
 
 def test_the_recipe_is_the_one_tested_here():
-    assert tuple(type(transform).__name__ for transform in augment.transforms()) == NAMES
-    assert all(transform.p > 0 for transform in augment.transforms())
+    transforms = augment.recipe().transforms
+    assert tuple(type(transform).__name__ for transform in transforms) == NAMES
+    assert all(transform.p > 0 for transform in transforms)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_photograph_and_mask_move_together_under(name, twins):
-    import albumentations as A
-
-    photograph, mask, fov = twins
-    square = Square.around(fov)
-    (transform,) = (transform for transform in augment.transforms() if type(transform).__name__ == name)
+    transform = augment.recipe().transforms[NAMES.index(name)]
     transform.p = 1.0
-    side = 448 if name == "PadIfNeeded" else 700 if name == "RandomCrop" else SIDE
-    before = square.cut(photograph, fov, side), square.cut(mask, fov, side)
+    image, mask = labelled(*twins).cut({"PadIfNeeded": 448, "RandomCrop": 700}.get(name, SIDE))
     compose = A.Compose([transform], strict=True)
     for seed in range(3):
         compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        after = compose(image=before[0], masks=[before[1]])
+        after = compose(image=image, masks=[mask])
         # what is painted into the photograph may be darker or noisier, but lies where it lay
         assert alike(after["image"], after["masks"][0]) > (0.97 if name in NAMES[:5] else 0.9), f"seed {seed}"
-        if name in ("Affine", "D4", "ElasticTransform"):
-            assert len({after["image"].tobytes(), before[0].tobytes()}) == 2 or name == "D4"
+        if name in ("Affine", "ElasticTransform"):
+            assert not np.array_equal(after["image"], image)
     if name in ("Affine", "RandomCrop", "ElasticTransform"):
-        assert not np.array_equal(after["masks"][0], before[1])
+        assert not np.array_equal(after["masks"][0], mask)
 
 
 def test_the_whole_recipe_keeps_photograph_and_mask_together(twins):
-    import albumentations as A
-
-    photograph, mask, fov = twins
-    compose = A.Compose(augment.transforms(), strict=True)
+    compose = augment.recipe()
     for seed in range(8):
-        image, drawn = augment.draw_pair(compose, photograph, mask, fov, Square.around(fov), seed)
-        assert image.shape == (SIDE, SIDE, 3) and drawn.shape == (SIDE, SIDE)
-        seen = image[..., 1].astype(float)
-        assert np.corrcoef(seen.ravel(), drawn.ravel())[0, 1] > 0.9
+        image, mask = augment.augmented_pair(compose, labelled(*twins), seed)
+        assert image.shape == (SIDE, SIDE, 3) and mask.shape == (SIDE, SIDE)
+        assert np.corrcoef(image[..., 1].astype(float).ravel(), mask.ravel())[0, 1] > 0.9
 
 
 def test_pairs_are_black_outside_the_fov_and_nowhere_else(draw):
-    import albumentations as A
-
-    compose = A.Compose(augment.transforms(), strict=True)
-    fov = draw.eye(1, 300, 310)[2]
-    lit, outside = np.full((300, 310, 3), 200, np.uint8), 0
+    compose, fov = augment.recipe(), draw.eye(1, 300, 310)[2]
+    lit, outside = labelled(np.full((300, 310, 3), 200, np.uint8), fov, fov), 0
     for seed in range(8):
-        image, inside = augment.draw_pair(compose, lit, fov, fov, Square.around(fov), seed)
+        image, inside = augment.augmented_pair(compose, lit, seed)
         assert not image[inside < 100].any() and image[inside > 156].max(axis=1).min(initial=255) > 40
         outside += (inside < 100).sum()
     assert outside > SIDE * SIDE // 4
 
 
-# ---- running again -------------------------------------------------------------------------------------------------
+# ---- running again -----------------------------------------------------------------------------------------
 
 def test_running_again_changes_nothing_and_says_so(command, tiny_set, pairs, everything):
     before = everything(pairs)
@@ -244,7 +226,8 @@ def test_an_unfinished_run_is_finished_to_the_same_bytes(command, tiny_set, tiny
     """As after a kill: no manifest, not marked as finished, some pairs missing and one of them by half."""
     (pairs / "manifest.csv").unlink()
     (pairs / "run.json").write_text((pairs / "run.json").read_text().replace("true", "false"))
-    for gone in ("train/images/eye0_0000.png", "train/masks/eye1_0001.png", "validation/images/eye3_0000.png"):
+    for gone in ("train/images/eye0_0000.png", "train/masks/eye1_0001.png",
+                 "validation/images/eye3_0000.png"):
         (pairs / gone).unlink()
     kept = pairs / "train/images/eye0_0001.png"
     before = kept.stat().st_mtime_ns
@@ -257,30 +240,17 @@ def test_an_unfinished_run_is_finished_to_the_same_bytes(command, tiny_set, tiny
 
 def test_other_flags_are_refused_and_named(refused, tiny_set, pairs, everything):
     before = everything(pairs)
-    sentence = refused(
-        "augment", "--data", tiny_set, "--out", pairs, "--copies", 3, "--seed", 5, "--validation", 0.25, "--workers", 1
-    )
-    assert "copies: 2 before, 3 now" in sentence and "seed: 0 before, 5 now" in sentence and "--overwrite" in sentence
+    sentence = refused("augment", "--data", tiny_set, "--out", pairs, "--copies", 3, "--seed", 5,
+                       "--validation", 0.25, "--workers", 1)
+    for word in ("copies: 2 before, 3 now", "seed: 0 before, 5 now", "--overwrite"):
+        assert word in sentence
     assert "workers" not in sentence
     assert everything(pairs) == before
 
 
 def test_overwrite_leaves_no_pair_of_the_earlier_run(command, tiny_set, pairs):
-    ended = command(
-        "augment",
-        "--data",
-        tiny_set,
-        "--out",
-        pairs,
-        "--copies",
-        1,
-        "--workers",
-        1,
-        "--validation",
-        0.25,
-        "--overwrite",
-        "--preview",
-    )
+    ended = command("augment", "--data", tiny_set, "--out", pairs, "--copies", 1, "--workers", 1,
+                    "--validation", 0.25, "--overwrite", "--preview")
     assert ended.code == 0, ended.err
     assert len(list(pairs.glob("train/*/*.png"))) == 6
     assert len(pd.read_csv(pairs / "manifest.csv")) == 3 + augment.VALIDATION_COPIES + 3
@@ -311,7 +281,7 @@ def test_an_interrupted_run_ends_with_130_and_says_how_to_go_on(command, tiny_se
     assert again(command, tiny_set, tmp_path / "p").code == 0
 
 
-# ---- bad input -----------------------------------------------------------------------------------------------------
+# ---- bad input ---------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def spoilt(draw, tmp_path):
@@ -326,17 +296,18 @@ def test_an_all_black_mask_is_named_before_anything_is_written(refused, draw, sp
 
 def test_a_mask_of_another_size_is_named(refused, draw, spoilt, tmp_path):
     draw.put(spoilt / "train/masks/eye1.png", draw.eye(1, 90, 110)[1])
-    assert "eye1.png: is 110 x 90, its photograph 110 x 100" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+    sentence = refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+    assert "eye1.png: is 110 x 90, its photograph 110 x 100" in sentence
 
 
 def test_a_missing_mask_a_cut_photograph_and_a_text_are_named(refused, spoilt, tmp_path):
-    photograph = spoilt / "train/images/eye1.png"
-    photograph.write_bytes(photograph.read_bytes()[:3000])
-    assert "eye1.png: is damaged or no picture" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
-    photograph.write_text("text")
-    assert "eye1.png: is damaged or no picture" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+    path, words = spoilt / "train/images/eye1.png", ("augment", "--data", spoilt, "--out", tmp_path / "p")
+    path.write_bytes(path.read_bytes()[:3000])
+    assert "eye1.png: is damaged, or is not a picture" in refused(*words)
+    path.write_text("text")
+    assert "eye1.png: is damaged, or is not a picture" in refused(*words)
     (spoilt / "train/masks/eye1.png").unlink()
-    assert "eye1.png: has no mask" in refused("augment", "--data", spoilt, "--out", tmp_path / "p")
+    assert "eye1.png: has no mask" in refused(*words)
 
 
 def test_a_split_without_masks_cannot_be_trained_on(refused, draw, tmp_path):
@@ -361,6 +332,6 @@ def test_what_goes_wrong_in_a_worker_is_a_sentence_too(refused, spoilt, tmp_path
         seen.append(photograph)
         photograph.path.write_text("damaged now")
 
-    monkeypatch.setattr(augment, "read_source", damaging)
-    assert "damaged or no picture" in refused("augment", "--data", spoilt, "--out", tmp_path / "p", "--workers", 1)
-    assert seen
+    monkeypatch.setattr(Labelled, "read", damaging)
+    sentence = refused("augment", "--data", spoilt, "--out", tmp_path / "p", "--workers", 1)
+    assert "damaged, or is not a picture" in sentence and seen

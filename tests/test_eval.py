@@ -1,23 +1,21 @@
-"""One or many photographs without masks: what is written, how it is named, what is warned of, and running again."""
+"""One or many photographs without masks: what is written, its names, what goes wrong, running again."""
 
 import gzip
 import io
 import shutil
-import subprocess
 import sys
-import tracemalloc
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from PIL import Image
 
-import data
-import eval as evaluation
-from files import read_json, write_json, write_png
-from predict import warnings_of
+import cluster
+from photographs.fov import find_fov
+from photographs.reading import read_photograph
+from prediction.results import FolderResults
+from running.files import read_json, write_json
 
 
 @pytest.fixture(scope="module")
@@ -44,27 +42,23 @@ def table_of(out):
     return pd.read_csv(out / "predictions.csv").set_index("name")
 
 
-# ---- what is written -----------------------------------------------------------------------------------------------
+# ---- what is written -------------------------------------------------------------------------------------
 
 def test_one_photograph_gets_its_pictures_and_its_row(evaluate, photographs, tmp_path, tiny_model):
     out = tmp_path / "out"
     ended = evaluate(out, photographs / "p0.png")
     assert ended.code == 0, ended.err
-    assert {path.name for path in out.glob("*.*")} == {
-        "p0_probability.png",
-        "p0_mask.png",
-        "p0_overlay.png",
-        "predictions.csv",
-        "run.json",
-    } | {path.name for path in out.glob(".*")}
-    photograph = data.read_photograph(photographs / "p0.png")
+    assert {path.name for path in out.iterdir()} == {
+        "p0_probability.png", "p0_mask.png", "p0_overlay.png", "predictions.csv", "run.json", ".rows"}
+    rgb = read_photograph(photographs / "p0.png")
     levels, mask, overlay = (picture(out / f"p0_{kind}.png") for kind in ("probability", "mask", "overlay"))
     assert levels.dtype == np.uint16 and mask.dtype == overlay.dtype == np.uint8
-    assert levels.shape == mask.shape == photograph.shape[:2] and overlay.shape == photograph.shape
-    fov, threshold = data.find_fov(photograph), read_json(tiny_model.with_suffix(".json"))["threshold"]
+    assert levels.shape == mask.shape == rgb.shape[:2] and overlay.shape == rgb.shape
+    fov, threshold = find_fov(rgb), read_json(tiny_model.with_suffix(".json"))["threshold"]
     assert not levels[~fov].any()
-    assert np.array_equal(mask == 255, (levels >= threshold * 65535) & fov) and set(np.unique(mask)) == {0, 255}
-    changed = (overlay[..., ::-1] != photograph).any(axis=2)
+    assert np.array_equal(mask == 255, (levels >= threshold * 65535) & fov)
+    assert set(np.unique(mask)) == {0, 255}
+    changed = (overlay[..., ::-1] != rgb).any(axis=2)
     near = cv2.dilate(mask, np.ones((5, 5))) > 0
     assert changed.any() and not (changed & ~near).any(), "an outline, and nothing else"
 
@@ -72,15 +66,18 @@ def test_one_photograph_gets_its_pictures_and_its_row(evaluate, photographs, tmp
 def test_the_row_says_where_the_fov_is_and_how_much_vessel_is_in_it(evaluate, photographs, tmp_path):
     evaluate(tmp_path / "out", photographs / "p0.png")
     row = table_of(tmp_path / "out").loc["p0"]
-    fov, mask = data.find_fov(data.read_photograph(photographs / "p0.png")), picture(tmp_path / "out/p0_mask.png") == 255
-    assert (row["width"], row["height"]) == (110, 100) and row["file"].endswith("p0.png") and row["status"] == "done"
+    fov = find_fov(read_photograph(photographs / "p0.png"))
+    mask = picture(tmp_path / "out/p0_mask.png") == 255
+    assert (row["width"], row["height"]) == (110, 100)
+    assert row["file"].endswith("p0.png") and row["status"] == "done"
     assert row["fov_share"] == pytest.approx(fov.mean(), abs=1e-4)
     assert row["vessel_density"] == pytest.approx(mask[fov].mean(), rel=1e-3)
     assert 0.5 <= row["certainty"] <= 1
 
 
 def test_eight_views_write_the_uncertainty_too(evaluate, photographs, tmp_path):
-    assert evaluate(tmp_path / "out", photographs / "p0.png", "--tta").code == 0
+    ended = evaluate(tmp_path / "out", photographs / "p0.png", "--tta")
+    assert ended.code == 0 and "(8 views of a square" in ended.out
     spread = picture(tmp_path / "out/p0_uncertainty.png")
     assert spread.dtype == np.uint16 and spread.any()
 
@@ -91,36 +88,46 @@ def test_a_threshold_given_is_the_one_used(evaluate, photographs, tmp_path):
     assert np.array_equal(mask == 255, levels >= 0.3 * 65535)
 
 
-def test_a_folder_gets_a_contact_sheet_and_a_last_line_that_says_where_all_is(evaluate, photographs, tmp_path):
+def test_a_folder_gets_a_contact_sheet_and_a_last_line_that_says_where_it_is(evaluate, photographs, tmp_path):
     ended = evaluate(tmp_path / "out", photographs)
     assert ended.code == 0 and sorted(table_of(tmp_path / "out").index) == ["p0", "p1", "p2"]
     assert "3 photographs are done" in ended.out.strip().splitlines()[-1] and "contact_sheet.png" in ended.out
     assert picture(tmp_path / "out/contact_sheet.png").shape[1] > 3 * 320
 
 
-def test_a_contact_sheet_does_not_hold_all_overlays_at_full_size(tmp_path):
-    names = [f"p{k:02d}" for k in range(24)]
-    overlay = np.zeros((1000, 1200, 3), np.uint8)
-    for name in names:
-        write_png(tmp_path / f"{name}_overlay.png", overlay)
-    tracemalloc.start()
-    evaluation.draw_sheet(tmp_path, [{"name": name, "vessel_density": 0.1} for name in names])
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 12 * overlay.nbytes
+def test_warnings_stand_in_the_table_and_on_stderr(evaluate, draw, tmp_path):
+    draw.put(tmp_path / "dark.png", (draw.eye(5)[0] * 0.2).astype(np.uint8))
+    ended = evaluate(tmp_path / "out", tmp_path / "dark.png")
+    assert ended.code == 0 and "too dark" in ended.err
+    assert "too dark" in table_of(tmp_path / "out").loc["dark", "warnings"]
 
 
-def test_every_format_is_read_and_folders_within_folders_too(evaluate, draw, tmp_path):
-    photograph = draw.eye(60)[0]
-    for name in ("a.JPG", "deep/b.tif", "deep/er/c.gif", "d.webp", "e.ppm", "f.bmp"):
-        draw.put(tmp_path / "in" / name, photograph)
+def test_without_a_display_show_is_left_out_with_a_sentence(evaluate, photographs, tmp_path, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    import matplotlib
+
+    matplotlib.use("agg")
+    ended = evaluate(tmp_path / "out", photographs / "p0.png", "--show")
+    assert ended.code == 0 and "no display" in ended.err
+
+
+# ---- names -----------------------------------------------------------------------------------------------
+
+def test_every_format_is_read_and_photographs_in_folders_below_keep_their_place(evaluate, draw, tmp_path):
+    rgb = draw.eye(60)[0]
+    for name in ("a.JPG", "patient/2020/OD.tif", "patient/OD.gif", "d.webp", "e.ppm", "f.bmp"):
+        draw.put(tmp_path / "in" / name, rgb)
     (tmp_path / "in/notes.txt").write_text("not a photograph")
     (tmp_path / "in/.hidden.png").write_text("not a photograph")
-    assert evaluate(tmp_path / "out", tmp_path / "in").code == 0
-    assert sorted(table_of(tmp_path / "out").index) == list("abcdef")
+    out = tmp_path / "out"
+    assert evaluate(out, tmp_path / "in").code == 0
+    assert sorted(table_of(out).index) == ["a", "d", "e", "f", "patient/2020/OD", "patient/OD"]
+    assert (out / "patient/2020/OD_mask.png").exists() and (out / "patient/OD_overlay.png").exists()
+    kept = (out / "patient/2020/OD_mask.png").stat().st_mtime_ns
+    draw.put(tmp_path / "in/OD.png", rgb)
+    assert evaluate(out, tmp_path / "in").code == 0
+    assert (out / "patient/2020/OD_mask.png").stat().st_mtime_ns == kept and (out / "OD_mask.png").exists()
 
-
-# ---- names ---------------------------------------------------------------------------------------------------------
 
 def test_two_photographs_of_one_name_are_both_kept(evaluate, draw, tmp_path):
     for k, name in enumerate(("one/a.jpg", "one/a.png", "two/a.png")):
@@ -129,10 +136,11 @@ def test_two_photographs_of_one_name_are_both_kept(evaluate, draw, tmp_path):
     table = table_of(tmp_path / "out")
     assert len(table) == 3 and len(list((tmp_path / "out").glob("*_mask.png"))) == 3
     for name, row in table.iterrows():
-        seen = data.read_photograph(row["file"])
+        seen = read_photograph(row["file"])
         probability = picture(tmp_path / "out" / f"{name}_probability.png")
-        assert not probability[~data.find_fov(seen)].any()
+        assert not probability[~find_fov(seen)].any()
     assert table["file"].nunique() == 3
+    assert "done already" in evaluate(tmp_path / "out", tmp_path / "two").out
 
 
 def test_a_photograph_named_twice_is_done_once(evaluate, photographs, tmp_path):
@@ -154,7 +162,15 @@ def test_a_folder_called_like_a_picture_is_a_folder(evaluate, draw, tmp_path):
     assert list(table_of(tmp_path / "out").index) == ["inside"]
 
 
-# ---- what is wrong -------------------------------------------------------------------------------------------------
+def test_a_packed_photograph_given_by_name_is_read(evaluate, draw, tmp_path):
+    content = io.BytesIO()
+    Image.fromarray(draw.eye(61)[0]).save(content, format="PPM")
+    (tmp_path / "im0001.ppm.gz").write_bytes(gzip.compress(content.getvalue()))
+    assert evaluate(tmp_path / "out", tmp_path / "im0001.ppm.gz").code == 0
+    assert list(table_of(tmp_path / "out").index) == ["im0001.ppm"]
+
+
+# ---- what is wrong ---------------------------------------------------------------------------------------
 
 def test_one_bad_photograph_among_three_costs_only_itself(evaluate, photographs, tmp_path):
     whole = (photographs / "p1.png").read_bytes()
@@ -171,13 +187,14 @@ def test_one_bad_photograph_among_three_costs_only_itself(evaluate, photographs,
 
 @pytest.mark.parametrize("make, word", [
     (lambda path: None, "no such file"), (lambda path: path.mkdir(), "no photograph in this folder"),
-    (lambda path: path.write_text("text"), "is damaged or no picture"), (lambda path: path.write_bytes(b""), "0 bytes"),
+    (lambda path: path.write_text("text"), "is damaged"), (lambda path: path.write_bytes(b""), "0 bytes"),
     (lambda path: Image.new("RGB", (100, 100)).save(path), "dark everywhere"),
     (lambda path: Image.new("RGB", (20, 20), "red").save(path), "20 x 20"),
 ])
 def test_what_cannot_be_done_is_one_sentence_and_exit_code_2(refused, tiny_model, tmp_path, make, word):
     make(tmp_path / "x.png")
-    sentence = refused("eval", tmp_path / "x.png", "--out", tmp_path / "out", "--model", tiny_model, "--precision", "float32")
+    how = ("--out", tmp_path / "out", "--model", tiny_model, "--precision", "float32")
+    sentence = refused("eval", tmp_path / "x.png", *how)
     assert word in sentence and "x.png" in sentence
 
 
@@ -185,7 +202,8 @@ def test_if_all_of_many_fail_each_is_named(evaluate, photographs, tmp_path):
     for path in photographs.iterdir():
         path.write_text("text")
     ended = evaluate(tmp_path / "out", photographs)
-    assert ended.code == 2 and all(f"p{k}.png: is damaged" in ended.err for k in range(3)) and "None of the 3" in ended.err
+    assert ended.code == 2 and "None of the 3" in ended.err
+    assert all(f"p{k}.png: is damaged" in ended.err for k in range(3))
 
 
 def test_a_missing_model_and_one_that_is_none_are_named(refused, photographs, tmp_path):
@@ -196,44 +214,7 @@ def test_a_missing_model_and_one_that_is_none_are_named(refused, photographs, tm
     assert not (tmp_path / "out").exists()
 
 
-# ---- warnings ------------------------------------------------------------------------------------------------------
-
-LIKE = {"brightness": 100.0, "sharpness": 0.05, "side": 300.0}
-
-
-def warned(photograph, fov):
-    return warnings_of(data.describe(photograph, fov), fov, LIKE)
-
-
-def test_a_dark_a_blurred_and_a_small_photograph_are_warned_of(draw):
-    photograph, _, fov = draw.eye(5, 400, 420)
-    own = data.describe(photograph, fov)
-    assert not warnings_of(own, fov, own), "those of the training themselves are fine"
-    dark, blurred = (photograph * 0.3).astype(np.uint8), cv2.GaussianBlur(photograph, (0, 0), 9)
-    for seen, word in ((dark, "too dark"), (blurred, "blurred")):
-        told = warnings_of(data.describe(seen, fov), fov, own)
-        assert len(told) == 1 and told[0].startswith(word), told
-    small, _, small_fov = draw.eye(5, 180, 190)
-    assert any(
-        sentence.startswith("too small")
-        for sentence in warnings_of(data.describe(small, small_fov), small_fov, own)
-    )
-
-
-def test_a_photograph_without_dark_surround_is_warned_of(draw):
-    photograph = draw.eye(0, 300, 300)[0][90:210, 90:210]
-    fov = data.find_fov(photograph)
-    assert any("no dark surround" in sentence for sentence in warnings_of(data.describe(photograph, fov), fov, {}))
-
-
-def test_warnings_stand_in_the_table_and_on_stderr(evaluate, draw, tmp_path):
-    draw.put(tmp_path / "dark.png", (draw.eye(5)[0] * 0.2).astype(np.uint8))
-    ended = evaluate(tmp_path / "out", tmp_path / "dark.png")
-    assert ended.code == 0 and "too dark" in ended.err
-    assert "too dark" in table_of(tmp_path / "out").loc["dark", "warnings"]
-
-
-# ---- running again -------------------------------------------------------------------------------------------------
+# ---- running again ---------------------------------------------------------------------------------------
 
 def test_done_again_nothing_changes_and_that_is_said(evaluate, photographs, tmp_path, everything):
     evaluate(tmp_path / "out", photographs)
@@ -245,19 +226,21 @@ def test_done_again_nothing_changes_and_that_is_said(evaluate, photographs, tmp_
 
 def test_a_killed_run_goes_on_where_it_was(evaluate, photographs, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        write = evaluation.write_pictures
+        add = FolderResults.add
 
-        def interrupted(out, name, *given):
+        def interrupted(self, name, *given):
             if name == "p2":
                 raise KeyboardInterrupt
-            write(out, name, *given)
+            add(self, name, *given)
 
-        patch.setattr(evaluation, "write_pictures", interrupted)
+        patch.setattr(FolderResults, "add", interrupted)
         assert evaluate(tmp_path / "out", photographs).code == 130
+    assert not read_json(tmp_path / "out/run.json")["finished"]
     kept = (tmp_path / "out/p0_mask.png").stat().st_mtime_ns
     assert evaluate(tmp_path / "out", photographs).code == 0
     assert sorted(table_of(tmp_path / "out").index) == ["p0", "p1", "p2"]
     assert (tmp_path / "out/p0_mask.png").stat().st_mtime_ns == kept
+    assert read_json(tmp_path / "out/run.json")["finished"]
 
 
 def test_more_photographs_join_the_ones_that_are_there(evaluate, photographs, tmp_path):
@@ -287,7 +270,8 @@ def test_an_edited_card_is_another_model(command, photographs, tiny_model, tmp_p
     assert "card sha256" in ended.err
 
 
-def test_another_photograph_of_a_taken_name_and_other_flags_are_refused(evaluate, draw, photographs, tmp_path, everything):
+def test_another_photograph_of_a_taken_name_and_other_flags_are_refused(
+        evaluate, draw, photographs, tmp_path, everything):
     evaluate(tmp_path / "out", photographs / "p0.png")
     before = everything(tmp_path / "out")
     other = draw.put(tmp_path / "other" / "p0.png", draw.eye(99)[0])
@@ -298,76 +282,32 @@ def test_another_photograph_of_a_taken_name_and_other_flags_are_refused(evaluate
     assert everything(tmp_path / "out") == before
 
 
-def test_overwrite_does_all_again_and_leaves_the_photographs_alone(evaluate, draw, photographs, tmp_path, everything):
+def test_overwrite_does_all_again_and_leaves_the_photographs_alone(
+        evaluate, draw, photographs, tmp_path, everything):
     evaluate(tmp_path / "out", photographs)
     assert evaluate(tmp_path / "out", photographs / "p0.png", "--threshold", 0.2, "--overwrite").code == 0
     assert sorted(path.name for path in (tmp_path / "out").glob("*_mask.png")) == ["p0_mask.png"]
-    draw.put(photographs / "my_own_mask.png", draw.eye(1)[1])
+    draw.put(photographs / "p0_mask.png", draw.eye(1)[1])
     before = everything(photographs)
     ended = evaluate(photographs, photographs / "p0.png", "--overwrite")
     assert ended.code == 2 and "would be lost" in ended.err and everything(photographs) == before
+    assert evaluate(photographs, photographs / "p1.png", "--overwrite").code == 0
+    assert before.items() <= everything(photographs).items(), "results lie among them"
 
 
-def test_without_a_display_show_is_left_out_with_a_sentence(evaluate, photographs, tmp_path, monkeypatch):
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    import matplotlib
+# ---- the command line ------------------------------------------------------------------------------------
 
-    matplotlib.use("agg")
-    ended = evaluate(tmp_path / "out", photographs / "p0.png", "--show")
-    assert ended.code == 0 and "no display" in ended.err
-
-
-# ---- the command line ----------------------------------------------------------------------------------------------
-
-SCRIPTS = ("data", "augment", "training", "testing", "eval", "model")
-
-
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_help_comes_at_once_and_shows_the_defaults(script, tmp_path):
-    """Half a second of the processor's time, whatever else the machine does."""
-    code = (
-        "import resource, subprocess, sys; ended = subprocess.run(sys.argv[1:], capture_output=True, text=True); "
-        "used = resource.getrusage(resource.RUSAGE_CHILDREN); "
-        "print(used.ru_utime + used.ru_stime, ended.returncode, ended.stdout)"
-    )
-    told = subprocess.run(
-        [sys.executable, "-c", code, sys.executable, str(ROOT / f"{script}.py"), "--help"],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        check=True,
-    ).stdout
-    seconds, returned, text = told.split(" ", 2)
-    assert returned == "0" and text.startswith("usage:") and "default" in text
-    assert float(seconds) < 0.5
-    assert not list(tmp_path.iterdir()), "and leaves nothing behind"
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("eval",),
-        ("eval", "x.png", "--threshold", "2"),
-        ("training", "--epochs", "0"),
-        ("augment", "--copies", "0"),
-        ("testing", "--split", "some"),
-        ("augment", "--validation", "1"),
-    ],
-)
-def test_a_flag_that_makes_no_sense_is_a_usage_error(command, words):
-    ended = command(*words)
+@pytest.mark.parametrize("words", [(), ("x.png", "--threshold", "2"), ("x.png", "--threshold", "half"),
+                                   ("x.png", "--ray", "local", "--show")])
+def test_a_flag_that_cannot_be_used_is_a_usage_error(command, words):
+    ended = command("eval", *words)
     assert ended.code == 2 and ended.err.startswith("usage:")
 
 
-def test_a_missing_folder_ends_a_process_with_one_sentence_and_code_2(tmp_path):
-    for words in (("data.py", "gone"), ("augment.py", "--data", "gone"), ("eval.py", "gone.png")):
-        ended = subprocess.run([sys.executable, str(ROOT / words[0]), *words[1:]], capture_output=True, text=True, cwd=tmp_path)
-        assert ended.returncode == 2 and len(ended.stderr.strip().splitlines()) == 1 and "gone" in ended.stderr, ended.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_packed_photograph_given_by_name_is_read(evaluate, draw, tmp_path):
-    content = io.BytesIO()
-    Image.fromarray(draw.eye(61)[0]).save(content, format="PPM")
-    (tmp_path / "im0001.ppm.gz").write_bytes(gzip.compress(content.getvalue()))
-    assert evaluate(tmp_path / "out", tmp_path / "im0001.ppm.gz").code == 0
+def test_without_ray_a_sentence_says_what_to_install(refused, monkeypatch, tmp_path):
+    monkeypatch.delattr(cluster, "driver", raising=False)
+    monkeypatch.delitem(sys.modules, "cluster.driver", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    sentence = refused("eval", tmp_path, "--ray", "local", "--out", tmp_path / "o")
+    assert "pip install -r requirements.txt -r requirements-ray.txt" in sentence
+    assert not (tmp_path / "o").exists()

@@ -2,15 +2,18 @@
 
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from networks import shaken
 
-import model as models
-from files import Problem
+import checkpoint
+import export
+from model import PROBABILITY, unet
+from prediction import folded_network
+from running.command import Problem
 
 SIDE = 16
 
@@ -18,82 +21,88 @@ SIDE = 16
 @pytest.fixture
 def kept(tmp_path):
     """A model file of width 2 and depth 2 with its card."""
-    network = models.unet(2, 2)
-    rng = np.random.default_rng(0)
-    for layer in network.layers:
-        layer.set_weights([w + 0.3 * (w.ndim == 1) * rng.random(w.shape, np.float32) for w in layer.get_weights()])
-    models.save(network, tmp_path / "model.keras")
-    (tmp_path / "model.json").write_text(json.dumps({"network": {"width": 2, "depth": 2}, "threshold": 0.5}))
+    checkpoint.save(shaken(unet(2, 2)), tmp_path / "model.keras")
+    card = {"network": {"width": 2, "depth": 2}, "threshold": 0.5}
+    (tmp_path / "model.json").write_text(json.dumps(card))
     return tmp_path / "model.keras"
 
 
+def left(kept):
+    return sorted(path.name for path in kept.parent.iterdir())
+
+
 def forms():
-    for kind in models.FORMATS:
-        missing = [name for name in models.NEEDED.get(kind, ()) if not importlib.util.find_spec(name)]
-        yield pytest.param(kind, marks=pytest.mark.skipif(bool(missing), reason=f"{', '.join(missing)} not installed"))
+    for form in export.FORMATS:
+        missing = [name for name in export.NEEDED.get(form, ()) if not importlib.util.find_spec(name)]
+        reason = f"{', '.join(missing)} not installed"
+        yield pytest.param(form, marks=pytest.mark.skipif(bool(missing), reason=reason))
 
 
-@pytest.mark.parametrize("kind", list(forms()))
-def test_an_exported_model_gives_the_same_probabilities(kept, kind):
-    out, difference = models.export(kept, kind, side=SIDE)
-    assert out.exists() and out.parent == kept.parent and out.suffix == models.FORMATS[kind]
+# ---- what is written ---------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("form", list(forms()))
+def test_an_exported_model_gives_the_same_probabilities(kept, form):
+    out, difference = export.export(kept, form, side=SIDE)
+    assert out.exists() and out.parent == kept.parent and out.suffix == export.FORMATS[form]
     assert difference <= 1e-4
-    photographs = np.random.default_rng(5).random((3, SIDE, SIDE, 3), dtype=np.float32)
-    if kind == "savedmodel":  # any number of photographs at once; LiteRT would need to be told
-        expected = models.load(kept)[0](photographs)
-        np.testing.assert_allclose(models._reader(kind, out)(photographs), expected, atol=1e-4)
-    assert sorted(path.name for path in kept.parent.iterdir()) == sorted(["model.json", "model.keras", out.name])
+    squares = np.random.default_rng(5).random((3, SIDE, SIDE, 3), dtype=np.float32)
+    if form != "litert":  # any number of squares at once; LiteRT would need to be told
+        expected = checkpoint.load(kept)[0](squares)
+        np.testing.assert_allclose(export.exported(form, out)(squares), expected, atol=1e-4)
+    assert left(kept) == sorted(["model.json", "model.keras", out.name])
 
 
 def test_an_export_that_differs_is_not_kept(kept, monkeypatch):
-    true = models.fold
+    folded = folded_network.folded
 
-    def wrong(model):
-        folded = true(model)
-        kernel, bias = folded.get_layer(models.PROBABILITY).get_weights()
-        folded.get_layer(models.PROBABILITY).set_weights([kernel, bias + 0.01])
-        return folded
+    def wrong(network):
+        twin = folded(network)
+        kernel, bias = twin.get_layer(PROBABILITY).get_weights()
+        twin.get_layer(PROBABILITY).set_weights([kernel, bias + 0.01])
+        return twin
 
-    monkeypatch.setattr(models, "fold", wrong)
-    for kind in ("savedmodel", "litert"):
+    monkeypatch.setattr(folded_network, "folded", wrong)
+    for form in ("savedmodel", "litert"):
         with pytest.raises(Problem, match="differ"):
-            models.export(kept, kind, side=SIDE)
-    assert sorted(path.name for path in kept.parent.iterdir()) == ["model.json", "model.keras"]
+            export.export(kept, form, side=SIDE)
+    assert left(kept) == ["model.json", "model.keras"]
 
+
+# ---- what is refused ---------------------------------------------------------------------------------------
 
 def test_what_is_missing_for_onnx_is_said_with_how_to_get_it(kept, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Problem, match="tf2onnx, onnx, onnxruntime: pip install -r requirements-export.txt"):
-        models.export(kept, "onnx", side=SIDE)
+        export.export(kept, "onnx", side=SIDE)
 
 
-@pytest.mark.parametrize("kind, out, side, said", [
-    ("litert", None, 18, "multiple of 4"), ("litert", None, 0, "multiple of 4"), ("litert", "a.onnx", SIDE, r"\.tflite"),
-    ("savedmodel", "a.pb", SIDE, "folder"), ("savedmodel", "taken", SIDE, "there already")])
-def test_an_export_that_cannot_be_is_one_sentence(kept, kind, out, side, said):
+@pytest.mark.parametrize("form, out, side, sentence", [
+    ("litert", None, 18, "multiple of 4"), ("litert", None, 0, "multiple of 4"),
+    ("litert", "a.onnx", SIDE, r"\.tflite"), ("savedmodel", "a.pb", SIDE, "folder"),
+    ("savedmodel", "taken", SIDE, "exists already")])
+def test_an_export_that_cannot_be_is_one_sentence(kept, form, out, side, sentence):
     (kept.parent / "taken").mkdir()
-    with pytest.raises(Problem, match=said):
-        models.export(kept, kind, out and kept.parent / out, side)
+    with pytest.raises(Problem, match=sentence):
+        export.export(kept, form, out and kept.parent / out, side)
 
 
-def test_the_command_says_what_came_out_and_prints_the_summary(kept, capsys, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["model.py", "--export", "savedmodel", "--model", str(kept), "--side", "16"])
-    models.main()
-    assert f"{kept} -> {kept.with_name('model_savedmodel')}: " in capsys.readouterr().out
-    monkeypatch.setattr(sys, "argv", ["model.py", "--model", str(kept)])
-    models.main()
-    printed = capsys.readouterr().out
-    assert "up0_skip" in printed and "Total params" in printed
+# ---- the command -------------------------------------------------------------------------------------------
+
+def test_the_command_says_what_came_out(command, kept):
+    ended = command("export", "--format", "savedmodel", "--model", kept, "--side", 16)
+    assert ended.code == 0, ended.err
+    assert f"{kept} -> {kept.with_name('model_savedmodel')}: " in ended.out and "(N, 16, 16, 3)" in ended.out
+    again = command("export", "--format", "savedmodel", "--model", kept, "--side", 16)
+    assert again.code == 2 and "exists already" in again.err
+
+
+def test_without_a_format_the_choices_are_named(command):
+    ended = command("export")
+    assert ended.code == 2 and all(form in ended.err for form in ("savedmodel", "onnx", "litert"))
 
 
 def test_help_does_not_wait_for_tensorflow():
-    command = [sys.executable, "-X", "importtime", models.__file__, "--help"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0 and "--export" in done.stdout
-    assert "tensorflow" not in done.stderr and "numpy" not in done.stderr
-
-
-def test_the_summary_comes_without_tensorflows_notes():
-    plain = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}  # conftest.py sets it
-    done = subprocess.run([sys.executable, models.__file__], env=plain, capture_output=True, text=True, check=True)
-    assert "Total params" in done.stdout and done.stderr == ""
+    command = [sys.executable, "-X", "importtime", export.__file__, "--help"]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0 and "--format" in ended.stdout
+    assert "tensorflow" not in ended.stderr.replace("tensorflow_start", "")

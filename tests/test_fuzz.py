@@ -1,12 +1,15 @@
 """A tenth of the fuzz run (fuzz.py), and that it sees what it is there to see."""
 
+import os
+import signal
+
 import fuzz
 import pytest
 
 
 def test_two_thousand_mutated_files_are_read_or_refused():
     seen, bad = fuzz.fuzz(2000, workers=2)
-    assert not bad, "\n".join(f"python tests/fuzz.py --only {number}: {outcome}" for number, outcome in sorted(bad.items()))
+    assert not bad, "\n".join(f"--only {number}: {outcome}" for number, outcome in sorted(bad.items()))
     assert seen["read"] + seen["refused"] == 2000 and seen["read"] > 200, seen
 
 
@@ -25,12 +28,12 @@ def test_a_mutation_is_a_function_of_seed_and_number():
 @pytest.mark.parametrize("reader, word", [(lambda path: 1 / 0, "ZeroDivisionError"),
                                           (lambda path: bytearray(1 << 60), "MemoryError")])
 def test_an_undocumented_error_is_seen(monkeypatch, tmp_path, reader, word):
-    monkeypatch.setattr("data.read_photograph", reader)
+    monkeypatch.setattr(fuzz, "read_photograph", reader)
     assert word in fuzz.judged("photograph", tmp_path / "a.png")
 
 
 def test_a_file_that_takes_long_is_seen(monkeypatch, tmp_path):
-    monkeypatch.setattr("data.read_photograph", lambda path: sum(range(10**6)))
+    monkeypatch.setattr(fuzz, "read_photograph", lambda path: sum(range(10**6)))
     monkeypatch.setattr(fuzz, "SECONDS", 1e-4)
     assert fuzz.judged("photograph", tmp_path / "a.png").startswith("took")
 
@@ -38,16 +41,13 @@ def test_a_file_that_takes_long_is_seen(monkeypatch, tmp_path):
 def test_a_worker_that_dies_costs_its_file_only(monkeypatch):
     """Workers are other processes, so a death is made by a limit that they cannot live under."""
     monkeypatch.setattr(fuzz, "work", dying)
-    told = []
-    fuzz.watched(range(0, 12, 3), 0, None, lambda number, outcome: told.append((number, outcome)))
-    assert [number for number, _ in told] == [0, 3, 6, 9]
-    assert [outcome for _, outcome in told] == ["read", "read", "crashed with exit code -11", "read"]
+    seen = []
+    fuzz.watched(range(0, 12, 3), 0, None, lambda number, outcome: seen.append((number, outcome)))
+    assert [number for number, _ in seen] == [0, 3, 6, 9]
+    assert [outcome for _, outcome in seen] == ["read", "read", "crashed with exit code -11", "read"]
 
 
 def dying(numbers, seed, folder, connection):
-    import os
-    import signal
-
     for number in numbers:
         connection.send((number, None))
         if number == 6:

@@ -1,15 +1,20 @@
 """What training.py takes from a folder of pairs, and what it refuses."""
 
+import os
 import shutil
+import subprocess
+import sys
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import ROOT
 
-import data
-from files import Problem, read_json, write_json
-from fitting.pairs import Pairs
+from fitting.pairs import Pairs, lit_crop
+from running.command import Problem
+from running.files import read_json, sha256, write_json
+from samples import FOLDER as SAMPLES
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def edit(folder, change):
     table.to_csv(folder / "manifest.csv", index=False)
 
 
-# ---- what is refused -----------------------------------------------------------------------------------------------
+# ---- what is refused -------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("part", ["validation", "test"])
 def test_a_photograph_among_the_training_pairs_and_in_another_split_is_refused(folder, part):
@@ -47,12 +52,14 @@ def test_a_copy_of_a_test_photograph_under_another_name_is_found(command, refuse
     """The file's content decides, not its name."""
     folder = draw.plain(tmp_path / "s", train=3, test=1)
     shutil.copy(folder / "train/images/eye0.png", folder / "test/images/eye3.png")
-    assert command("augment", "--data", folder, "--out", tmp_path / "p", "--copies", 1, "--workers", 1).code == 0
+    words = ("--data", folder, "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
+    assert command("augment", *words).code == 0
     assert "in the test split" in refused("training", "--pairs", tmp_path / "p", "--out", tmp_path / "c")
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.parametrize("gone", ["train/images/eye0_0001.png", "train/masks/eye1_0000.png", "validation/masks/eye3_0002.png"])
+@pytest.mark.parametrize("gone", [
+    "train/images/eye0_0001.png", "train/masks/eye1_0000.png", "validation/masks/eye3_0002.png"])
 def test_a_pair_removed_after_augmentation_is_named(folder, gone):
     (folder / gone).unlink()
     with pytest.raises(Problem, match=f"{gone}: is missing"):
@@ -64,62 +71,75 @@ def test_a_pair_that_was_replaced_by_another_picture_is_named(folder):
     cv2.imwrite(str(place), np.zeros((100, 100, 3), np.uint8))
     damaged = Pairs(folder)
     k = list(damaged.parts["train"]["file"]).index(place.name)
-    with pytest.raises(Problem, match="images/eye1_0000.png: is no 512 x 512 picture"):
-        damaged._decode("train", k)
+    with pytest.raises(Problem, match="images/eye1_0000.png: is not a 512 x 512 picture"):
+        damaged.pair("train", k)
+
+
+@pytest.mark.parametrize("part", ["train", "validation"])
+def test_a_pair_that_tensorflow_cannot_read_is_named_all_the_same(folder, monkeypatch, part):
+    monkeypatch.setattr("fitting.pairs.free_memory", lambda: 0)
+    for path in (folder / part / "masks").iterdir():
+        path.write_bytes(b"damaged")
+    pairs = Pairs(folder)
+    batches = pairs.training(0, 0, 1, 2, 1) if part == "train" else pairs.validation(2)
+    with pytest.raises(Problem, match=rf"{part}/masks/eye\d_000\d.png: is not a"), pairs.problems_raised():
+        list(batches)
 
 
 @pytest.mark.parametrize(
-    "spoil, word",
+    "spoil, words",
     [
         (lambda folder: (folder / "manifest.csv").unlink(), "manifest.csv: cannot be read"),
         (lambda folder: (folder / "manifest.csv").write_text(""), "manifest.csv: cannot be read"),
         (lambda folder: (folder / "manifest.csv").write_text("a,b\n1,2\n"), "manifest.csv: cannot be read"),
-        (lambda folder: (folder / "manifest.csv").write_bytes(b"\x00\xff\xfe" * 99), "manifest.csv: cannot be read"),
-        (lambda folder: edit(folder, lambda table: table[table["split"] != "validation"]), "no validation pair"),
+        (lambda folder: (folder / "manifest.csv").write_bytes(b"\x00\xff\xfe" * 99),
+         "manifest.csv: cannot be read"),
+        (lambda folder: edit(folder, lambda table: table[table["split"] != "validation"]),
+         "no validation pair"),
         (lambda folder: edit(folder, lambda table: table[table["split"] != "train"]), "no train pair"),
         (lambda folder: (folder / "run.json").unlink(), "holds no finished pairs"),
         (lambda folder: (folder / "run.json").write_text("{"), "run.json: cannot be read"),
-        (
-            lambda folder: write_json(folder / "run.json", {**read_json(folder / "run.json"), "finished": False}),
-            "holds no finished pairs",
-        ),
+        (lambda folder: write_json(folder / "run.json", read_json(folder / "run.json") | {"finished": False}),
+         "holds no finished pairs"),
         (shutil.rmtree, "holds no finished pairs"),
     ],
 )
-def test_a_folder_that_is_not_what_augment_wrote_is_refused(folder, spoil, word):
+def test_a_folder_that_is_not_what_augment_wrote_is_refused(folder, spoil, words):
     spoil(folder)
-    with pytest.raises(Problem, match=word):
+    with pytest.raises(Problem, match=words):
         Pairs(folder)
 
 
-# ---- order ---------------------------------------------------------------------------------------------------------
+# ---- order -----------------------------------------------------------------------------------------------
 
 def test_order_and_turns_are_a_function_of_seed_and_epoch(pairs):
-    assert np.array_equal(pairs._order(3, 7), pairs._order(3, 7))
-    assert not np.array_equal(pairs._order(3, 7), pairs._order(3, 8))
-    assert not np.array_equal(pairs._order(3, 7), pairs._order(4, 7))
-    places, views, _ = pairs._order(0, 0).T
+    assert np.array_equal(pairs.order(3, 7), pairs.order(3, 7))
+    assert not np.array_equal(pairs.order(3, 7), pairs.order(3, 8))
+    assert not np.array_equal(pairs.order(3, 7), pairs.order(4, 7))
+    places, views, _ = pairs.order(0, 0).T
     assert sorted(places) == list(range(6))
-    assert {view for epoch in range(20) for view in pairs._order(0, epoch)[:, 1]} == set(range(8))
+    assert {view for epoch in range(20) for view in pairs.order(0, epoch)[:, 1]} == set(range(8))
 
 
 def batches(dataset):
-    return [(photographs.numpy(), masks.numpy()) for photographs, masks in dataset]
+    return [(squares.numpy(), masks.numpy()) for squares, masks in dataset]
 
 
 def equal(some, others):
-    return len(some) == len(others) and all(np.array_equal(a, b) for one, other in zip(some, others, strict=True)
-                                            for a, b in zip(one, other, strict=True))
+    return len(some) == len(others) and all(
+        np.array_equal(a, b) for batch, other in zip(some, others, strict=True)
+        for a, b in zip(batch, other, strict=True))
 
 
 def test_an_epoch_shows_every_pair_once_turned_with_its_mask(pairs, tiny_pairs):
-    (photographs, masks), = batches(pairs.training(0, 0, 1, batch=6, workers=2))
-    assert photographs.shape == (6, 512, 512, 3) and masks.shape == (6, 512, 512, 1)
-    assert photographs.dtype == masks.dtype == np.float32 and photographs.max() <= 1 and masks.max() <= 1
-    for (k, view, _), photograph, mask in zip(pairs._order(0, 0), photographs, masks, strict=True):
+    (squares, masks), = batches(pairs.training(0, 0, 1, batch=6, workers=2))
+    assert squares.shape == (6, 512, 512, 3) and masks.shape == (6, 512, 512, 1)
+    assert squares.dtype == masks.dtype == np.float32 and squares.max() <= 1 and masks.max() <= 1
+    names = pairs.names_of(0, 0, 0, 6)
+    for (k, view, _), name, square, mask in zip(pairs.order(0, 0), names, squares, masks, strict=True):
         file = pairs.parts["train"]["file"].iloc[k]
-        assert pairs.names_of(0, 0, 0, 6)[list(pairs._order(0, 0)[:, 0]).index(k)] == file
-        for kind, seen in (("images", photograph), ("masks", mask)):
+        assert name == file
+        for kind, seen in (("images", square), ("masks", mask)):
             kept = cv2.imread(str(tiny_pairs / "train" / kind / file), cv2.IMREAD_UNCHANGED)
             kept = kept[..., ::-1] if kind == "images" else kept[..., None]
             kept = np.rot90(kept, view % 4)
@@ -131,10 +151,12 @@ def test_crops_are_parts_of_their_pairs_turned_with_their_masks(tiny_pairs):
     pairs = Pairs(tiny_pairs, crop=256)
     assert pairs.steps(4) == 6, "an epoch has as many pixels as the pairs"
     corners = set()
-    for (k, view, _), photographs, masks in zip(pairs._order(0, 0), *crops_of(pairs), strict=True):
-        square = np.rint(np.dstack([photographs, masks]) * 255).astype(np.uint8)
+    found = batches(pairs.training(0, 0, 1, batch=4, workers=2))
+    crops = [np.concatenate([batch[kind] for batch in found]) for kind in range(2)]
+    for (k, view, _), rgb, mask in zip(pairs.order(0, 0), *crops, strict=True):
+        square = np.rint(np.dstack([rgb, mask]) * 255).astype(np.uint8)
         square = np.ascontiguousarray(np.rot90(square[:, ::-1] if view >= 4 else square, -view % 4))
-        whole = pairs._decode("train", k)
+        whole = pairs.pair("train", k)
         places = cv2.matchTemplate(whole[..., :3], square[..., :3], cv2.TM_SQDIFF)
         left, top = cv2.minMaxLoc(places)[2]
         assert np.array_equal(whole[top:top + 256, left:left + 256], square)
@@ -142,17 +164,11 @@ def test_crops_are_parts_of_their_pairs_turned_with_their_masks(tiny_pairs):
     assert len(corners) > 20, "all over the pairs"
 
 
-def test_crops_are_mostly_inside_the_fov(tiny_pairs):
-    pairs = Pairs(tiny_pairs, crop=256)
+def test_crops_are_mostly_inside_the_fov():
     pair = np.zeros((512, 512, 4), np.uint8)
     pair[:, 200:] = 9
-    lit = [pairs._cropped(pair, seed)[..., 1].astype(bool).mean() for seed in range(200)]
+    lit = [lit_crop(pair, 256, seed)[..., 1].astype(bool).mean() for seed in range(200)]
     assert np.mean(np.array(lit) < 0.6) < 0.05, "of single draws four in ten"
-
-
-def crops_of(pairs):
-    found = batches(pairs.training(0, 0, 1, batch=4, workers=2))
-    return [np.concatenate([batch[kind] for batch in found]) for kind in range(2)]
 
 
 @pytest.mark.parametrize("crop", [256, 512])
@@ -163,19 +179,27 @@ def test_epochs_from_the_second_on_are_those_of_an_unbroken_run(tiny_pairs, crop
     assert equal(batches(pairs.training(5, 1, 3, batch=2, workers=1)), unbroken[pairs.steps(2):])
 
 
-def test_streamed_and_cached_pairs_are_the_same(tiny_pairs, monkeypatch):
-    cached, streamed = Pairs(tiny_pairs), Pairs(tiny_pairs)
-    first = batches(cached.training(1, 0, 2, batch=2, workers=2))
-    assert cached._cache is not None and cached._decoded.all()
+@pytest.fixture
+def decoded(monkeypatch):
+    """Filled with the number of each pair that is decoded."""
+    numbers, decode = [], Pairs.pair
+    monkeypatch.setattr(Pairs, "pair", lambda pairs, part, k: numbers.append(k) or decode(pairs, part, k))
+    return numbers
+
+
+def test_streamed_and_cached_pairs_are_the_same(tiny_pairs, monkeypatch, decoded):
+    cached = batches(Pairs(tiny_pairs).training(1, 0, 2, batch=2, workers=2))
+    assert sorted(decoded) == list(range(6)), "once for both epochs"
+    decoded.clear()
     monkeypatch.setattr("fitting.pairs.free_memory", lambda: 0)
-    assert equal(batches(streamed.training(1, 0, 2, batch=2, workers=2)), first)
-    assert streamed._cache is None
+    assert equal(batches(Pairs(tiny_pairs).training(1, 0, 2, batch=2, workers=2)), cached)
+    assert sorted(decoded) == sorted([*range(6)] * 2)
 
 
 def test_a_streamed_pair_is_decoded_once_for_all_its_crops_of_an_epoch(tiny_pairs, monkeypatch):
     monkeypatch.setattr("fitting.pairs.free_memory", lambda: 0)
-    decoded = []
-    monkeypatch.setattr(Pairs, "_decode", lambda pairs, part, k: decoded.append(k) or np.full((512, 512, 4), 9, np.uint8))
+    decoded, lit = [], np.full((512, 512, 4), 9, np.uint8)
+    monkeypatch.setattr(Pairs, "pair", lambda pairs, part, k: decoded.append(k) or lit)
     pairs = Pairs(tiny_pairs, crop=256)
     pairs.parts["train"] = pd.concat([pairs.parts["train"]] * 40, ignore_index=True)
     assert len(batches(pairs.training(0, 0, 1, batch=4, workers=1))) == 240
@@ -184,8 +208,8 @@ def test_a_streamed_pair_is_decoded_once_for_all_its_crops_of_an_epoch(tiny_pair
 
 
 def test_a_batch_larger_than_all_pairs_is_filled_from_the_start(pairs):
-    (photographs, _), = batches(pairs.training(0, 0, 1, batch=8, workers=1))
-    assert len(photographs) == 8 and pairs.steps(8) == 1
+    (squares, _), = batches(pairs.training(0, 0, 1, batch=8, workers=1))
+    assert len(squares) == 8 and pairs.steps(8) == 1
 
 
 @pytest.mark.parametrize("memory", [0, 1 << 40])
@@ -199,18 +223,80 @@ def test_no_iterator_waits_at_its_end_for_the_search_for_better_settings(tiny_pa
 
 def test_validation_is_shown_whole_and_unturned(pairs, tiny_pairs):
     found = batches(pairs.validation(2))
-    assert sum(len(photographs) for photographs, _ in found) == 5
-    first = cv2.imread(str(tiny_pairs / "validation/images" / pairs.parts["validation"]["file"].iloc[0]))[..., ::-1]
-    assert np.array_equal(np.rint(found[0][0][0] * 255), first)
+    assert sum(len(squares) for squares, _ in found) == 5
+    first = tiny_pairs / "validation/images" / pairs.parts["validation"]["file"].iloc[0]
+    assert np.array_equal(np.rint(found[0][0][0] * 255), cv2.imread(str(first))[..., ::-1])
 
 
-# ---- sources -------------------------------------------------------------------------------------------------------
+def test_for_several_devices_each_validation_square_comes_as_often_as_there_are_devices(pairs):
+    once, thrice = (np.concatenate([squares for squares, _ in batches(pairs.validation(2, devices))])
+                    for devices in (1, 3))
+    assert np.array_equal(thrice, np.concatenate([once] * 3))
+
+
+# ---- more pairs than memory ------------------------------------------------------------------------------
+
+def repeated(pairs, out, count):
+    """A folder of `count` training pairs, all of which are links to the first one of `pairs`."""
+    table = pd.read_csv(pairs / "manifest.csv", keep_default_na=False, dtype=str)
+    first = table[table["split"] == "train"].iloc[0]
+    files = [f"pair{k:06d}.png" for k in range(count)]
+    (out / "validation").mkdir(parents=True)
+    for kind in ("images", "masks"):
+        (out / "validation" / kind).symlink_to(pairs / "validation" / kind)
+        (out / "train" / kind).mkdir(parents=True)
+        for file in files:
+            (out / "train" / kind / file).symlink_to(pairs / "train" / kind / first["file"])
+    rows = pd.DataFrame([first] * count).assign(file=files)
+    pd.concat([rows, table[table["split"] == "validation"]]).to_csv(out / "manifest.csv", index=False)
+    write_json(out / "run.json", read_json(pairs / "run.json") | {"manifest": sha256(out / "manifest.csv")})
+    return out
+
+
+STREAM = """
+import resource, sys
+from pathlib import Path
+import tensorflow as tf
+from fitting.pairs import BYTES, Pairs
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+limit = used + (2 << 30)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+pairs = Pairs(sys.argv[1])
+assert len(pairs.parts["train"]) * BYTES > limit - used, "the pairs must not fit"
+batches = pairs.training(seed=0, first=0, epochs=2, batch=4, workers=2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+seen = sum(len(squares) for squares, masks in batches.take(100))
+print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10)
+"""
+
+
+def test_pairs_that_do_not_fit_into_memory_are_streamed(tiny_pairs, tmp_path):
+    """The process may take 2 GB of addresses more than TensorFlow maps; the pairs would take 4."""
+    folder = repeated(tiny_pairs, tmp_path / "many", 4000)
+    command, environment = [sys.executable, "-c", STREAM, folder], {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr
+    seen, megabytes = map(int, ended.stdout.split()[-2:])
+    assert seen == 400 and megabytes < 300, "400 MB were read"
+
+
+def test_validation_pairs_that_do_not_fit_are_streamed_and_are_the_same(tiny_pairs, monkeypatch, decoded):
+    kept = Pairs(tiny_pairs).validation(2)
+    assert equal(batches(kept), batches(kept)) and sorted(decoded) == list(range(5)), "once for all epochs"
+    decoded.clear()
+    monkeypatch.setattr("fitting.pairs.free_memory", lambda: 0)
+    streamed = Pairs(tiny_pairs).validation(2)
+    assert not decoded, "only when they are asked for"
+    assert equal(batches(streamed), batches(kept)) and sorted(decoded) == list(range(5))
+
+
+# ---- sources ---------------------------------------------------------------------------------------------
 
 def test_sources_are_named_with_their_sums_and_test_photographs_are_not(pairs, tiny_set):
     found = pairs.sources()
-    assert set(found) == {"tiny"} and set(found["tiny"]) == {"train", "validation"}
-    assert set(found["tiny"]["train"]) == {"eye0", "eye1", "eye2"} and set(found["tiny"]["validation"]) == {"eye3"}
-    assert found["tiny"]["train"]["eye0"] == data.sha256(tiny_set / "train/images/eye0.png")
+    assert {part: set(names) for part, names in found["tiny"].items()} == {
+        "train": {"eye0", "eye1", "eye2"}, "validation": {"eye3"}} and set(found) == {"tiny"}
+    assert found["tiny"]["train"]["eye0"] == sha256(tiny_set / "train/images/eye0.png")
 
 
 def test_validation_photographs_come_with_mask_and_fov(pairs, tiny_set):
@@ -225,5 +311,5 @@ def test_the_licence_of_the_data_goes_with_it(pairs):
 
 def test_pairs_of_the_drawn_samples_are_known_as_such(command, pairs, tmp_path):
     assert not pairs.drawn
-    assert command("augment", "--data", data.SAMPLES, "--out", tmp_path / "p", "--copies", 1).code == 0
+    assert command("augment", "--data", SAMPLES, "--out", tmp_path / "p", "--copies", 1).code == 0
     assert Pairs(tmp_path / "p").drawn

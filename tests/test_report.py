@@ -4,29 +4,31 @@ import re
 import shutil
 import time
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-import report
+import pictures
+from report.page import HERE, Sheet, edges, level_of, packed, write
 
 THRESHOLD = 0.37
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 ENDING = "</script><script>window.broken = 1</script>\u2028'\".png"
-FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-component-update
-           --disable-sync --no-first-run --disable-quic --disable-dev-shm-usage --window-size=1440,1000""".split()
+FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-sync
+           --disable-component-update --no-first-run --disable-quic --disable-dev-shm-usage
+           --window-size=1440,1000""".split()
 
 
-def dice_of(photograph, threshold):
-    inside = photograph["fov"]
-    found = photograph["probability"][inside] >= np.float32(threshold)
-    drawn = photograph["reference"][inside]
+def dice_of(sheet, threshold):
+    found = sheet.probability[sheet.fov] >= np.float32(threshold)
+    drawn = sheet.reference[sheet.fov]
     return 2 * (found & drawn).sum() / (found.sum() + drawn.sum())
 
 
-def photograph(name, seed, labelled=True, height=90, width=120):
-    """A drawn one: two bars for vessels, a probability that is right about most of them, a round FOV."""
+def drawn_sheet(name, seed, labelled=True, height=90, width=120):
+    """Two bars for vessels, a probability that is right about most of them, a round FOV."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     fov = np.hypot(y - height / 2, x - width / 2) < height * 0.48
@@ -35,47 +37,51 @@ def photograph(name, seed, labelled=True, height=90, width=120):
     probability = (np.clip(0.5 * drawn + 0.3 * noise, 0, 1) * fov).astype(np.float32)
     probability[:, :width // 4] *= 0.4  # vessels that are missed
     rgb = np.stack([160 + 40 * drawn, 90 - 50 * drawn, np.full_like(y, 50)], -1).astype(np.uint8)
-    one = {"name": name, "photograph": rgb, "probability": probability, "fov": fov,
-           "reference": drawn if labelled else None, "dice": None, "threshold": THRESHOLD}
-    return one | {"dice": dice_of(one, THRESHOLD) if labelled else None}
+    sheet = Sheet(name, rgb, fov, probability, drawn if labelled else None, None, THRESHOLD)
+    return replace(sheet, dice=dice_of(sheet, THRESHOLD)) if labelled else sheet
 
 
-def table_of(photographs):
-    rows = [{"photograph": one["name"], "dice": one["dice"], "note": None if one["dice"] else "no mask"}
-            for one in photographs]
+def table_of(sheets):
+    rows = [{"photograph": sheet.name, "dice": sheet.dice, "note": None if sheet.dice else "no mask"}
+            for sheet in sheets]
     rows.append({"photograph": "cut short", "note": "cannot be read"})
-    dice = [one["dice"] for one in photographs if one["dice"]]
+    dice = [sheet.dice for sheet in sheets if sheet.dice]
     pooled = {"precision": 0.8, "recall": 0.78, "specificity": 0.97}
-    rows += [{"photograph": "mean", "dice": np.mean(dice)}, {"photograph": "standard deviation", "dice": np.std(dice)},
-             {"photograph": "pooled", "dice": 0.8, **pooled}, {"photograph": "second observer", "dice": 0.78, **pooled}]
+    rows += [{"photograph": "mean", "dice": np.mean(dice)},
+             {"photograph": "standard deviation", "dice": np.std(dice)},
+             {"photograph": "pooled", "dice": 0.8, **pooled},
+             {"photograph": "second observer", "dice": 0.78, **pooled}]
     return pd.DataFrame(rows)
 
 
 @pytest.fixture(scope="module")
-def photographs():
-    return [photograph("01 plain", 1), photograph(HOSTILE, 2), photograph(ENDING, 3), photograph("mean", 4),
-            photograph("no label", 5, labelled=False)]
+def sheets():
+    names = "01 plain", HOSTILE, ENDING, "mean"
+    drawn = [drawn_sheet(name, seed) for seed, name in enumerate(names, start=1)]
+    return [*drawn, drawn_sheet("no label", 5, labelled=False)]
 
 
 @pytest.fixture(scope="module")
-def page(photographs, tmp_path_factory):
+def page(sheets, tmp_path_factory):
     ramp = np.linspace(0, 1, 5000)
     curves = {"roc": {"x": ramp, "y": ramp**0.1}, "pr": {"x": ramp, "y": 1 - ramp**9},
-              "reliability": {"probability": [0.1, 0.5, np.nan], "share": [0.1, 0.4, np.nan], "count": [90, 10, 0]}}
-    about = {"title": "Drawn photographs", "protocol": "Drawn.", "threshold": np.float32(THRESHOLD), "model": HOSTILE,
-             "warnings": [ENDING], "sides": [512, 768], "not done": []}
+              "reliability": {"probability": [0.1, 0.5, np.nan], "share": [0.1, 0.4, np.nan],
+                              "count": [90, 10, 0]}}
+    about = {"title": "Drawn photographs", "protocol": "Drawn.", "threshold": np.float32(THRESHOLD),
+             "model": HOSTILE, "warnings": [ENDING], "sides": [512, 768], "not done": []}
     path = tmp_path_factory.mktemp("report") / "report.html"
-    report.write(path, about, table_of(photographs), curves, iter(photographs))
+    write(path, about, table_of(sheets), curves, iter(sheets))
     return path
 
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed (requirements-dev.txt)")
+    missing = "selenium is not installed (requirements-dev.txt)"
+    webdriver = pytest.importorskip("selenium.webdriver", reason=missing)
     programs = [next(filter(None, map(shutil.which, names)), None)
                 for names in (["chromium", "chromium-browser", "google-chrome"], ["chromedriver"])]
     if None in programs:
-        pytest.skip("there is no Chromium with its driver here (Debian: apt-get install chromium chromium-driver)")
+        pytest.skip("there is no Chromium with its driver (Debian: apt-get install chromium chromium-driver)")
     options = webdriver.ChromeOptions()
     options.binary_location = programs[0]
     for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"]:
@@ -112,7 +118,8 @@ def show(browser, number):
 
 def slide(browser, name, value):
     """Move a slider as a hand does, and wait until the picture has followed."""
-    browser.execute_async_script("""const [name, value, done] = arguments, slider = document.getElementById(name);
+    browser.execute_async_script("""const [name, value, done] = arguments;
+        const slider = document.getElementById(name);
         slider.value = value; slider.dispatchEvent(new Event("input", { bubbles: true }));
         requestAnimationFrame(() => requestAnimationFrame(done));""", name, value)
 
@@ -125,19 +132,19 @@ def picture(browser):
     return browser.execute_script("return document.getElementById('canvas').toDataURL()")
 
 
-def test_dice_follows_the_threshold_slider_and_is_the_tables_at_the_cards(browser, photographs):
-    for number, one in enumerate(photographs[:4]):
+def test_dice_follows_the_threshold_slider_and_is_the_tables_at_the_cards(browser, sheets):
+    for number, sheet in enumerate(sheets[:4]):
         show(browser, number)
-        assert float(words(browser, "reading-dice")) == pytest.approx(one["dice"], abs=1e-4)
+        assert float(words(browser, "reading-dice")) == pytest.approx(sheet.dice, abs=1e-4)
         for level in (1, 40, 130, 255):
             slide(browser, "threshold", level)
-            edge = report.edges(THRESHOLD)[level - 1]
+            edge = edges(THRESHOLD)[level - 1]
             assert float(words(browser, "threshold-value")) == pytest.approx(edge, abs=6e-4)
-            assert float(words(browser, "reading-dice")) == pytest.approx(dice_of(one, edge), abs=1e-4)
+            assert float(words(browser, "reading-dice")) == pytest.approx(dice_of(sheet, edge), abs=1e-4)
         browser.execute_script("document.getElementById('reset').click()")
 
 
-def test_agreement_shows_each_pixel_in_its_colour(browser, photographs):
+def test_agreement_shows_each_pixel_in_its_colour(browser, sheets):
     show(browser, 0)
     colours = browser.execute_script("""const sheet = layer("agreement"), count = {};
         const { data } = sheet.getContext("2d").getImageData(0, 0, sheet.width, sheet.height);
@@ -145,10 +152,15 @@ def test_agreement_shows_each_pixel_in_its_colour(browser, photographs):
         for (const word of words) count[word] = (count[word] ?? 0) + 1;
         const word = colour => parseInt("ff" + colour.match(/[0-9a-f]{2}/g).reverse().join(""), 16);
         return [BOTH, ONLY_PREDICTED, ONLY_REFERENCE, OUTSIDE].map(colour => count[word(colour)]);""")
-    one = photographs[0]
-    found, drawn, fov = one["probability"] >= np.float32(THRESHOLD), one["reference"], one["fov"]
+    found, drawn, fov = sheets[0].probability >= np.float32(THRESHOLD), sheets[0].reference, sheets[0].fov
     parts = found & drawn & fov, found & ~drawn & fov, ~found & drawn & fov, ~fov
     assert colours == [part.sum() for part in parts] and min(colours) > 0
+
+
+def test_the_page_has_the_palette_of_the_pictures():
+    style = (HERE / "report.css").read_text(encoding="utf-8")
+    for name, colour in (("blue", pictures.BLUE), ("orange", pictures.ORANGE), ("sky", pictures.SKY)):
+        assert f"--{name}: #{bytes(colour).hex()};" in style
 
 
 def test_sliders_wheel_and_keys_move_pixels(browser):
@@ -169,7 +181,8 @@ def test_sliders_wheel_and_keys_move_pixels(browser):
     for key in ("w", "2", Keys.SHIFT + "3", "+", Keys.SHIFT + Keys.ARROW_DOWN, "0"):
         body.send_keys(key)
         moved()
-    browser.execute_script("canvas.dispatchEvent(new WheelEvent('wheel', { deltaY: -300, cancelable: true }))")
+    wheel = "new WheelEvent('wheel', { deltaY: -300, cancelable: true })"
+    browser.execute_script(f"canvas.dispatchEvent({wheel})")
     moved()
     first = words(browser, "name")
     body.send_keys(Keys.ARROW_RIGHT)
@@ -180,12 +193,13 @@ def test_sliders_wheel_and_keys_move_pixels(browser):
 def test_names_are_harmless_and_a_photograph_without_label_is_shown(browser):
     assert browser.execute_script("return window.broken") is None
     assert browser.execute_script("return document.querySelectorAll('img:not([src^=data])').length") == 0
-    listed = browser.execute_script("return view.list.map(one => one.button.innerText)")
+    listed = browser.execute_script("return view.list.map(photograph => photograph.button.innerText)")
     assert any(HOSTILE in text for text in listed) and len(listed) == 5
     assert HOSTILE in words(browser, "about") and HOSTILE in words(browser, "each")
     assert "not done" not in words(browser, "about") and "512" in words(browser, "about")
-    assert browser.execute_script("return view.photographs.map(one => one.place)") == [0, 1, 2, 3, 4]
-    assert len(browser.find_elements("css selector", "#each tbody tr")) == 6  # the one that failed too, as plain text
+    places = browser.execute_script("return view.photographs.map(photograph => photograph.place)")
+    assert places == [0, 1, 2, 3, 4]
+    assert len(browser.find_elements("css selector", "#each tbody tr")) == 6  # the one that failed has no button
     assert len(browser.find_elements("css selector", "#each tbody button")) == 5
     show(browser, 4)
     assert words(browser, "reading-dice") == "–" and words(browser, "legend") == ""
@@ -193,9 +207,9 @@ def test_names_are_harmless_and_a_photograph_without_label_is_shown(browser):
     assert browser.find_element("id", "unlabelled").is_displayed()
 
 
-def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, photographs):
-    dice = browser.execute_script("return view.list.map(one => one.dice)")
-    assert dice[:4] == pytest.approx(sorted(one["dice"] for one in photographs[:4])) and dice[4] is None
+def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, sheets):
+    dice = browser.execute_script("return view.list.map(photograph => photograph.dice)")
+    assert dice[:4] == pytest.approx(sorted(sheet.dice for sheet in sheets[:4])) and dice[4] is None
     slide(browser, "to", str(np.median(dice[:4])))
     assert words(browser, "count") == "2 of 5 photographs"
     slide(browser, "text", "no such name")
@@ -203,31 +217,32 @@ def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, photographs
     size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        assert browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]") == [390, 390]
+        widths = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
+        assert widths == [390, 390]
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("threshold", [0.001, 0.1, 1 / 3, THRESHOLD, 0.5, 0.6180339, 0.999])
 def test_the_packed_numbers_keep_the_cut_and_the_masks(threshold):
-    one = photograph("one", 7)
-    one["probability"][40, 40:43] = np.nextafter(np.float32(threshold), np.float32([0, threshold, 1]))
-    packed = report.packed(one["probability"], one["fov"], one["reference"], threshold)
-    levels, flags = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(2, *one["fov"].shape)
+    sheet = drawn_sheet("name", 7)
+    sheet.probability[40, 40:43] = np.nextafter(np.float32(threshold), np.float32([0, threshold, 1]))
+    block = zlib.decompress(packed(sheet.probability, sheet.fov, sheet.reference, threshold))
+    levels, flags = np.frombuffer(block, np.uint8).reshape(2, *sheet.fov.shape)
     levels = np.cumsum(levels.ravel(), dtype=np.uint8).reshape(levels.shape)
-    assert np.array_equal(levels >= report.level_of(threshold), one["probability"] >= np.float32(threshold))
-    assert np.array_equal(flags, one["fov"] + 2 * one["reference"])
+    assert np.array_equal(levels >= level_of(threshold), sheet.probability >= np.float32(threshold))
+    assert np.array_equal(flags, sheet.fov + 2 * sheet.reference)
 
 
-def test_a_report_that_breaks_off_leaves_the_old_one(photographs, page, tmp_path):
+def test_a_report_that_breaks_off_leaves_the_old_one(sheets, tmp_path):
     def broken():
-        yield photographs[0]
+        yield sheets[0]
         raise ValueError("gone")
 
     path = tmp_path / "report.html"
     path.write_text("old")
     with pytest.raises(ValueError, match="gone"):
-        report.write(path, {"threshold": THRESHOLD}, table_of(photographs), {"roc": None}, broken())
+        write(path, {"threshold": THRESHOLD}, table_of(sheets), {"roc": None}, broken())
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from files import Problem
+from running.command import Problem
 from samples.draw import contents, draw, drawn, main
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
@@ -24,8 +24,8 @@ def read(path, flag=cv2.IMREAD_GRAYSCALE):
 
 
 def test_a_drawing_has_the_shapes_and_types_it_promises():
-    photograph, mask, fov = drawing(1)
-    assert photograph.shape == (300, 340, 3) and photograph.dtype == np.uint8
+    rgb, mask, fov = drawing(1)
+    assert rgb.shape == (300, 340, 3) and rgb.dtype == np.uint8
     assert mask.shape == fov.shape == (300, 340)
     assert mask.dtype == fov.dtype == bool
 
@@ -38,7 +38,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
 
 @pytest.mark.parametrize("seed", range(4))
 def test_vessels_lie_in_the_fov_and_are_a_tenth_of_it(seed):
-    photograph, mask, fov = drawing(seed, 512, 512)
+    rgb, mask, fov = drawing(seed, 512, 512)
     assert not (mask & ~fov).any()
     assert 0.085 < mask[fov].mean() < 0.155
     assert 0.55 < fov.mean() < 0.85
@@ -46,27 +46,27 @@ def test_vessels_lie_in_the_fov_and_are_a_tenth_of_it(seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_vessels_are_darker_than_what_is_beside_them(seed):
-    photograph, mask, fov = drawing(seed, 512, 512)
+    rgb, mask, fov = drawing(seed, 512, 512)
     beside = cv2.dilate(np.uint8(mask), np.ones((11, 11))) > 0
     beside &= ~cv2.dilate(np.uint8(mask), np.ones((5, 5))).astype(bool) & fov
-    red, green, blue = (photograph[mask].mean(0) / photograph[beside].mean(0)).tolist()
+    red, green, blue = (rgb[mask].mean(0) / rgb[beside].mean(0)).tolist()
     assert green < 0.92
     assert green < red < 1.0
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_thin_vessels_of_the_mask_show_in_the_photograph(seed):
-    photograph, mask, fov = drawing(seed, 512, 512)
+    rgb, mask, fov = drawing(seed, 512, 512)
     thin = mask & ~cv2.morphologyEx(np.uint8(mask), cv2.MORPH_OPEN, np.ones((3, 3))).astype(bool)
-    green = photograph[..., 1].astype(np.float32)
-    around = cv2.medianBlur(photograph[..., 1], 15)
+    green = rgb[..., 1].astype(np.float32)
+    around = cv2.medianBlur(rgb[..., 1], 15)
     assert np.median((around - green)[thin]) >= 2
 
 
 def test_the_surround_is_black_and_the_fov_is_lit():
-    photograph, _, fov = drawing(2)
-    assert photograph[~cv2.dilate(np.uint8(fov), np.ones((5, 5))).astype(bool)].max() < 30
-    assert photograph[..., 0][fov].mean() > 80
+    rgb, _, fov = drawing(2)
+    assert rgb[~cv2.dilate(np.uint8(fov), np.ones((5, 5))).astype(bool)].max() < 30
+    assert rgb[..., 0][fov].mean() > 80
 
 
 def test_the_frame_s_size_does_not_change_how_wide_vessels_are_to_the_eye():
@@ -84,19 +84,19 @@ def test_eight_train_and_four_test_photographs_with_mask_and_fov_are_shipped_und
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_photograph_its_mask_and_its_fov_are_of_one_size(path):
-    photograph = read(path, cv2.IMREAD_COLOR)
+    rgb = read(path, cv2.IMREAD_COLOR)
     for kind in ("masks", "fovs"):
         values = read(path.parent.parent / kind / f"{path.stem}.png")
-        assert values.shape == photograph.shape[:2]
+        assert values.shape == rgb.shape[:2]
         assert set(np.unique(values)) == {0, 255}
 
 
 def test_the_shipped_pictures_are_what_the_script_draws():
     for path in (SHIPPED[0], SHIPPED[-1]):
-        photograph, mask, fov = drawn(int(path.stem.split("_")[1]), 0)
+        rgb, mask, fov = drawn(int(path.stem.split("_")[1]), 0)
         there = read(path, cv2.IMREAD_COLOR)[..., ::-1]
         # Another processor may round otherwise, and JPEG is not exact; other code draws another eye.
-        assert np.abs(there.astype(int) - photograph).mean() < (0.5 if path.suffix == ".png" else 2)
+        assert np.abs(there.astype(int) - rgb).mean() < (0.5 if path.suffix == ".png" else 2)
         assert (mask != (read(path.parent.parent / "masks" / f"{path.stem}.png") > 0)).mean() < 0.001
         assert (fov != (read(path.parent.parent / "fovs" / f"{path.stem}.png") > 0)).mean() < 0.001
 
@@ -116,7 +116,8 @@ def test_drawing_again_changes_nothing_and_another_seed_is_refused(tmp_path, cap
 
 
 def test_the_script_runs_from_anywhere(tmp_path):
-    command = [sys.executable, SAMPLES / "draw.py", "--out", "set", "--train", "1", "--test", "0", "--size", "128"]
+    words = "--out", "set", "--train", "1", "--test", "0", "--size", "128"
+    command = [sys.executable, SAMPLES / "draw.py", *words]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "set/train/images/drawn_01.jpg").exists()

@@ -1,4 +1,4 @@
-"""Scores and pictures of a split: right to the last digit, whole after a kill, and honest about what cannot be scored."""
+"""Scores and pictures of a split: right to the last digit, whole after a kill, honest about what has no score."""
 
 import shutil
 import tracemalloc
@@ -12,15 +12,18 @@ from sklearn import metrics as judge
 import data
 import metrics
 import testing
-from files import read_json
-
-CELLS = testing.COLUMNS[1:-1]
+from photographs import reading
+from photographs.fov import fov_of
+from predict import Predictor
+from report.scores_table import SCORES
+from running.files import read_json, sha256
 
 
 @pytest.fixture(scope="module")
 def test(command, tiny_model):
     def calling(folder, out, *words):
-        return command("testing", "--data", folder, "--out", out, "--model", tiny_model, "--precision", "float32", *words)
+        return command("testing", "--data", folder, "--out", out, "--model", tiny_model,
+                       "--precision", "float32", *words)
 
     return calling
 
@@ -48,17 +51,20 @@ def picture(path):
     return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
-def perfect(monkeypatch):
-    """Every reference as its own prediction."""
-    def reference(self, photograph, rgb, fov):
-        return (data.read_mask(photograph.mask) & fov).astype(np.uint16) * np.uint16(65535)
+def perfect(monkeypatch, folder):
+    """Makes every reference in `folder` its own prediction."""
+    references = {reading.read_photograph(photograph.path).tobytes(): reading.read_mask(photograph.mask)
+                  for photograph in data.photographs_of([folder], "all")}
 
-    monkeypatch.setattr(testing.Test, "probability", reference)
+    def segment(self, rgb, fov):
+        return self.cut(rgb, fov, (references[rgb.tobytes()] & fov).astype(np.uint16) * np.uint16(65535))
+
+    monkeypatch.setattr(Predictor, "segment", segment)
 
 
-# ---- what is written -----------------------------------------------------------------------------------------------
+# ---- what is written ---------------------------------------------------------------------------------------
 
-def test_everything_that_the_contract_lists_is_there(tested):
+def test_pictures_table_summary_curves_and_report_are_there(tested):
     names = {"eye4.png", "eye5.png", "eye6.png"}
     for kind in ("probabilities", "masks", "comparisons"):
         assert {path.name for path in (tested / kind).iterdir()} == names
@@ -67,13 +73,13 @@ def test_everything_that_the_contract_lists_is_there(tested):
     assert not list(tested.rglob(".unfinished*"))
 
 
-def test_a_split_of_many_photographs_is_scored_in_bounded_memory(test, draw, tiny_model, tmp_path, monkeypatch):
+def test_a_split_of_many_photographs_is_scored_in_bounded_memory(test, draw, tmp_path, monkeypatch):
     """A histogram of 16 bits is a megabyte, and each photograph has two or three."""
     for k in range(40):
         photograph, mask, _ = draw.eye(k, 100, 110)
         draw.put(tmp_path / "set/images" / f"{k}.png", photograph)
         draw.put(tmp_path / "set/masks" / f"{k}.png", mask)
-    perfect(monkeypatch)
+    perfect(monkeypatch, tmp_path / "set")
     tracemalloc.start()
     ended = test(tmp_path / "set", tmp_path / "results", "--split", "all")
     peak = tracemalloc.get_traced_memory()[1]
@@ -86,14 +92,12 @@ def test_probabilities_are_16_bit_and_masks_are_cut_from_them_within_the_fov(tes
     threshold = read_json(tiny_model.with_suffix(".json"))["threshold"]
     for path in (tested / "probabilities").iterdir():
         levels, mask = picture(path), picture(tested / "masks" / path.name)
-        fov = data.read_mask(tiny_set / "test/fovs" / path.name)
-        assert levels.dtype == np.uint16 and mask.dtype == np.uint8 and levels.shape == mask.shape == fov.shape == (100, 110)
+        fov = reading.read_mask(tiny_set / "test/fovs" / path.name)
+        assert levels.dtype == np.uint16 and mask.dtype == np.uint8
+        assert levels.shape == mask.shape == fov.shape == (100, 110)
         assert not levels[~fov].any()
-        assert (
-            np.array_equal(mask == 255, (levels >= threshold * 65535) & fov)
-            and mask.any()
-            and set(np.unique(mask)) <= {0, 255}
-        )
+        assert np.array_equal(mask == 255, (levels >= threshold * 65535) & fov)
+        assert mask.any() and set(np.unique(mask)) <= {0, 255}
 
 
 def judged(levels, reference, fov, threshold):
@@ -117,41 +121,48 @@ def test_the_table_is_what_scikit_learn_says_of_the_written_pictures(tested, tin
     threshold = read_json(tested / "summary.json")["threshold"]
     table, everything = table_of(tested), []
     for name in ("eye4", "eye5", "eye6"):
-        seen = (picture(tested / "probabilities" / f"{name}.png"), data.read_mask(tiny_set / "test/masks" / f"{name}.png"),
-                data.read_mask(tiny_set / "test/fovs" / f"{name}.png"))
+        seen = (picture(tested / "probabilities" / f"{name}.png"),
+                *(reading.read_mask(tiny_set / "test" / kind / f"{name}.png") for kind in ("masks", "fovs")))
         everything.append(seen)
         for key, value in judged(*seen, threshold).items():
             assert table.loc[name, key] == pytest.approx(value, abs=1e-6), (name, key)
-    for key, value in judged(*(np.concatenate(parts) for parts in zip(*everything, strict=True)), threshold).items():
+    together = [np.concatenate(parts) for parts in zip(*everything, strict=True)]
+    for key, value in judged(*together, threshold).items():
         assert table.loc["pooled", key] == pytest.approx(value, abs=1e-6), key
-    rows = table.loc[["eye4", "eye5", "eye6"], CELLS]
-    assert np.allclose(table.loc["mean", CELLS].astype(float), rows.mean())
-    assert np.allclose(table.loc["standard deviation", CELLS].astype(float), rows.std())
+    rows = table.loc[["eye4", "eye5", "eye6"], SCORES]
+    assert np.allclose(table.loc["mean", SCORES].astype(float), rows.mean())
+    assert np.allclose(table.loc["standard deviation", SCORES].astype(float), rows.std())
     assert list(table.index) == ["eye4", "eye5", "eye6", "mean", "standard deviation", "pooled"]
 
 
 def test_the_summary_names_the_protocol_and_repeats_the_scores_for_other_papers(tested, tiny_set, tiny_model):
-    told, table = read_json(tested / "summary.json"), table_of(tested)
+    summary, table = read_json(tested / "summary.json"), table_of(tested)
     for word in ("native size", "inside the FOV", "first observer", "threshold"):
-        assert word in told["protocol"]
-    assert told["model sha256"] == data.sha256(tiny_model) and told["scored"] == told["photographs"] == 3 and not told["failed"]
-    assert told["pooled"]["dice"] == pytest.approx(table.loc["pooled", "dice"], abs=1e-5)
-    whole, levels, reference = told["pooled over the whole image"], [], []
+        assert word in summary["protocol"]
+    assert summary["model"] == str(tiny_model) and summary["model sha256"] == sha256(tiny_model)
+    assert summary["scored"] == summary["photographs"] == 3 and not summary["failed"]
+    assert summary["pooled"]["dice"] == pytest.approx(table.loc["pooled", "dice"], abs=1e-5)
+    whole, levels, reference = summary["pooled over the whole image"], [], []
     for name in ("eye4", "eye5", "eye6"):
         levels.append(picture(tested / "probabilities" / f"{name}.png"))
-        reference.append(data.read_mask(tiny_set / "test/masks" / f"{name}.png"))
-    expected = judged(np.array(levels), np.array(reference), np.ones(np.shape(reference), bool), told["threshold"])
+        reference.append(reading.read_mask(tiny_set / "test/masks" / f"{name}.png"))
+    everywhere = np.ones(np.shape(reference), bool)
+    expected = judged(np.array(levels), np.array(reference), everywhere, summary["threshold"])
     assert {key: whole[key] for key in expected} == pytest.approx(expected, abs=2e-5)
-    assert whole["accuracy"] > told["pooled"]["accuracy"], "the black surround is easy"
-    assert "pooled at 0.5" in told and "pooled over the whole image at 0.5" in told
+    assert whole["accuracy"] > summary["pooled"]["accuracy"], "the black surround is easy"
+    assert "pooled at 0.5" in summary and "pooled over the whole image at 0.5" in summary
 
 
-def test_a_network_that_finds_nothing_leaves_a_summary_that_every_reader_of_json_reads(test, draw, tmp_path, monkeypatch):
-    monkeypatch.setattr(testing.Test, "probability", lambda self, photograph, rgb, fov: np.zeros(fov.shape, np.uint16))
+def test_a_network_that_finds_nothing_leaves_a_summary_that_every_reader_of_json_reads(
+    test, draw, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Predictor, "segment",
+                        lambda self, rgb, fov: self.cut(rgb, fov, np.zeros(fov.shape, np.uint16)))
     assert test(draw.plain(tmp_path / "s", train=0, test=1), tmp_path / "r").code == 0
     assert "NaN" not in (tmp_path / "r/summary.json").read_text()
-    told = read_json(tmp_path / "r/summary.json")
-    assert told["pooled at 0.5"]["precision"] is None and told["pooled"]["precision"] is None and told["pooled"]["dice"] == 0
+    summary = read_json(tmp_path / "r/summary.json")
+    assert summary["pooled at 0.5"]["precision"] is None and summary["pooled"]["precision"] is None
+    assert summary["pooled"]["dice"] == 0
 
 
 def test_a_comparison_shows_photograph_reference_probability_prediction_and_where_they_differ(tested):
@@ -170,25 +181,27 @@ def test_the_last_line_says_what_came_out_and_what_to_do_next(test, tiny_set, tm
 
 
 def test_every_reference_against_itself_scores_one(test, draw, tmp_path, monkeypatch):
-    perfect(monkeypatch)
-    assert test(draw.hrf(tmp_path / "HRF"), tmp_path / "r", "--split", "all").code == 0
-    table = table_of(tmp_path / "r")
-    for key in ("dice", "iou", "precision", "recall", "specificity", "accuracy", "mcc", "roc_auc", "average_precision", "cldice"):
-        assert (table.drop("standard deviation")[key] == 1.0).all(), key
-    assert (table.drop("standard deviation")["ece"] == 0).all()
+    folder = draw.hrf(tmp_path / "HRF")
+    perfect(monkeypatch, folder)
+    assert test(folder, tmp_path / "r", "--split", "all").code == 0
+    table = table_of(tmp_path / "r").drop("standard deviation")
+    for key in SCORES:
+        assert (table[key] == (0 if key == "ece" else 1)).all(), key
 
 
 def test_a_threshold_given_is_the_one_used(test, tiny_set, tmp_path):
     assert test(tiny_set, tmp_path / "r", "--threshold", 0.35).code == 0
     levels, mask = picture(tmp_path / "r/probabilities/eye4.png"), picture(tmp_path / "r/masks/eye4.png")
-    assert np.array_equal(mask == 255, levels >= 0.35 * 65535) and read_json(tmp_path / "r/summary.json")["threshold"] == 0.35
+    assert np.array_equal(mask == 255, levels >= 0.35 * 65535)
+    assert read_json(tmp_path / "r/summary.json")["threshold"] == 0.35
 
 
-def test_views_and_squares_are_averaged_with_tta(test, tiny_set, tested, tmp_path):
+def test_eight_views_are_averaged_with_tta(test, tiny_set, tested, tmp_path):
     assert test(tiny_set, tmp_path / "r", "--tta").code == 0
-    told = read_json(tmp_path / "r/summary.json")
-    assert told["views"] == 8 and told["tta"] is True
-    assert not np.array_equal(picture(tmp_path / "r/probabilities/eye4.png"), picture(tested / "probabilities/eye4.png"))
+    summary = read_json(tmp_path / "r/summary.json")
+    assert summary["views"] == 8 and summary["tta"] is True
+    levels = [picture(out / "probabilities/eye4.png") for out in (tested, tmp_path / "r")]
+    assert not np.array_equal(*levels)
 
 
 def test_validation_is_what_the_card_names(test, tiny_set, tmp_path):
@@ -196,48 +209,41 @@ def test_validation_is_what_the_card_names(test, tiny_set, tmp_path):
     assert [path.name for path in (tmp_path / "r/masks").iterdir()] == ["eye3.png"]
 
 
-def test_without_the_models_validation_photographs_validation_cannot_be_tested(refused, draw, tiny_model, tmp_path):
-    sentence = refused(
-        "testing",
-        "--data",
-        draw.chase(tmp_path / "C"),
-        "--model",
-        tiny_model,
-        "--out",
-        tmp_path / "r",
-        "--split",
-        "validation",
-    )
+def test_validation_is_refused_without_the_models_validation_photographs(refused, draw, tiny_model, tmp_path):
+    sentence = refused("testing", "--data", draw.chase(tmp_path / "C"), "--model", tiny_model,
+                       "--out", tmp_path / "r", "--split", "validation")
     assert "none of the model's validation photographs" in sentence
 
 
-# ---- the second observer -------------------------------------------------------------------------------------------
+# ---- the second observer -----------------------------------------------------------------------------------
 
 def test_the_second_observer_is_a_row_of_its_own(test, draw, tmp_path):
     folder = draw.chase(tmp_path / "CHASE_DB1", children=(11, 12))
     assert test(folder, tmp_path / "r").code == 0
     table, counts = table_of(tmp_path / "r"), 0
     for photograph in data.photographs_of([folder], "test"):
-        fov = data.fov_of(photograph, data.read_photograph(photograph.path))
-        counts = counts + metrics.histogram(data.read_mask(photograph.second), data.read_mask(photograph.mask), fov)
+        fov = fov_of(photograph, reading.read_photograph(photograph.path))
+        second, first = reading.read_mask(photograph.second), reading.read_mask(photograph.mask)
+        counts = counts + metrics.histogram(second, first, fov)
     human = table.loc["second observer, pooled"]
-    assert human["dice"] == pytest.approx(metrics.scores(counts, 0.5)["dice"], abs=1e-9) and 0.3 < human["dice"] < 1
+    assert human["dice"] == pytest.approx(metrics.scores(counts, 0.5)["dice"], abs=1e-9)
+    assert 0.3 < human["dice"] < 1
     assert human[["roc_auc", "average_precision", "ece"]].isna().all(), "a drawing ranks nothing"
     assert {"second observer, mean", "second observer, standard deviation"} <= set(table.index)
-    assert read_json(tmp_path / "r/summary.json")["second observer, pooled"]["dice"] == pytest.approx(human["dice"], abs=1e-5)
+    summary = read_json(tmp_path / "r/summary.json")
+    assert summary["second observer, pooled"]["dice"] == pytest.approx(human["dice"], abs=1e-5)
 
 
 def test_the_second_observer_of_chase_agrees_as_published(shared):
     counts = 0
     for photograph in data.photographs_of([shared / "CHASE_DB1"], "all"):
-        rgb = data.read_photograph(photograph.path)
-        counts = counts + metrics.histogram(
-            data.read_mask(photograph.second), data.read_mask(photograph.mask), data.fov_of(photograph, rgb)
-        )
+        fov = fov_of(photograph, reading.read_photograph(photograph.path))
+        second, first = reading.read_mask(photograph.second), reading.read_mask(photograph.mask)
+        counts = counts + metrics.histogram(second, first, fov)
     assert metrics.scores(counts, 0.5)["dice"] == pytest.approx(0.776, abs=0.001)
 
 
-# ---- what cannot be scored -----------------------------------------------------------------------------------------
+# ---- what cannot be scored ---------------------------------------------------------------------------------
 
 def test_a_split_without_masks_is_predicted_and_pictured_and_that_is_said(test, draw, tmp_path):
     ended = test(draw.drive(tmp_path / "DRIVE"), tmp_path / "r")
@@ -245,10 +251,11 @@ def test_a_split_without_masks_is_predicted_and_pictured_and_that_is_said(test, 
     for kind in ("probabilities", "masks", "comparisons"):
         assert len(list((tmp_path / "r" / kind).iterdir())) == 2
     table = table_of(tmp_path / "r")
-    assert list(table.index) == ["01_test", "02_test"] and table[CELLS].isna().all(axis=None)
+    assert list(table.index) == ["01_test", "02_test"] and table[SCORES].isna().all(axis=None)
     assert table["note"].str.contains("no reference").all()
-    told = read_json(tmp_path / "r/summary.json")
-    assert "nothing can be scored" in told["protocol"] and told["scored"] == 0 and "pooled" not in told
+    summary = read_json(tmp_path / "r/summary.json")
+    assert "nothing can be scored" in summary["protocol"]
+    assert summary["scored"] == 0 and "pooled" not in summary
     assert (tmp_path / "r/report.html").exists() and not (tmp_path / "r/roc.png").exists()
 
 
@@ -257,9 +264,19 @@ def test_an_empty_reference_leaves_its_cells_empty_with_the_reason_beside(test, 
     draw.put(folder / "test/masks/eye1.png", np.zeros((100, 110), bool))
     assert test(folder, tmp_path / "r").code == 0
     table = table_of(tmp_path / "r")
-    assert table.loc["eye1", ["dice", "iou", "precision", "recall", "roc_auc", "average_precision", "cldice"]].isna().all()
+    of_vessels = ["dice", "iou", "precision", "recall", "roc_auc", "average_precision", "cldice"]
+    assert table.loc["eye1", of_vessels].isna().all()
     assert "no vessel" in table.loc["eye1", "note"]
     assert table.loc["mean", "dice"] == pytest.approx(table.loc[["eye0", "eye2"], "dice"].mean())
+
+
+def test_references_that_are_all_empty_leave_the_scores_undefined(test, draw, tmp_path):
+    folder = draw.plain(tmp_path / "s", train=0, test=1)
+    draw.put(folder / "test/masks/eye0.png", np.zeros((100, 110), bool))
+    ended = test(folder, tmp_path / "r")
+    assert ended.code == 0 and "Pooled Dice undefined, ROC AUC undefined" in ended.out
+    assert read_json(tmp_path / "r/summary.json")["pooled"]["dice"] is None
+    assert (tmp_path / "r/report.html").exists() and (tmp_path / "r/roc.png").exists()
 
 
 def test_a_photograph_may_be_called_mean(test, draw, tmp_path):
@@ -269,11 +286,11 @@ def test_a_photograph_may_be_called_mean(test, draw, tmp_path):
         (folder / "test" / kind / "eye1.png").rename(folder / "test" / kind / "pooled.png")
     ended = test(folder, tmp_path / "r")
     assert ended.code == 0, ended.err
-    rows = pd.read_csv(tmp_path / "r/metrics.csv")
-    assert read_json(tmp_path / "r/summary.json")["mean"]["dice"] == pytest.approx(rows["dice"][:2].mean(), abs=1e-5)
+    rows, summary = pd.read_csv(tmp_path / "r/metrics.csv"), read_json(tmp_path / "r/summary.json")
+    assert summary["mean"]["dice"] == pytest.approx(rows["dice"][:2].mean(), abs=1e-5)
 
 
-# ---- one bad among many --------------------------------------------------------------------------------------------
+# ---- one bad among many ------------------------------------------------------------------------------------
 
 @pytest.fixture
 def damaged(draw, tmp_path):
@@ -320,7 +337,7 @@ def test_if_none_can_be_read_nothing_is_done(refused, draw, tiny_model, tmp_path
     assert "None of the 2 photographs" in sentence and "eye0.png" in sentence
 
 
-# ---- running again -------------------------------------------------------------------------------------------------
+# ---- running again -----------------------------------------------------------------------------------------
 
 def test_a_finished_test_is_left_as_it_is(test, tiny_set, results, everything):
     before = everything(results)
@@ -331,7 +348,8 @@ def test_a_finished_test_is_left_as_it_is(test, tiny_set, results, everything):
 def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_model, results, everything):
     before = everything(results)
     ended = test(tiny_set, results, "--split", "all", "--tta")
-    assert ended.code == 2 and "split: test before, all now" in ended.err and "tta: False before, True now" in ended.err
+    assert ended.code == 2 and "split: test before, all now" in ended.err
+    assert "tta: False before, True now" in ended.err
     card = tiny_model.with_suffix(".json")
     whole = card.read_text()
     try:
@@ -342,31 +360,32 @@ def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_
     assert ended.code == 2 and "card sha256" in ended.err and everything(results) == before
 
 
-@pytest.mark.parametrize("moment", ["write", "scores_table", "draw"])
+@pytest.mark.parametrize("moment", ["write_pictures", "write_table", "draw_roc_and_pr"])
 def test_a_killed_test_is_finished_by_the_same_command_without_predicting_twice(
     test, tiny_set, tested, tmp_path, monkeypatch, moment
 ):
     """Killed after the second photograph, between prediction and table, or between table and report."""
-    from predict import Predictor
-
     predicted, predict = [], Predictor.__call__
-    monkeypatch.setattr(Predictor, "__call__", lambda self, *given: predicted.append(1) or predict(self, *given))
+
+    def counted(self, rgb, fov):
+        predicted.append(1)
+        return predict(self, rgb, fov)
+
+    monkeypatch.setattr(Predictor, "__call__", counted)
     with monkeypatch.context() as patch:
-        write = testing.Test.write
+        write_pictures = testing.write_pictures
 
-        def interrupted(self, *given):
-            if moment != "write":
+        def interrupted(out, name, *given):
+            if moment != "write_pictures" or name == "eye6":
                 raise KeyboardInterrupt
-            if given[0].name == "eye6":
-                raise KeyboardInterrupt
-            write(self, *given)
+            write_pictures(out, name, *given)
 
-        patch.setattr(testing.Test if moment == "write" else testing, moment, interrupted)
+        patch.setattr(testing, moment, interrupted)
         assert test(tiny_set, tmp_path / "r").code == 130
     assert read_json(tmp_path / "r/run.json")["finished"] is False
     before = len(predicted)
     assert test(tiny_set, tmp_path / "r").code == 0
-    assert len(predicted) - before == (1 if moment == "write" else 0)
+    assert len(predicted) - before == (1 if moment == "write_pictures" else 0)
     for path in tested.rglob("*.*"):
         if path.suffix in (".csv", ".png"):
             assert (tmp_path / "r" / path.relative_to(tested)).read_bytes() == path.read_bytes(), path
@@ -388,9 +407,9 @@ def test_overwrite_never_removes_what_is_not_its_own(refused, draw, tiny_model, 
     assert everything(folder) == before
 
 
-# ---- bad input -----------------------------------------------------------------------------------------------------
+# ---- bad input ---------------------------------------------------------------------------------------------
 
-def test_a_missing_model_a_model_that_is_none_and_a_model_without_card_are_named(refused, tiny_set, tiny_model, tmp_path):
+def test_a_model_that_is_missing_no_model_or_without_card_is_named(refused, tiny_set, tiny_model, tmp_path):
     for name, word in (
         ("gone.keras", "no such model"),
         ("text.keras", "not a model of this project"),
@@ -405,12 +424,17 @@ def test_a_missing_model_a_model_that_is_none_and_a_model_without_card_are_named
     assert not (tmp_path / "r").exists()
 
 
-def test_a_missing_folder_and_a_folder_of_other_things_are_named(refused, tiny_set, tiny_model, tmp_path, everything):
-    assert "no such folder" in refused("testing", "--data", tmp_path / "gone", "--out", tmp_path / "r", "--model", tiny_model)
+def test_a_missing_folder_and_a_folder_of_other_things_are_named(
+    refused, tiny_set, tiny_model, tmp_path, everything
+):
+    def sentence(folder, out):
+        return refused("testing", "--data", folder, "--out", out, "--model", tiny_model)
+
+    assert "no such folder" in sentence(tmp_path / "gone", tmp_path / "r")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/letter.txt").write_text("dear")
     before = everything(tmp_path)
-    assert "holds other files" in refused("testing", "--data", tiny_set, "--out", tmp_path / "mine", "--model", tiny_model)
+    assert "holds other files" in sentence(tiny_set, tmp_path / "mine")
     assert everything(tmp_path) == before
 
 

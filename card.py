@@ -1,0 +1,130 @@
+"""The card: the JSON file beside a model that says all that is needed to use the model and to train it again.
+
+    card = Card.read("checkpoints/model.json", width, depth)    checked; Problem if anything in it is unusable
+    plan = card.plan(tta=True)                                  how a photograph is predicted with this model
+
+MEANINGS documents every key.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from running.command import Problem
+from running.files import read_json, write_json
+
+MEANINGS = {
+    "network": "width and depth of the U-Net",
+    "side": "side in pixels of the square that is predicted, if `vessel width` is null or no vessel is found",
+    "vessel width": "if not null, each photograph's square is chosen so that its vessels are about so many "
+                    "pixels wide",
+    "threshold": "probability from which a pixel counts as vessel",
+    "threshold chosen": "how the threshold was chosen, in words",
+    "calibration": "temperature and bias of the calibrated probability, "
+                   "sigmoid(logit(p) / temperature + bias); `ece before`: the calibration error without them",
+    "validation": "scores of the validation photographs at native size, pooled",
+    "validation Dice by side": "mean Dice of the validation photographs for each side and each vessel width "
+                               "that was tried",
+    "tta": "side, threshold, calibration and validation once more, for the mean of eight views",
+    "fov sides": "least and largest side of the training photographs' FOVs, in pixels",
+    "photographs": "least brightness, sharpness and side among the training photographs; "
+                   "a photograph with much less is warned of",
+    "loss": "name of the loss",
+    "recipe": "all flags of training.py, and under `augmentation` those of augment.py",
+    "epochs": "number of epochs trained",
+    "best epoch": "number of the epoch whose weights were kept",
+    "best validation square": "loss and metrics of that epoch on the validation squares",
+    "data": "{set: {train or validation: {photograph: sha256 of its file}}}",
+    "seed": "seed of order, augmentation and weights",
+    "seconds": "seconds that training took",
+    "precision": "float32 or bfloat16, in which the network was trained",
+    "versions": "versions of Python, TensorFlow and Keras",
+    "licence": "licences of the photographs that were learned from",
+}
+SIDE_WITHOUT_CARD = 512
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a photograph is predicted.
+
+    side: of the square, px; with a `vessel_width`, px, it is chosen for each photograph instead, so that the
+    vessels are about that wide. tta: whether eight views are averaged (test-time augmentation). temperature,
+    bias: of the calibration. threshold: in [0, 1]. fov_sides: least and largest side of the training
+    photographs' FOVs, px, or None if not known.
+    """
+
+    side: int = SIDE_WITHOUT_CARD
+    vessel_width: float | None = None
+    tta: bool = False
+    temperature: float = 1.0
+    bias: float = 0.0
+    threshold: float = 0.5
+    fov_sides: tuple | None = None
+
+
+class Card(dict):
+    """A card as the dictionary that stands in its file."""
+
+    @classmethod
+    def read(cls, path, width, depth):
+        """Returns the card in the file `path`; raises Problem unless it is the sound card of such a U-Net."""
+        path = Path(path)
+        if not path.is_file():
+            raise Problem(f"{path}: the model's card is missing, which training.py writes when it ends. "
+                          "Go on with its --resume, put the card beside the model again, "
+                          "or give another --model.")
+        card = read_json(path)
+        shape = card.get("network") if isinstance(card, dict) else None
+        if not isinstance(shape, dict) or (shape.get("width"), shape.get("depth")) != (width, depth):
+            raise Problem(f"{path}: this card is of another model (network {str(shape)[:60]}; "
+                          f"the file beside it has width {width} and depth {depth}). "
+                          "Put the card and the model of the same training side by side.")
+        wrong = next((key for key, sound in _checks(card) if not sound), None)
+        if wrong:
+            raise Problem(f"{path}: its {wrong} cannot be used. Restore the card that training.py wrote.")
+        return cls(card)
+
+    def write(self, path):
+        write_json(path, self)
+
+    def plan(self, tta=False, threshold=None):
+        """Returns the Plan with one view or, with `tta`, with eight; `threshold` replaces the card's own."""
+        part = self.get("tta", self) if tta else self
+        calibration = part.get("calibration") or {}
+        return Plan(_side(part), self.get("vessel width"), tta, calibration.get("temperature", 1.0),
+                    calibration.get("bias", 0.0), part["threshold"] if threshold is None else threshold,
+                    tuple(self.get("fov sides") or ()) or None)
+
+
+def _side(part):
+    """Returns the side in a card or in its `tta`; earlier cards hold it in a list, `sides`."""
+    if "side" in part or not part.get("sides"):
+        return part.get("side", SIDE_WITHOUT_CARD)
+    return part["sides"][len(part["sides"]) // 2]
+
+
+def _number(value, low, high):
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+
+
+def _checks(card):
+    """Yields (name of something in a card, whether it is usable) for all that prediction and testing take."""
+    for part, of in ((card, ""), (card.get("tta", card), " for --tta")):
+        sound = isinstance(part, dict)
+        yield f"threshold{of}", sound and _number(part.get("threshold"), 0, 1)
+        yield f"side of the square{of}", isinstance(part.get("sides", []), list) and \
+            isinstance(_side(part), int) and _number(_side(part), 1, 4096)
+        calibration = part.get("calibration") or {}
+        yield f"calibration{of}", isinstance(calibration, dict) and \
+            _number(calibration.get("temperature", 1), 1e-3, 1e3) and \
+            _number(calibration.get("bias", 0), -1e3, 1e3)
+    width, sides = card.get("vessel width"), card.get("fov sides", [1, 1])
+    yield "vessel width", width is None or _number(width, 0.1, 100)
+    yield "range of FOV sides", isinstance(sides, list) and len(sides) == 2 and \
+        all(_number(side, 1, 1e5) for side in sides)
+    sets, least = card.get("data", {}), card.get("photographs", {})
+    yield "list of photographs", isinstance(sets, dict) and all(
+        isinstance(parts, dict) and all(isinstance(part, dict) for part in parts.values())
+        for parts in sets.values())
+    yield "limits for photographs", isinstance(least, dict) and \
+        all(_number(value, 0, 1e9) for value in least.values())

@@ -1,0 +1,122 @@
+"""A model file: written whole as stock Keras layers, found, and read without trusting it.
+
+    network, card = load(find_model(options.model))
+"""
+
+import io
+import json
+import re
+import tempfile
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from card import Card
+from model import copy_weights, shape_of, unet
+from running.command import Problem
+from running.files import whole
+
+CHECKPOINT, SHIPPED = Path("checkpoints/model.keras"), Path(__file__).parent / "weights" / "vessels.keras"
+MOST_OVERHEAD = 1 << 22  # bytes of a configuration, or of what stands around the weights
+
+# What decides a layer's arithmetic, besides its class and its inputs
+SETTINGS = ("filters", "kernel_size", "strides", "padding", "pool_size", "dilation_rate", "groups",
+            "use_bias", "activation", "axis", "epsilon", "center", "scale", "max_value", "negative_slope",
+            "threshold", "data_format")
+
+
+def save(network, path):
+    """Writes a network in float32 as a file that stock Keras loads without this project."""
+    portable = unet(*shape_of(network))
+    copy_weights(network, portable)
+    with whole(path) as beside:
+        portable.save(beside)
+
+
+def find_model(given=None):
+    """Returns the path of the model to use: `given`, else the one trained last, else the shipped one."""
+    if given:
+        return Path(given)
+    return CHECKPOINT if CHECKPOINT.exists() else SHIPPED
+
+
+def load(path):
+    """Returns the network in a model file and the Card beside it; raises Problem if either cannot be used."""
+    network = load_network(path)
+    return network, Card.read(Path(path).with_suffix(".json"), *shape_of(network))
+
+
+def load_network(path):
+    """Returns the network in a model file, whether or not a card lies beside it: stock layers in float32.
+
+    Nothing in the file is run or built: all it can do is fill the weights of a U-Net that is made here.
+    Raises Problem if it does not do that.
+    """
+    path = Path(path)
+    network = _network_of(path)
+    with tempfile.TemporaryDirectory() as folder:
+        alone = Path(folder) / "model.weights.h5"  # read twice as fast as from within the archive
+        alone.write_bytes(_weights_of(path, network.count_params()))
+        try:
+            network.load_weights(alone)
+        except Exception as error:  # whatever a damaged file makes h5py or Keras raise
+            raise _unusable(path, "its weights cannot be read") from error
+    if not all(np.isfinite(weights).all() for weights in network.get_weights()):
+        raise _unusable(path, "some of its weights are not numbers")
+    return network
+
+
+def _unusable(path, reason):
+    return Problem(f"{path}: not a model of this project ({reason}). "
+                   "Train one with training.py, or give another --model.")
+
+
+def _outline(config):
+    """Returns a network's configuration, as a .keras file holds it, as {layer: (class, settings, inputs)}."""
+    outline = {}
+    for layer in config["config"]["layers"]:
+        settings = [layer["config"].get(key) for key in SETTINGS]
+        inputs = re.findall(r'"keras_history": \["([^"]*)"', json.dumps(layer["inbound_nodes"]))
+        outline[layer["config"]["name"]] = (layer["class_name"], settings, inputs)
+    return outline
+
+
+def _network_of(path):
+    """Returns a U-Net made here with the configuration of the model file, but not yet with its weights."""
+    if not path.is_file():
+        raise Problem(f"{path}: there is no such model. Train one with training.py, or give another --model.")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > MOST_OVERHEAD:
+                raise ValueError("no configuration of ours is so large")
+            outline = _outline(json.loads(archive.read("config.json")))
+        width = outline["down0_1"][1][0]
+        depth = sum(name.endswith("_grow") for name in outline)
+    except Exception as error:  # whatever a damaged or hostile file makes zipfile and json raise
+        raise _unusable(path, "it cannot be read as a Keras U-Net") from error
+    try:
+        network = unet(width, depth)
+    except (Problem, TypeError) as error:
+        raise _unusable(path, f"a U-Net of width {str(width)[:20]} and depth {depth}") from error
+    if outline != _outline(json.loads(network.to_json())):
+        raise _unusable(path, "other layers than those of model.py")
+    return network
+
+
+def _weights_of(path, count):
+    """Returns the bytes of the weights in a model file: `count` numbers, and no link to another file."""
+    sizes = []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("model.weights.h5").file_size > 8 * count + MOST_OVERHEAD:
+                raise ValueError("more bytes than the weights take")
+            packed = archive.read("model.weights.h5")
+        with h5py.File(io.BytesIO(packed)) as store:
+            store.visititems(lambda name, entry: sizes.append(getattr(entry, "size", 0)))
+    except Exception as error:  # whatever a damaged or hostile file makes zipfile and h5py raise
+        raise _unusable(path, "its weights are damaged") from error
+    if sum(sizes) != count:
+        raise _unusable(path, f"{sum(sizes):,} weights where the network has {count:,}")
+    return packed

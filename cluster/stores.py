@@ -1,0 +1,224 @@
+"""Photographs and results in folders or object stores alike.
+
+    store("s3://bucket/folder")      pyarrow's file system and the path in it; a plain path works as well
+    find_stored(places, out)         photographs.finding.find_photographs for such places
+    StoredResults(out, settings)     run.json, NAME_mask.png, and predictions.parquet: a folder of parts
+"""
+
+import contextlib
+import socket
+import time
+from functools import lru_cache
+from pathlib import Path
+
+import pyarrow.dataset
+import pyarrow.parquet
+from pyarrow import fs
+
+from photographs.finding import looks_like_photograph, none_in
+from prediction.results import Results, names_apart
+from running.command import Problem, complain, say
+from running.files import sweep, write_bytes
+
+TABLE, SECONDS = "predictions.parquet", 60  # a part of the table is written when so many seconds have passed
+TEXT = ("name", "file", "warnings", "status", "error")  # every other column is a number
+
+
+# ---- places ----------------------------------------------------------------------------------------------
+
+def store(place):
+    """Returns pyarrow's file system for a path or URI, the path in it, and what precedes it in the table."""
+    return _store_of(place) if "://" in place else (fs.LocalFileSystem(), str(Path(place).absolute()), "")
+
+
+@lru_cache
+def _store_of(uri):
+    try:
+        return *fs.FileSystem.from_uri(uri), uri.partition("//")[0] + "//"
+    except (ValueError, OSError, ImportError) as error:
+        raise Problem(f"{uri}: cannot be opened ({error}). "
+                      "Give a folder, or a URI of s3, gs, abfs or hdfs.") from error
+
+
+def reachable(address):
+    """Returns the address of a cluster; raises Problem if nothing answers at its host and port.
+
+    Ray itself would go on trying for many minutes.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if port.isdigit():
+            socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise Problem(f"--ray {address}: nothing answers there ({error}). "
+                      "Start the cluster (ray start --head), or give its address.") from error
+    return address
+
+
+def find_stored(places, out):
+    """Returns {photograph: (place, path below it)} of files as given and pictures in folders, in order.
+
+    A photograph is called as in the table, see `store`. What lies in `out` is not one: it holds results.
+    """
+    results = f"{Store(out)}/"
+    found = {}
+    for place in places:
+        system, root, before = store(place)
+        kind = system.get_file_info(root).type
+        if kind == fs.FileType.NotFound:
+            raise Problem(f"{place}: there is no such photograph or folder.")
+        if kind == fs.FileType.File:
+            found.setdefault(before + root, (place, Path(root).name))
+            continue
+        own = results if results.startswith(f"{before}{root}/") else None
+        inside = [path for path in files_below(system, root, place)
+                  if looks_like_photograph(path) and not (own and f"{before}{path}".startswith(own))]
+        if not inside:
+            raise none_in(place)
+        for path in inside:
+            found.setdefault(before + path, (place, path[len(root):].strip("/")))
+    return found
+
+
+def files_below(system, root, place):
+    """Returns the paths of all files in and below a folder, in order."""
+    try:
+        entries = system.get_file_info(fs.FileSelector(root, recursive=True))
+        return sorted(entry.path for entry in entries if entry.is_file)
+    except UnicodeDecodeError as error:
+        raise Problem(f"{place}: holds a name that is not UTF-8 ({error.object!r}). "
+                      "Rename it, or run without --ray.") from error
+
+
+class Store:
+    """A folder in any store, its files by their paths below it, with the methods of running.files.Folder."""
+
+    def __init__(self, place):
+        # Absolute, since workers are in another folder.
+        self.place = place if "://" in place else str(Path(place).absolute())
+        self.system, self.path, self.before = store(self.place)
+
+    def __str__(self):
+        return self.before + self.path  # without keys that the URI may hold
+
+    def has(self, name):
+        return self.system.get_file_info(f"{self.path}/{name}").type != fs.FileType.NotFound
+
+    def entries(self):
+        if self.system.get_file_info(self.path).type == fs.FileType.File:
+            raise Problem(f"{self}: is a file, not a folder. Choose another --out.")
+        inside = self.system.get_file_info(fs.FileSelector(self.path, allow_not_found=True))
+        return [Path(entry.path).name for entry in inside]
+
+    def first_there(self, names):
+        """Returns the first of these files that exists, or None, by one listing of them all."""
+        if not self.entries():
+            return None
+        there = {path[len(self.path):].strip("/") for path in files_below(self.system, self.path, self)}
+        return next((name for name in names if name in there), None)
+
+    def read(self, name):
+        if not self.has(name):
+            return None
+        with self.system.open_input_stream(f"{self.path}/{name}") as stream:
+            return stream.read()
+
+    def write(self, name, content):
+        """Writes a file whole or not at all: an object appears when closed, a file when renamed."""
+        if self.system.type_name == "local":
+            write_bytes(f"{self.path}/{name}", content)
+            return
+        with self.system.open_output_stream(f"{self.path}/{name}") as stream:
+            stream.write(content)
+
+    def remove(self, name):
+        with contextlib.suppress(FileNotFoundError):
+            self.system.delete_file(f"{self.path}/{name}")
+
+    def sweep(self):
+        if self.system.type_name == "local":
+            sweep(self.path)
+
+
+# ---- results ---------------------------------------------------------------------------------------------
+
+class StoredResults(Results):
+    """Results in a Store: a mask for each photograph, and one table of rows, a folder of Parquet files.
+
+    A photograph is done when it has a row. Rows are written after their masks, so these are there.
+    """
+
+    def __init__(self, place, settings, overwrite=False):
+        super().__init__(Store(place), settings, ("mask",), overwrite)
+
+    def rows(self, columns):
+        """Returns these columns of the table so far, as a pyarrow table."""
+        if not self.folder.has(TABLE):
+            return pyarrow.table({key: pyarrow.array([], pyarrow.string()) for key in columns})
+        parts = f"{self.folder.path}/{TABLE}"
+        dataset = pyarrow.dataset.dataset(parts, filesystem=self.folder.system, format="parquet")
+        return dataset.to_table(columns)
+
+    def read_known(self):
+        """Returns {photograph: name} of all that has a row."""
+        rows = self.rows(["file", "name"])
+        return dict(zip(rows["file"].to_pylist(), rows["name"].to_pylist(), strict=True))
+
+    def remove_earlier(self):
+        """Removes what the table knows."""
+        done = self.rows(["name", "status"]).filter(pyarrow.dataset.field("status") == "done")
+        for name in done["name"].to_pylist():
+            self.folder.remove(f"{name}_mask.png")
+        if self.folder.has(TABLE):
+            self.folder.system.delete_dir(f"{self.folder.path}/{TABLE}")
+
+    def names(self, photographs):
+        """Returns {photograph: name}; no name is in the table, since contents cannot be compared."""
+        return names_apart(photographs, self.known, self.known.values())
+
+    def left(self, named):
+        """Returns the part of {photograph: name} that has no row."""
+        return {photograph: name for photograph, name in named.items() if photograph not in self.known}
+
+    def add(self, rows):
+        """Puts rows (dicts) into the table as they come, a part a minute, and the rest even after an error.
+
+        Failed ones lie in parts of their own: remove these to have the photographs done that were mended.
+        They come after the others, whose columns readers take for those of the table.
+        """
+        kept, since = [], time.monotonic()
+        try:
+            for row in rows:
+                kept.append(row)
+                if time.monotonic() - since > SECONDS:
+                    self._write(kept)
+                    kept, since = [], time.monotonic()
+        finally:
+            self._write(kept)
+
+    def _write(self, rows):
+        for status in {row["status"] for row in rows}:
+            part = [row for row in rows if row["status"] == status]
+            types = [(key, pyarrow.string() if key in TEXT else pyarrow.float64()) for key in part[0]]
+            content = pyarrow.BufferOutputStream()
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(part, pyarrow.schema(types)), content)
+            name = f"{TABLE}/{status}-{time.time_ns()}.parquet"
+            self.folder.write(name, content.getvalue().to_pybytes())
+
+    def tell(self, new, most=20):
+        """Says what came of `new` photographs and of those before; returns the exit code."""
+        rows = self.rows(["status", "error"])
+        failed = rows.filter(pyarrow.dataset.field("status") == "failed")["error"].to_pylist()
+        for error in failed[:most]:
+            complain(f"not done: {error}")
+        if len(failed) > most:
+            complain(f"and {len(failed) - most} more: the rows of {TABLE} whose status is failed")
+        if len(failed) == rows.num_rows:
+            raise Problem(f"None of the {rows.num_rows} photographs could be done.")
+        if failed:
+            complain(f"When they are mended, remove {self.folder}/{TABLE}/failed-*.parquet "
+                     "and run the same command again.")
+        say(f"{rows.num_rows - len(failed)} photographs are done{'' if new else ' already'}, "
+            f"{len(failed)} could not be. "
+            f"Masks and the table, {TABLE} (pandas.read_parquet reads it), are in {self.folder}")
+        return 1 if failed else 0

@@ -1,0 +1,61 @@
+"""What is chosen when the fit has ended: the epoch to keep and how it predicts; and the card that says so."""
+
+import os
+import platform
+import time
+
+import keras
+import pandas as pd
+import tensorflow as tf
+
+from card import Card, Plan
+from checkpoint import load_network
+from fitting.threshold import native_dice, tune
+from photographs.quality import seen_in
+from predict import Predictor
+from running.machine import hardware_precision
+
+
+def finish(best, last, history, pairs, settings, began):
+    """Chooses between two model files, moves the chosen one to `best` and writes its card; returns the Card.
+
+    best, last: model files of the best validation Dice and of the last epoch. history: path of history.csv.
+    pairs: a Pairs. settings: the flags that decide the model. began: the time at which training began, s.
+    """
+    table, validation = pd.read_csv(history), pairs.photographs("validation")
+    seen = seen_in(pairs.photographs("train"))
+
+    def predictor_of(file):
+        return Predictor(load_network(file), Plan(fov_sides=tuple(seen["fov sides"])), settings["precision"])
+
+    file, row = kept_epoch(best, last, table, lambda file: native_dice(predictor_of(file), validation))
+    scores = {key.removeprefix("val_"): round(float(row[key]), 5) for key in table if key.startswith("val_")}
+    card = Card({
+        "network": {"width": settings["width"], "depth": settings["depth"]},
+        "loss": settings["loss"],
+        "recipe": {**settings, "augmentation": pairs.recipe},
+        "epochs": len(table), "data": pairs.sources(), "seed": settings["seed"],
+        "seconds": round(time.time() - began), "precision": hardware_precision(settings["precision"]),
+        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__,
+                     "keras": keras.__version__},
+        "licence": pairs.licence(), **seen,
+        "best epoch": int(row["epoch"]), "best validation square": scores})
+    card |= tune(predictor_of(file), validation)
+    if file != best:
+        os.replace(file, best)
+    card.write(best.with_suffix(".json"))
+    return card
+
+
+def kept_epoch(best, last, table, native_dice_of):
+    """Returns (file, its row of `table`) of the model to keep: the best on validation squares, or the last.
+
+    The last is kept unless it is worse at native size, each at its best threshold: before the rate has come
+    down an epoch may look best on a few squares at one threshold, and not be (docs/recipe.md, "The epoch that
+    is kept").
+    """
+    row_of_best, row_of_last = table.loc[table["val_dice_coefficient"].idxmax()], table.iloc[-1]
+    if row_of_best["epoch"] == row_of_last["epoch"]:
+        return best, row_of_best
+    dice_of_best, dice_of_last = native_dice_of(best), native_dice_of(last)
+    return (best, row_of_best) if dice_of_last < dice_of_best else (last, row_of_last)

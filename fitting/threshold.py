@@ -1,0 +1,132 @@
+"""How a new model predicts: square, calibration and threshold, chosen on the validation photographs."""
+
+import math
+
+import numpy as np
+
+import metrics
+from photographs.labelled import Labelled
+from photographs.square import VIEWS
+from predict import FIRST_SIDE, SIDES, calibrated, side_near
+
+WIDTHS = (4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0, 9.0)  # of vessels, px
+COMPARED_AT = 768  # px, side of the square on which two models are compared
+MOST_PHOTOGRAPHS = 24  # 120 large ones would take 37 minutes and 4 GB and gain .0004 Dice (docs/recipe.md)
+
+
+def tune(predictor, photographs):
+    """Returns what a card says of prediction, chosen on `photographs` with masks, at native size in the FOV.
+
+    First the side of the squares is chosen, by the best mean Dice: one for all photographs, or the width to
+    which the vessels of each are brought, unless that is clearly worse. Then follow calibration and
+    threshold, for one view and for eight. Each photograph counts the same, however many pixels it has.
+    """
+    examples = [Labelled.read(photograph) for photograph in evenly_spread(photographs)]
+    natives = [example.square.side for example in examples]
+    single = [{side: _histogram(predictor, example, side, VIEWS[:1]) for side in SIDES
+               if side == side_near(side, native)} for example, native in zip(examples, natives, strict=True)]
+    widths = [predictor.vessel_width(example.rgb, example.fov) for example in examples]
+    side, width, dice_by_side = _best_side(single, widths, natives)
+    sides = _sides(side, width, widths, natives)
+    one = [by_side[own] for by_side, own in zip(single, sides, strict=True)]
+    eight = [_histogram(predictor, example, own, VIEWS) for example, own in zip(examples, sides, strict=True)]
+    return {"vessel width": width, "validation Dice by side": dice_by_side, "side": side, **_described(one),
+            "tta": {"side": side, **_described(eight)}}
+
+
+def native_dice(predictor, photographs):
+    """Returns the mean Dice on `photographs` with masks, at native size in the FOV, at its best threshold.
+
+    Eight views of one square each are enough to tell two models of one training apart.
+    """
+    def histogram(example):
+        return _histogram(predictor, example, side_near(COMPARED_AT, example.square.side), VIEWS)
+
+    return _best_dice([histogram(Labelled.read(photograph)) for photograph in evenly_spread(photographs)])
+
+
+def evenly_spread(photographs):
+    """Returns at most MOST_PHOTOGRAPHS of a list, from the first on at equal distances."""
+    count = min(len(photographs), MOST_PHOTOGRAPHS)
+    return [photographs[k * len(photographs) // count] for k in range(count)]
+
+
+def _sides(side, width, widths, natives):
+    """Returns the side for each photograph: `side`, or one that brings its vessels to `width` if given."""
+    return [side_near(FIRST_SIDE * width / own if width else side, native)
+            for own, native in zip(widths, natives, strict=True)]
+
+
+def _best_side(single, widths, natives):
+    """Returns the side, the vessel width or None, and the mean Dice at each fixed side and each width."""
+    def mean_dice(side, width=None):
+        sides = _sides(side, width, widths, natives)
+        return _best_dice([by_side[own] for by_side, own in zip(single, sides, strict=True)])
+
+    fixed = {side: mean_dice(side) for side in SIDES}
+    adapted = {} if any(map(math.isnan, widths)) else {width: mean_dice(None, width) for width in WIDTHS}
+    side, width = max(fixed, key=fixed.get), max(adapted, key=adapted.get, default=None)
+    # One camera alone cannot tell them apart, and on others the width served better (docs/recipe.md).
+    worth_it = width is not None and adapted[width] > fixed[side] - 0.002
+    dice_by_side = {**{str(key): round(value, 4) for key, value in fixed.items()},
+                    **{f"vessels {key} wide": round(value, 4) for key, value in adapted.items()}}
+    return side, width if worth_it else None, dice_by_side
+
+
+def _evenly(histograms):
+    """Returns the sum of histograms in which each photograph counts the same."""
+    return sum(counts * (1e6 / counts.sum()) for counts in histograms)
+
+
+def _best_dice(histograms):
+    threshold = metrics.best_threshold(_evenly(histograms))
+    return float(np.mean([metrics.scores(counts, threshold)["dice"] for counts in histograms]))
+
+
+def _histogram(predictor, example, side, views):
+    probability = predictor.uncalibrated(example.rgb, example.fov, side, views)[0]
+    return metrics.histogram(np.clip(probability, 0, 1), example.mask, example.fov)
+
+
+def _described(histograms):
+    """Returns calibration, threshold and scores of these uncalibrated histograms, one for each photograph."""
+    temperature, bias = fit_calibration(_evenly(histograms))
+    levels = metrics.probability_of(np.arange(metrics.LEVELS))
+    places = np.rint(calibrated(levels, temperature, bias) * metrics.HIGHEST).astype(int)
+    moved = [np.stack([np.bincount(places, row, metrics.LEVELS) for row in counts]) for counts in histograms]
+    threshold = round(metrics.best_threshold(_evenly(moved)), 4)
+    before = metrics.scores(sum(histograms), 0.5)["ece"]
+    scores = metrics.scores(sum(moved), threshold)
+    return {"calibration": {"temperature": temperature, "bias": bias, "ece before": round(before, 4)},
+            "threshold": threshold,
+            "threshold chosen": f"best Dice on {len(histograms)} validation photographs, "
+                                "each counting the same, native size, in FOV",
+            "validation": {key: round(value, 4) for key, value in scores.items()}}
+
+
+def fit_calibration(counts):
+    """Returns the temperature and bias that make calibrated probabilities likeliest, for a pooled histogram.
+
+    They are found by Newton's method in standardised log-odds, since a network of few steps keeps all its
+    probabilities within a narrow band.
+    """
+    level = (np.arange(metrics.LEVELS) + 0.5) / metrics.LEVELS
+    pixels, vessels = counts.sum(axis=0), counts[1]
+    odds = np.log(level / (1 - level))
+    centre = np.average(odds, weights=pixels)
+    width = max(np.average((odds - centre) ** 2, weights=pixels) ** 0.5, 1e-3)
+    design = np.stack([(odds - centre) / width, np.ones_like(odds)])
+    share = np.clip(vessels.sum() / pixels.sum(), 1e-6, 1 - 1e-6)
+    solution = np.array([0.0, np.log(share / (1 - share))])
+    for _ in range(50):
+        expected = 1 / (1 + np.exp(np.clip(-solution @ design, -60, 60)))
+        slope = design @ (vessels - pixels * expected)
+        curvature = (design * (pixels * expected * (1 - expected))) @ design.T
+        step = np.linalg.solve(curvature + 1e-6 * np.eye(2), slope)
+        solution = solution + step * min(1, 2 / np.abs(step).max())
+        if np.abs(step).max() < 1e-6:
+            break
+    gain, bias = solution[0] / width, solution[1] - solution[0] * centre / width
+    if not gain > 0.05:  # a network that tells no vessel from what is around it
+        return 1.0, 0.0
+    return round(float(1 / gain), 4), round(float(bias), 4)

@@ -1,0 +1,101 @@
+"""Where the field of view (FOV) of a photograph lies: as its set's own mask says, else its round lit part."""
+
+import cv2
+import numpy as np
+
+from photographs.reading import SMALLEST_SIDE, brightest, read_mask
+from photographs.square import Square
+from running.command import Problem
+
+SEARCHED_AT = 1024  # px: a larger photograph is shrunk so far to look for its FOV
+
+
+def fov_of(photograph, rgb):
+    """Returns the FOV of a photograph, (H, W) bool: its set's own mask, else the one found in `rgb`.
+
+    Raises Problem if that mask is empty or inverted, or if none is found.
+    """
+    if photograph.fov is None:
+        return found_fov(photograph.path, rgb)
+    fov = read_mask(photograph.fov, rgb.shape)
+    if not _large_enough(fov):
+        raise Problem(f"{photograph.fov}: this FOV mask is empty or nearly so. "
+                      "Give the right one, or remove it to have the FOV found.")
+    if _inverted(fov):
+        raise Problem(f"{photograph.fov}: this FOV mask is black in the middle and white around it. "
+                      "Invert it, or remove it to have the FOV found.")
+    return fov
+
+
+def found_fov(path, rgb):
+    """Returns the FOV found in `rgb`, (H, W) bool. Raises Problem, which names `path`, if there is none."""
+    fov = find_fov(rgb)
+    if not fov.any():
+        raise Problem(f"{path}: is dark everywhere, so no field of view is found. Take the photograph again.")
+    return fov
+
+
+def find_fov(rgb):
+    """Returns the lit part of (H, W, 3) uint8 as (H, W) bool, convex.
+
+    It is everything where no corner is dark, and nothing where all is dark. Vessels, lesions and shadows
+    inside belong to it, so the convex hull of the largest lit piece is taken.
+    """
+    scale = min(1.0, SEARCHED_AT / max(rgb.shape[:2]))
+    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
+    light = cv2.GaussianBlur(brightest(small), (0, 0), 1.0).astype(np.float32)
+    bright, dark = np.percentile(light, 95), _darkest_corner(light)
+    nothing = np.zeros(rgb.shape[:2], bool)
+    if bright < 16:
+        return nothing
+    if dark > 0.3 * bright:
+        return ~nothing
+    outline = _outline_of_largest(_lit(light, dark, bright))
+    if outline is None:
+        return nothing
+    found = _filled_hull(outline, scale, rgb.shape[:2])
+    return found if _large_enough(found) else nothing
+
+
+def _darkest_corner(light):
+    rows, columns = light.shape[0] // 32 + 1, light.shape[1] // 32 + 1
+    return min(np.median(light[vertical, horizontal]) for vertical in (slice(rows), slice(-rows, None))
+               for horizontal in (slice(columns), slice(-columns, None)))
+
+
+def _lit(light, dark, bright):
+    """Returns which pixels are lit, (H, W) uint8, without specks.
+
+    The edge is where the light has fallen by half: further out, a network takes the dark rim inside for a
+    vessel.
+    """
+    beside = cv2.dilate(light, np.ones((7, 7), np.uint8))
+    lit = (light > dark + 0.12 * (bright - dark)) & (light - dark > 0.5 * (beside - dark))
+    return cv2.morphologyEx(lit.astype(np.uint8), cv2.MORPH_OPEN, np.ones((5, 5), np.uint8))
+
+
+def _outline_of_largest(lit):
+    """Returns the outline of the largest lit piece as OpenCV's (N, 1, 2), or None if nothing is lit."""
+    _, pieces, sizes, _ = cv2.connectedComponentsWithStats(lit, connectivity=4)
+    if len(sizes) < 2:
+        return None
+    largest = (pieces == 1 + np.argmax(sizes[1:, cv2.CC_STAT_AREA])).astype(np.uint8)
+    return max(cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
+
+
+def _filled_hull(outline, scale, shape):
+    """Returns the convex hull of an outline that was taken at `scale`, at full size: (H, W) bool."""
+    hull = np.zeros(shape, np.uint8)
+    native = (cv2.convexHull(outline).astype(np.float64) + 0.5) / (scale, scale) - 0.5
+    cv2.fillConvexPoly(hull, np.rint(native * 16).astype(np.int32), 1, shift=4)
+    return hull > 0
+
+
+def _large_enough(fov):
+    return fov.any() and Square.around(fov).side >= SMALLEST_SIDE
+
+
+def _inverted(fov):
+    height, width = fov.shape
+    middle = fov[height // 3:-(height // 3), width // 3:-(width // 3)]
+    return middle.mean() < 0.5 and fov[[0, 0, -1, -1], [0, -1, 0, -1]].all()

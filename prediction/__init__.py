@@ -1,0 +1,1 @@
+"""What prediction needs besides predict.py: the folded network, the pen, overlapping steps, results."""

@@ -1,0 +1,20 @@
+"""The flags that eval.py and testing.py have in common."""
+
+import argparse
+from pathlib import Path
+
+
+def add_prediction_flags(parser):
+    """Adds what decides how photographs are predicted, and --overwrite."""
+    add = parser.add_argument
+    add("--model", type=Path, help="(default: checkpoints/model.keras, else weights/vessels.keras)")
+    add("--tta", action="store_true", help="average eight flips and turns: better and slower")
+    add("--threshold", type=threshold, help="(default: the card's)")
+    add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
+    add("--overwrite", action="store_true", help="do all again, whatever an earlier run left in --out")
+
+
+def threshold(text):
+    if not 0 < float(text) < 1:
+        raise argparse.ArgumentTypeError("must lie between 0 and 1")
+    return float(text)

@@ -1,0 +1,202 @@
+"""The results folder of eval.py: run.json, pictures named after the photographs, a table of measures.
+
+    results = FolderResults(out, settings, overwrite)       raises Problem if the folder holds another run
+    named = results.names(find_photographs(places, out))    {photograph: name}
+    left = results.left(named)                              the part that is still to be done
+    results.begin(named)                                    from here on the folder holds this run
+    results.add(name, path, segmented, card)                one photograph, from any thread
+    rows = results.write_table()
+    results.finish()
+"""
+
+import csv
+import io
+import math
+import unicodedata
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, count
+from pathlib import PurePosixPath
+
+import cv2
+import numpy as np
+
+from metrics import HIGHEST
+from pictures import contact_sheet, outlined, shrunk
+from prediction.overlap import FINISHERS
+from prediction.segmented import row_of
+from running.again import RUN, lost, mark, same_as_before
+from running.command import Problem
+from running.files import Folder, read_json, read_png, sha256, write_json, write_png, write_text
+from running.machine import hardware_precision
+
+KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
+ROWS = ".rows"  # holds a row for each photograph that is done; after a killed run it says which these are
+MOST_ON_SHEET, CELL = 120, 320  # photographs on a contact sheet at most, and the side of each, px
+
+
+def settings_of(options, model_file):
+    """Returns what decides the results beside the photographs: a folder holds those of one such choice."""
+    read = {"model sha256": model_file, "card sha256": model_file.with_suffix(".json")}
+    return {**{key: sha256(path) if path.is_file() else None for key, path in read.items()},
+            "tta": options.tta, "threshold": options.threshold,
+            "precision": hardware_precision(options.precision)}
+
+
+# ---- names -----------------------------------------------------------------------------------------------
+
+def names_apart(photographs, known, taken=()):
+    """Returns {photograph: name}, in order, no two names alike and none in `taken`.
+
+    photographs: {path or URI: path below the folder that was given}; known: {path or URI: name} of earlier
+    runs, which stay. The name is the path below the folder without its extension; if another photograph has
+    it, with the extension, or else with a number: `x`, `x.png`, `x_2`. So it does not depend on what else
+    there is, unless two clash.
+    """
+    stay = (known[str(photograph)] for photograph in photographs if str(photograph) in known)
+    used, numbers = set(map(_folded, chain(stay, taken))), defaultdict(lambda: count(2))
+
+    def name_of(below):
+        stem = below.removesuffix(PurePosixPath(below).suffix)
+        candidates = chain([stem, below], (f"{stem}_{k}" for k in numbers[_folded(stem)]))
+        name = next(name for name in candidates if _folded(name) not in used)
+        used.add(_folded(name))
+        return name
+
+    return {photograph: known.get(str(photograph)) or name_of(below)
+            for photograph, below in photographs.items()}
+
+
+def _folded(name):
+    """Returns the name without case and Unicode form, which do not tell two files apart on some disks."""
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
+# ---- the folder ------------------------------------------------------------------------------------------
+
+class Results:
+    """What all results folders do alike; FolderResults and cluster.stores.StoredResults say where rows are.
+
+    folder: a running.files.Folder or cluster.stores.Store; kinds: which of KINDS each photograph gets.
+    """
+
+    def __init__(self, folder, settings, kinds, overwrite):
+        """Raises Problem if the folder holds results of other settings or other files; changes nothing."""
+        self.folder, self.settings, self.kinds, self.overwrite = folder, settings, kinds, overwrite
+        self.state = same_as_before(folder, settings, overwrite)
+        self.known = {} if overwrite else self.read_known()
+
+    def names(self, photographs):
+        """Returns {photograph: name}; see names_apart."""
+        return names_apart(photographs, self.known)
+
+    def pictures(self, name):
+        return [f"{name}_{kind}.png" for kind in self.kinds]
+
+    def begin(self, named):
+        """Makes the folder hold this run, unfinished; what earlier runs left goes if it is to be overwritten.
+
+        Raises Problem if a picture would replace a file that is not from an earlier run.
+        """
+        if self.overwrite:
+            if self.folder.read(RUN) is None:
+                own = self.folder.first_there(chain.from_iterable(map(self.pictures, named.values())))
+                if own:
+                    raise lost(f"{self.folder}/{own}")
+            mark(self.folder, {}, finished=False)  # killed while being cleared, it holds no run that goes on
+            self.remove_earlier()
+        mark(self.folder, self.settings, finished=False)
+
+    def finish(self):
+        mark(self.folder, self.settings, finished=True)
+
+
+class FolderResults(Results):
+    """Results on this machine: each photograph's row is a JSON file, predictions.csv their table."""
+
+    def __init__(self, path, settings, overwrite=False):
+        super().__init__(Folder(path), settings, KINDS if settings["tta"] else KINDS[:-1], overwrite)
+
+    def row_files(self):
+        return sorted(path for path in (self.folder / ROWS).rglob("*.json") if path.is_file())
+
+    def read_known(self):
+        """Returns {path: name} of all that earlier runs have done."""
+        return {row["file"]: row["name"] for row in map(read_json, self.row_files())}
+
+    def remove_earlier(self):
+        """Removes the pictures and rows of all that earlier runs have done."""
+        for row in self.row_files():
+            name = row.relative_to(self.folder / ROWS).as_posix().removesuffix(".json")
+            for kind in KINDS:
+                self.folder.remove(f"{name}_{kind}.png")
+            row.unlink()
+
+    def left(self, named):
+        """Returns the part of {path: name} that lacks its row or a picture.
+
+        Raises Problem if a name is that of another photograph.
+        """
+        return {path: name for path, name in named.items() if self.overwrite or not self._has(path, name)}
+
+    def _has(self, path, name):
+        row = self.folder / ROWS / f"{name}.json"
+        if not row.exists() or not path.is_file():
+            return False
+        if read_json(row)["sha256"] != sha256(path):
+            raise Problem(f"{path}: {self.folder} holds the results of another photograph of this name. "
+                          "Choose another --out, or say --overwrite.")
+        return all((self.folder / picture).exists() for picture in self.pictures(name))
+
+    def add(self, name, path, segmented, card):
+        """Writes a photograph's pictures, and then its row."""
+        for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
+            write_png(self.folder / picture, picture_of(kind, segmented))
+        row = row_of(name, path, segmented, card)
+        write_json(self.folder / ROWS / f"{name}.json", {**row, "sha256": sha256(path)})
+
+    def write_table(self):
+        """Writes predictions.csv from the rows of all photographs done so far, and returns them."""
+        rows = [read_json(path) for path in self.row_files()]
+        shown = [{key: value for key, value in row.items() if key != "sha256"} for row in rows]
+        write_text(self.folder / "predictions.csv", as_csv(shown))
+        return rows
+
+    def draw_sheet(self, rows):
+        """Draws the overlays side by side, each shrunk once it is read: full size may be gigabytes."""
+        def small(row):
+            return shrunk(read_png(self.folder / f"{row['name']}_overlay.png", cv2.IMREAD_COLOR_RGB), CELL)
+
+        with ThreadPoolExecutor(FINISHERS) as pool:
+            overlays = list(pool.map(small, rows[:MOST_ON_SHEET]))
+        labels = [f"{row['name']}: density {row['vessel_density']:.3f}" for row in rows[:MOST_ON_SHEET]]
+        sheet = contact_sheet(overlays, labels, columns=min(6, len(overlays)), size=CELL)
+        write_png(self.folder / "contact_sheet.png", sheet)
+
+
+# ---- what is written -------------------------------------------------------------------------------------
+
+def picture_of(kind, segmented):
+    """Returns one of KINDS as the array to be written."""
+    if kind == "probability":
+        return segmented.levels
+    if kind == "mask":
+        return segmented.mask.astype(np.uint8) * 255
+    if kind == "overlay":
+        thickness = max(1, round(max(segmented.mask.shape) / 1500))
+        return outlined(segmented.rgb, segmented.mask, thickness=thickness)
+    # 16 bits, the highest a standard deviation of 0.5, the largest there can be
+    return np.rint(np.clip(segmented.spread * 2, 0, 1) * HIGHEST).astype(np.uint16)
+
+
+def as_csv(rows):
+    """Returns rows of the same or fewer keys as CSV text; what is not a number is an empty cell."""
+    def cell(value):
+        return "" if isinstance(value, float) and math.isnan(value) else value
+
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    table = csv.DictWriter(text, keys, restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows({key: cell(value) for key, value in row.items()} for row in rows)
+    return text.getvalue()

@@ -1,0 +1,37 @@
+"""A segmented photograph, and its row of predictions.csv."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from metrics import HIGHEST
+from photographs import measures
+from photographs.quality import describe, warnings_of
+from photographs.square import Square
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """A segmented photograph.
+
+    rgb (H, W, 3) uint8; fov (H, W) bool; levels (H, W) uint16, the probability, 65535 = 1, and 0 outside the
+    FOV; mask (H, W) bool; spread (H, W) float32, the standard deviation over the views, 0 with a single one.
+    """
+
+    rgb: np.ndarray
+    fov: np.ndarray
+    levels: np.ndarray
+    mask: np.ndarray
+    spread: np.ndarray | None = None
+
+
+def row_of(name, path, segmented, card):
+    """Returns a photograph's row of predictions.csv as a dict."""
+    fov, levels = segmented.fov, segmented.levels
+    square = Square.around(fov)
+    row = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0],
+           "fov_share": round(float(fov.mean()), 4), "fov_top": square.top, "fov_left": square.left,
+           "certainty": round(float(np.maximum(levels, HIGHEST - levels)[fov].mean()) / HIGHEST, 4)}
+    row |= {key: float(f"{value:.5g}") for key, value in measures.measures(segmented.mask, fov).items()}
+    warnings = warnings_of(describe(segmented.rgb, fov, square), fov, card.get("photographs", {}))
+    return row | {"warnings": "; ".join(warnings), "status": "done"}

@@ -1,0 +1,1 @@
+"""The report of a test as one HTML page."""

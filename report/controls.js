@@ -1,0 +1,189 @@
+// What hands do: sliders and selects, zoom and movement, keys; and the beginning.
+
+// ---- sliders and selects
+
+function choose(side, kind) {
+  const option = [...byId(side).options].find(option => option.value === kind);
+  if (!option || option.disabled) return;
+  byId(side).value = view[side] = kind;
+  repaint();
+}
+
+function setMix(value) {
+  byId("mix").value = view.mix = Math.min(Math.max(value, 0), 100);
+  repaint();
+}
+
+function setLevel(level) {
+  byId("threshold").value = view.level = level;
+  writeReadings();
+  repaint();
+}
+
+function setWipe(wipe) {
+  view.wipe = wipe;
+  document.querySelector(`input[name=mode][value=${wipe ? "wipe" : "blend"}]`).checked = true;
+  repaint();
+}
+
+function listenToControls() {
+  for (const side of ["left", "right"])
+    byId(side).addEventListener("change", event => choose(side, event.target.value));
+  for (const radio of document.querySelectorAll("input[name=mode]"))
+    radio.addEventListener("change", () => setWipe(radio.value === "wipe"));
+  for (const id of ["text", "score", "order", "from", "to"]) byId(id).addEventListener("input", fillList);
+  const listen = (id, kind, answer) => byId(id).addEventListener(kind, answer);
+  listen("mix", "input", event => setMix(Number(event.target.value)));
+  listen("threshold", "input", event => view.data && setLevel(Number(event.target.value)));
+  listen("reset", "click", () => setLevel(view.current.level));
+  listen("previous", "click", () => step(-1));
+  listen("next", "click", () => step(1));
+  listen("closer", "click", () => zoomBy(1.5));
+  listen("farther", "click", () => zoomBy(1 / 1.5));
+  listen("whole", "click", () => zoomBy(0));
+  listen("filters", "submit", event => event.preventDefault());
+}
+
+// ---- zoom and movement
+
+// Zooms so that what is at (x, y), in pixels of the canvas, stays there; up to 32 of these for one of the
+// photograph.
+function zoomBy(factor, x = canvas.width / 2, y = canvas.height / 2) {
+  if (!view.data) return;
+  const before = scale();
+  const most = Math.max((32 * view.zoom) / before, 1);
+  view.zoom = Math.min(Math.max(view.zoom * factor, 1), most);
+  moveBy((x - canvas.width / 2) * (scale() / before - 1), (y - canvas.height / 2) * (scale() / before - 1));
+}
+
+// Moves what is seen by so many pixels of the canvas.
+function moveBy(x, y) {
+  if (!view.data) return;
+  view.x = held(view.x + x / scale(), view.current.width, canvas.width / scale());
+  view.y = held(view.y + y / scale(), view.current.height, canvas.height / scale());
+  repaint();
+}
+
+function inCanvas(event) {
+  const box = canvas.getBoundingClientRect();
+  return [(event.clientX - box.left) * dense(), (event.clientY - box.top) * dense()];
+}
+
+function listenToHands() {
+  const fingers = new Map();
+  let dividing = false;
+  const onDivider = x => view.wipe && Math.abs(x - (view.mix / 100) * canvas.width) < 14 * dense();
+  canvas.addEventListener("pointerdown", event => {
+    canvas.setPointerCapture(event.pointerId);
+    fingers.set(event.pointerId, inCanvas(event));
+    dividing = fingers.size === 1 && onDivider(inCanvas(event)[0]);
+  });
+  canvas.addEventListener("pointermove", event => {
+    const here = inCanvas(event);
+    const before = fingers.get(event.pointerId);
+    canvas.classList.toggle("divider", dividing || (!before && onDivider(here[0])));
+    canvas.classList.toggle("moving", Boolean(before) && !dividing);
+    if (!before) return;
+    const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
+    fingers.set(event.pointerId, here);
+    if (dividing) return setMix((100 * here[0]) / canvas.width);
+    const part = other ? 0.5 : 1; // of two fingers each moves the middle by half
+    moveBy(part * (before[0] - here[0]), part * (before[1] - here[1]));
+    if (other)
+      zoomBy(
+        distance(here, other) / Math.max(distance(before, other), 1),
+        (here[0] + other[0]) / 2,
+        (here[1] + other[1]) / 2,
+      );
+  });
+  for (const kind of ["pointerup", "pointercancel"])
+    canvas.addEventListener(kind, event => {
+      fingers.delete(event.pointerId);
+      dividing = false;
+      canvas.classList.remove("moving");
+    });
+  canvas.addEventListener("dblclick", event => zoomBy(event.shiftKey ? 0.5 : 2, ...inCanvas(event)));
+  canvas.addEventListener(
+    "wheel",
+    event => {
+      if (event.deltaY > 0 && view.zoom === 1) return; // all is seen: the page scrolls
+      event.preventDefault();
+      zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...inCanvas(event));
+    },
+    { passive: false },
+  );
+}
+
+const distance = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]);
+
+// ---- keys
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+function listenToKeys() {
+  document.addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !view.data) return;
+    if (event.key === "Escape") return document.activeElement.blur();
+    const control = event.target.closest("input, select, .scroll"); // uses arrows, and some use letters
+    if (control && (event.key in ARROWS || control.matches("select, [type=search], [type=number]"))) return;
+    if (pressed(event)) event.preventDefault();
+  });
+}
+
+// Does what the key means; returns whether it means something.
+function pressed({ key, code, shiftKey }) {
+  const digit = /^Digit([1-5])$/.exec(code)?.[1] ?? /^[1-5]$/.exec(key)?.[0];
+  const arrow = ARROWS[key];
+  if (digit) choose(shiftKey ? "left" : "right", KINDS[digit - 1]);
+  else if (arrow && shiftKey) moveBy((arrow[0] * canvas.width) / 10, (arrow[1] * canvas.height) / 10);
+  else if (arrow && arrow[0]) step(arrow[0]);
+  else if (key === "+" || key === "=") zoomBy(1.5);
+  else if (key === "-") zoomBy(1 / 1.5);
+  else if (key === "0") zoomBy(0);
+  else if (key === "w") setWipe(!view.wipe);
+  else if (key === "t") byId("threshold").focus();
+  else return false;
+  return true;
+}
+
+// ---- the beginning, when the whole page has been loaded
+
+function fit() {
+  const dense = window.devicePixelRatio || 1;
+  Object.assign(canvas, {
+    width: Math.max(Math.round(canvas.clientWidth * dense), 1),
+    height: Math.max(Math.round(canvas.clientHeight * dense), 1),
+  });
+  paint();
+}
+
+function start() {
+  readPhotographs();
+  byId("waiting").hidden = view.photographs.length > 0;
+  byId("waiting").textContent = "There are no photographs here.";
+  const scored = SCORES.filter(name => view.photographs.some(({ scores }) => scores[name] !== null));
+  byId("score").append(
+    ...(scored.length ? scored : ["dice"]).map(name => make("option", { value: name }, label(name))),
+  );
+  const places = view.photographs.map(photograph => photograph.place);
+  writeEach(places, place => {
+    show(view.photographs[places.indexOf(place)]);
+    byId("viewer").scrollIntoView();
+  });
+  if (!view.photographs.length) return;
+  if (!("DecompressionStream" in window)) {
+    byId("waiting").hidden = false;
+    byId("waiting").textContent =
+      "This browser cannot unpack the photographs: open the page in one from 2023 or later.";
+    return;
+  }
+  byId("viewer").hidden = false;
+  fillList();
+  listenToControls();
+  listenToHands();
+  listenToKeys();
+  new ResizeObserver(fit).observe(canvas);
+  show(view.list[0]);
+}
+
+document.addEventListener("DOMContentLoaded", start);

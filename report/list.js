@@ -1,0 +1,113 @@
+// The list of photographs: sorted, filtered, and the one that is shown.
+
+// The scores of a photograph are its row of the table, found by name; two of one name are taken in order.
+function readPhotographs() {
+  const rows = facts.table.photographs.map((row, place) => ({
+    row,
+    place,
+    name: String(row[0]),
+    free: true,
+  }));
+  view.photographs = [...document.getElementsByClassName("photograph")].map(sheet => {
+    const photograph = JSON.parse(sheet.textContent);
+    const found = rows.find(row => row.free && row.name === photograph.name);
+    if (found) found.free = false;
+    photograph.place = found?.place;
+    photograph.scores = Object.fromEntries(SCORES.map(name => [name, found ? score(found.row, name) : null]));
+    photograph.scores.dice ??= photograph.dice;
+    return photograph;
+  });
+}
+
+function entry(photograph) {
+  const picture = make("img", {
+    src: "data:image/jpeg;base64," + photograph.thumbnail,
+    alt: "",
+    loading: "lazy",
+  });
+  const value = photograph.scores[byId("score").value];
+  const button = make(
+    "button",
+    { type: "button" },
+    picture,
+    make("span", { class: "caption" }, make("b", {}, formatted(value)), photograph.name),
+  );
+  button.title = photograph.name;
+  button.addEventListener("click", () => show(photograph));
+  photograph.button = button;
+  return make("li", {}, button);
+}
+
+function fillList() {
+  const name = byId("score").value;
+  const text = byId("text").value.toLowerCase();
+  const [from, to] = [byId("from"), byId("to")].map(input =>
+    input.value === "" ? null : Number(input.value),
+  );
+  const worst = LESS_IS_BETTER.includes(name) ? -1 : 1;
+  const order = byId("order").value;
+  const fits = ({ name: title, scores }) =>
+    title.toLowerCase().includes(text) &&
+    (from === null || (scores[name] !== null && scores[name] >= from)) &&
+    (to === null || (scores[name] !== null && scores[name] <= to));
+  const byName = (a, b) => compare(a.name, b.name, 1);
+  const byScore = (a, b) =>
+    compare(a.scores[name], b.scores[name], order === "worst" ? worst : -worst) || byName(a, b);
+  view.list = view.photographs.filter(fits).sort(order === "name" ? byName : byScore);
+  byId("list").replaceChildren(...view.list.map(entry));
+  byId("count").textContent = view.list.length
+    ? `${view.list.length} of ${view.photographs.length} photographs`
+    : "No photograph fits.";
+  markCurrent();
+}
+
+function markCurrent() {
+  for (const photograph of view.list)
+    photograph.button.setAttribute("aria-current", photograph === view.current);
+  const place = view.list.indexOf(view.current);
+  const button = view.list[place]?.button;
+  const list = byId("list");
+  byId("previous").disabled = place === 0 || !view.list.length;
+  byId("next").disabled = place === view.list.length - 1;
+  if (!button) return;
+  // scrollIntoView() would move the page too.
+  const [outer, inner] = [list.getBoundingClientRect(), button.getBoundingClientRect()];
+  list.scrollTop += Math.min(0, inner.top - outer.top - 4) + Math.max(0, inner.bottom - outer.bottom + 4);
+  list.scrollLeft += Math.min(0, inner.left - outer.left - 4) + Math.max(0, inner.right - outer.right + 4);
+}
+
+function step(by) {
+  const place = view.list.indexOf(view.current);
+  const next = view.list[place < 0 ? 0 : place + by];
+  if (next) show(next);
+}
+
+async function show(photograph) {
+  const before = view.current;
+  Object.assign(view, { current: photograph, data: null, zoom: 1 });
+  byId("name").textContent = photograph.name;
+  canvas.classList.add("reading");
+  delete byId("viewer").dataset.shown;
+  markCurrent();
+  const data = await unpacked(photograph);
+  if (view.current !== photograph) return; // another one was chosen meanwhile
+  view.data = data;
+  canvas.classList.remove("reading");
+  if (before?.threshold !== photograph.threshold) view.level = photograph.level;
+  byId("threshold").value = view.level;
+  fillLayers(photograph.labelled);
+  writeReadings();
+  paint();
+  byId("viewer").dataset.shown = photograph.number;
+}
+
+function fillLayers(labelled) {
+  for (const side of ["left", "right"]) {
+    const options = KINDS.map((kind, number) => make("option", { value: kind }, `${number + 1}  ${kind}`));
+    for (const option of options)
+      option.disabled = !labelled && ["reference", "agreement"].includes(option.value);
+    byId(side).replaceChildren(...options);
+    if (options.find(option => option.value === view[side]).disabled) view[side] = "prediction";
+    byId(side).value = view[side];
+  }
+}

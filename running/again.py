@@ -1,0 +1,80 @@
+"""What happens when a command is run again: run.json in a folder of results says which run it holds.
+
+    state = same_as_before(folder, settings, overwrite)      'new', 'unfinished' or 'finished'
+    mark(folder, settings, finished=False)                   from here on the folder holds this run
+
+`folder` is a path, or anything with the methods of running.files.Folder.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from running.command import Problem
+from running.files import Folder, as_json
+
+RUN = "run.json"  # {"settings": ..., "finished": bool}
+
+
+def same_as_before(folder, settings, overwrite):
+    """Returns 'new', 'unfinished' or 'finished'; raises Problem if other settings or other files are there.
+
+    With `overwrite` the folder counts as new. What a killed run left half written is removed.
+    """
+    folder = _folder(folder)
+    entries = folder.entries()
+    if overwrite:
+        return "new"
+    content = folder.read(RUN)
+    if content is None:
+        if any(not entry.startswith(".") for entry in entries):
+            raise Problem(f"{folder}: holds other files. Choose another --out, "
+                          "or say --overwrite to put results among them.")
+        return "new"
+    before = _run_of(content, folder)
+    known = before["settings"]
+    different = [key for key in {**known, **settings} if known.get(key) != settings.get(key)]
+    if different:
+        changes = "; ".join(f"{key}: {known.get(key)} before, {settings.get(key)} now" for key in different)
+        raise Problem(f"{folder}: holds a run with other settings ({changes}). "
+                      "Say --overwrite, or choose another --out.")
+    if before.get("finished"):
+        return "finished"
+    folder.sweep()
+    return "unfinished"
+
+
+def _folder(folder):
+    return Folder(folder) if isinstance(folder, (str, os.PathLike)) else folder
+
+
+def _run_of(content, folder):
+    """Returns what a run.json holds; raises Problem unless settings are among it."""
+    try:
+        before = json.loads(content)
+    except ValueError:
+        before = None
+    if not isinstance(before, dict) or not isinstance(before.get("settings"), dict):
+        raise Problem(f"{folder}/{RUN}: is damaged. Say --overwrite to start anew, or choose another --out.")
+    return before
+
+
+def mark(folder, settings, finished, **more):
+    content = as_json({"settings": settings, "finished": finished, **more})
+    _folder(folder).write(RUN, content.encode("utf-8", "backslashreplace"))
+
+
+def clear(folder, *patterns):
+    """Removes what an earlier run left under these patterns; raises Problem if it is from no run."""
+    there = [path for pattern in patterns for path in Path(folder).glob(pattern)]
+    if there and not (Path(folder) / RUN).exists():
+        raise lost(there[0])
+    if there:
+        mark(folder, {}, finished=False)  # first: killed in between, nothing is left that says it is finished
+    for path in there:
+        path.unlink()
+
+
+def lost(path):
+    """Returns the Problem that a file of somebody's own stands where a result would be written."""
+    return Problem(f"{path}: would be lost, and is not from an earlier run. Choose another --out.")

@@ -1,0 +1,81 @@
+"""How every command speaks and ends.
+
+    sys.exit(run(main))      0 done, 1 some photographs failed, 2 nothing could be done, 130 interrupted
+"""
+
+import errno
+import os
+import signal
+import sys
+
+
+class Problem(Exception):
+    """Something that the user can mend: a sentence on what is wrong, with which file, and what to do."""
+
+
+def say(*words):
+    """Prints a line for the user on standard output."""
+    _print(" ".join(str(word) for word in words), sys.stdout)
+
+
+def complain(sentence):
+    """Prints a line for the user on standard error."""
+    _print(str(sentence).replace("\n", " "), sys.stderr)
+
+
+def _print(text, stream):
+    """Prints whatever a file name may hold; a reader that has gone (`| head`) does not end the work."""
+    line = "".join(c if c.isprintable() or c == "\n" else " " if c.isspace() else repr(c)[1:-1] for c in text)
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        _discard(stream)
+
+
+def _discard(stream):
+    """Sends a stream to nowhere; otherwise Python would write to it once more at its end, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+REMEDIES = {errno.ENOSPC: "the disk is full: make room",
+            errno.EDQUOT: "your disk quota is used up: make room",
+            errno.EROFS: "the folder is read-only: choose another --out",
+            errno.EACCES: "access is not allowed: change its rights or choose another --out",
+            errno.EPERM: "access is not allowed: change its rights or choose another --out",
+            errno.EFBIG: "the file would be larger than allowed: raise the limit",
+            errno.EIO: "the disk fails: have it checked"}
+NO_MEMORY = ("There is not enough memory for this: close other programs, "
+             "or give fewer --workers or a smaller --batch.")
+
+
+def run(main, goes_on="Run the same command again to go on."):
+    """Calls `main()` and returns the exit code; what the user can mend is a sentence and not a traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return main() or 0
+    except Problem as problem:
+        complain(problem)
+    except KeyboardInterrupt:
+        complain(f"Interrupted. {goes_on}")
+        return 130
+    except BrokenPipeError:
+        _discard(sys.stdout)
+        return 128 + signal.SIGPIPE
+    except Exception as error:
+        sentence = _sentence(error)
+        if not sentence:
+            raise
+        complain(sentence)
+    return 2
+
+
+def _sentence(error):
+    """Returns what to say of a full disk, missing rights or memory; None of an error of the program's own."""
+    # The system ended a worker, TensorFlow found no memory, or OpenCV did (-4).
+    kinds = ("MemoryError", "BrokenProcessPool", "ResourceExhaustedError")
+    if type(error).__name__ in kinds or isinstance(error, MemoryError) or getattr(error, "code", None) == -4:
+        return NO_MEMORY
+    if isinstance(error, OSError) and error.errno:
+        return f"{error.filename or 'output'}: {REMEDIES.get(error.errno) or os.strerror(error.errno)}."
+    return None

@@ -1,0 +1,78 @@
+"""What this machine has: processors, their instructions, GPUs, the precision they compute in, free memory."""
+
+import math
+import os
+import re
+from pathlib import Path
+
+import psutil
+
+CGROUP = Path("/sys/fs/cgroup")  # where a container sees its own limits
+CGROUP_FILES = (  # of Linux's cgroups, version 2 and 1: the limit, what is in use, and of what kinds it is
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat"))
+
+
+def processors():
+    """Returns how many processors this process may use: fewer than there are if its affinity is limited."""
+    process = psutil.Process()
+    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
+
+
+def processor_flags():
+    """Returns the names of the processor's instruction sets as Linux lists them for x86, elsewhere none."""
+    try:
+        return set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())
+    except (OSError, TypeError):  # not Linux, or a processor that describes itself otherwise
+        return set()
+
+
+def gpu_capabilities():
+    """Returns the compute capability of each GPU that TensorFlow sees, [(major, minor), ...]."""
+    import tensorflow as tf  # not at the top: a command reads its arguments before it starts TensorFlow
+
+    gpus = tf.config.list_physical_devices("GPU")
+    return [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
+
+
+def hardware_precision(choice="auto"):
+    """Returns 'float32' or 'bfloat16'; for 'auto' it is bfloat16 only where the hardware computes in it.
+
+    In software bfloat16 is slower than float32. Processors need AVX512_BF16 or AMX, GPUs compute capability 8
+    (Ampere).
+    """
+    if choice != "auto":
+        return choice
+    capabilities = gpu_capabilities()
+    if capabilities:
+        return "bfloat16" if min(capabilities) >= (8, 0) else "float32"
+    return "bfloat16" if processor_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
+def free_memory():
+    """Returns the bytes that this process may still take: what system, container and limit all leave."""
+    return max(0, min(psutil.virtual_memory().available, _left_in_container(), _left_to_process()))
+
+
+def _left_in_container():
+    """Returns the bytes that a container's limit leaves, infinity where there is none.
+
+    Files that are only cached count as free, since the kernel drops them first.
+    """
+    left = math.inf
+    for names in CGROUP_FILES:
+        try:
+            limit, used, kinds = ((CGROUP / name).read_text() for name in names)
+            cached = re.search(r"^inactive_file (\d+)$", kinds, re.MULTILINE)
+            left = min(left, int(limit) - int(used) + int(cached[1]))
+        except (OSError, ValueError, TypeError):  # no limit of this version: no file, or "max" in it
+            continue
+    return left
+
+
+def _left_to_process():
+    """Returns the bytes of addresses that `ulimit -v` leaves to this process, infinity without a limit."""
+    if not hasattr(psutil, "RLIMIT_AS"):  # psutil knows it of Linux and FreeBSD
+        return math.inf
+    limit = psutil.Process().rlimit(psutil.RLIMIT_AS)[0]
+    return math.inf if limit == psutil.RLIM_INFINITY else limit - psutil.Process().memory_info().vms

@@ -1,0 +1,269 @@
+"""Files that appear whole or not at all, on a full or closed disk too: old results stay as they were."""
+
+import contextlib
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import threading
+
+import cv2
+import hostile
+import kills
+import numpy as np
+import pytest
+from conftest import ROOT, limited
+
+from running import files
+from running.command import Problem
+
+COMMANDS = ("augment", "training", "testing", "eval")
+
+
+# ---- the writer ------------------------------------------------------------------------------------------
+
+def test_after_an_error_the_old_file_is_as_it_was_and_nothing_lies_beside_it(tmp_path):
+    path = tmp_path / "a.csv"
+    files.write_text(path, "old")
+    with pytest.raises(ZeroDivisionError), files.whole(path) as beside:
+        beside.write_text("half")
+        raise ZeroDivisionError
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_a_file_gets_the_rights_of_any_new_file_whichever_thread_writes_it(mask, tmp_path):
+    before = os.umask(mask)
+    try:
+        threads = [threading.Thread(target=files.write_text, args=(tmp_path / f"{k}.csv", "x"))
+                   for k in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (tmp_path / "other").touch()
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode for path in tmp_path.iterdir()} == {0o100666 & ~mask}
+
+
+def test_importing_the_writer_changes_nothing_in_the_process():
+    code = ("import cv2, os; before = dict(os.environ); os.umask(0o027); "
+            "import running.files, running.again, running.tensorflow_start; "
+            "assert dict(os.environ) == before and os.umask(0) == 0o027")
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_what_a_killed_run_leaves_does_not_look_like_a_picture_and_is_swept_away(tmp_path):
+    picture = tmp_path / "deep" / "a.png"
+    with pytest.raises(ZeroDivisionError), files.whole(picture, suffix="") as beside:
+        shutil.copy(sys.executable, tmp_path / "deep" / f"{beside.name}0")
+        assert beside.name.startswith(".") and beside.suffix == ""
+        raise ZeroDivisionError
+    assert len(list((tmp_path / "deep").iterdir())) == 1
+    files.sweep(tmp_path)
+    assert not list((tmp_path / "deep").iterdir())
+
+
+@pytest.mark.parametrize("name", ["plain.png", "two\nlines", 'quoted "', "back\\slash", "Zürich 眼",
+                                  os.fsdecode(b"\xff\xe9"), "tab\t", "\\udce9"])
+def test_a_name_comes_back_from_a_cell_and_from_json(name, tmp_path):
+    cell = files.as_cell(name)
+    assert files.from_cell(cell) == name and "\n" not in cell
+    cell.encode("utf-8")
+    files.write_json(tmp_path / "a.json", {"name": name})
+    (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert files.read_json(tmp_path / "a.json") == {"name": name}
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe"])
+def test_json_that_cannot_be_read_is_named(content, tmp_path):
+    (tmp_path / "a.json").write_bytes(content)
+    for name in ("a.json", "gone.json"):
+        with pytest.raises(Problem, match=f"{name}: cannot be read as JSON"):
+            files.read_json(tmp_path / name)
+
+
+@pytest.mark.parametrize("shape, kind", [((20, 30), np.uint8), ((20, 30), np.uint16),
+                                         ((20, 30, 3), np.uint8)])
+def test_a_picture_comes_back_as_it_was(shape, kind, tmp_path):
+    picture = np.random.default_rng(0).integers(0, np.iinfo(kind).max, shape).astype(kind)
+    files.write_png(tmp_path / "Zürich 眼.png", picture)
+    flags = cv2.IMREAD_COLOR_RGB if picture.ndim == 3 else cv2.IMREAD_UNCHANGED
+    assert np.array_equal(files.read_png(tmp_path / "Zürich 眼.png", flags), picture)
+
+
+def test_a_picture_that_is_damaged_or_gone_is_none(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG")
+    assert files.read_png(tmp_path / "a.png", cv2.IMREAD_UNCHANGED) is None
+    assert files.read_png(tmp_path / "gone.png", cv2.IMREAD_UNCHANGED) is None
+
+
+def test_probabilities_are_read_with_all_their_bits(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 65536, (20, 30)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / "p.png"), levels)
+    assert np.array_equal(files.read_levels(tmp_path / "p.png"), levels)
+    cv2.imwrite(str(tmp_path / "p8.png"), (levels >> 8).astype(np.uint8))
+    with pytest.raises(Problem, match="p8.png: is not a 16-bit"):
+        files.read_levels(tmp_path / "p8.png")
+
+
+def test_a_folder_knows_its_files_by_their_paths(tmp_path):
+    folder = files.Folder(tmp_path / "out")
+    assert folder.entries() == [] and folder.read("deep/a.txt") is None and not (tmp_path / "out").exists()
+    folder.write("deep/a.txt", b"x")
+    assert folder.entries() == ["deep"] and folder.read("deep/a.txt") == b"x"
+    assert folder.first_there(["b.txt", "deep/a.txt", "deep"]) == "deep/a.txt"
+    folder.remove("deep/a.txt")
+    folder.remove("deep/a.txt")
+    assert folder.first_there(["deep/a.txt"]) is None
+    with pytest.raises(Problem, match="is a file, not a folder"):
+        files.Folder(__file__).entries()
+
+
+def test_a_name_that_is_too_long_costs_only_itself(command, tiny_model, tmp_path):
+    for name in ("a" * 251, "b"):
+        hostile.saved(f"{name}.png", hostile.RGB)(tmp_path)
+    ended = command("eval", tmp_path, "--out", tmp_path / "out", "--model", tiny_model)
+    assert ended.code == 1 and "too long" in ended.err and (tmp_path / "out/b_mask.png").exists()
+
+
+# ---- the disk --------------------------------------------------------------------------------------------
+
+def all_sound(folder):
+    broken = [path for path in kills.visible(folder) if kills.broken(path)]
+    return not broken and not list(folder.rglob(".unfinished-*"))
+
+
+def again(name):
+    return ["--resume"] if name == "training" else []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("most", [pytest.param(0, marks=pytest.mark.slow), 1500,
+                                  pytest.param(40_000, marks=pytest.mark.slow)])
+def test_files_that_may_not_grow(name, most, short_runs, refused, command, tmp_path):
+    """RLIMIT_FSIZE stands for a disk that is full after so many bytes of a file."""
+    out = tmp_path / "out"
+    with limited(resource.RLIMIT_FSIZE, most):
+        sentence = refused(name, *short_runs[name], "--out", out)
+    assert "raise the limit" in sentence
+    assert not out.exists() or all_sound(out)
+    ended = command(name, *short_runs[name], "--out", out, *again(name))
+    assert ended.code == 0 and all_sound(out), ended.err
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function (kilobytes) -> folder on a file system of that size of its own."""
+    mounted = []
+
+    def mount(kilobytes):
+        place = tmp_path / f"disk{len(mounted)}"
+        place.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", place],
+                              capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip("a file system can be mounted by root only")
+        mounted.append(place)
+        return place
+
+    yield mount
+    for place in mounted:
+        subprocess.run(["umount", "-l", place], check=False)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@pytest.mark.parametrize("name, kilobytes", [
+    ("augment", 700), pytest.param("training", 40, marks=pytest.mark.slow), ("testing", 60), ("eval", 60)])
+def test_a_full_disk(name, kilobytes, short_runs, refused, command, small_disk):
+    disk = small_disk(kilobytes)
+    assert "the disk is full" in refused(name, *short_runs[name], "--out", disk / "out")
+    assert all_sound(disk)
+    subprocess.run(["mount", "-o", "remount,size=100m", disk], check=True)
+    ended = command(name, *short_runs[name], "--out", disk / "out", *again(name))
+    assert ended.code == 0 and all_sound(disk), ended.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_read_only_disk(name, short_runs, refused, small_disk):
+    disk = small_disk(100)
+    (disk / "old.txt").write_text("results of before")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    assert "read-only" in refused(name, *short_runs[name], "--out", disk / "out")
+
+
+def test_results_of_before_survive_a_full_disk(command, refused, tiny_set, tiny_model, tmp_path, everything):
+    photographs = sorted((tiny_set / "test/images").iterdir())
+    out = ("--out", tmp_path / "out", "--model", tiny_model)
+    assert command("eval", *photographs[:2], *out).code == 0
+    before = everything(tmp_path / "out")
+    with limited(resource.RLIMIT_FSIZE, 1500):
+        refused("eval", *photographs, *out)
+    after = everything(tmp_path / "out")
+    assert {name for name in before if after[name] != before[name]} <= {"run.json"}
+    assert command("eval", *photographs, *out).code == 0
+
+
+# ---- rights ----------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def humbly():
+    """Starts a script as somebody for whom rights of files count: not root, or root without its powers."""
+    before = []
+    if os.geteuid() == 0:
+        before = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+        if not shutil.which("setpriv") \
+                or subprocess.run([*before, "true"], capture_output=True, check=False).returncode:
+            pytest.skip("root may do everything here")
+
+    def calling(*words):
+        return subprocess.run([*before, sys.executable, *map(str, words)], cwd=ROOT, capture_output=True,
+                              text=True, check=False)
+
+    return calling
+
+
+def one_sentence(ended):
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr, ended
+    lines = ended.stderr.strip().splitlines()
+    assert len(lines) == 1, ended.stderr
+    return lines[0]
+
+
+@contextlib.contextmanager
+def closed(folder):
+    folder.chmod(0)
+    try:
+        yield
+    finally:
+        folder.chmod(0o755)
+
+
+def test_a_folder_that_must_not_be_written(humbly, tiny_set, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o555)
+    words = ("--data", tiny_set, "--out", tmp_path / "locked/out", "--copies", 1, "--workers", 1)
+    sentence = one_sentence(humbly("augment.py", *words))
+    assert "access is not allowed" in sentence and "--out" in sentence
+
+
+def test_a_file_that_must_not_be_read(humbly, draw, tmp_path):
+    folder = draw.plain(tmp_path / "set")
+    (folder / "train/images/eye1.png").chmod(0)
+    ended = humbly("data.py", folder)
+    assert ended.returncode == 1 and "eye1.png: cannot be read (Permission denied)" in ended.stderr
+    sentence = one_sentence(humbly("augment.py", "--data", folder, "--out", tmp_path / "p"))
+    assert "eye1.png: cannot be read" in sentence
+
+
+def test_a_folder_that_must_not_be_read(humbly, draw, tiny_model, tmp_path):
+    folder = draw.plain(tmp_path / "set", train=1, test=1)
+    out = ("--out", tmp_path / "out", "--model", tiny_model)
+    with closed(folder / "train/images"):
+        ended = humbly("eval.py", folder / "test/images", folder / "train", *out)
+        assert "train" in one_sentence(humbly("data.py", folder))
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr
+    assert f"not done: {folder / 'train/images'}" in ended.stderr
+    assert (tmp_path / "out/eye1_mask.png").exists()

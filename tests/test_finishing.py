@@ -1,0 +1,64 @@
+"""What is chosen when the fit has ended, and the card that says so."""
+
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import same_weights
+
+import training
+from card import MEANINGS
+from fitting import finishing
+from running.files import read_json
+
+
+def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_it(tiny_training, tiny_set):
+    card = read_json(tiny_training / "model.json")
+    assert set(card) == set(MEANINGS), "every key is documented"
+    assert card["network"] == {"width": 2, "depth": 2} and card["seed"] == 0 and card["loss"] == "dice"
+    assert 0 < card["threshold"] < 1 and "1 validation photographs" in card["threshold chosen"]
+    assert card["side"] and set(card["calibration"]) >= {"temperature", "bias"}
+    assert card["tta"]["threshold"] and card["tta"]["side"] and card["tta"]["validation"]["dice"]
+    scores = {"dice", "iou", "precision", "recall", "roc_auc", "average_precision", "ece"}
+    assert set(card["validation"]) >= scores
+    data = card["data"]["tiny"]
+    assert set(data["validation"]) == {"eye3"} and len(data["train"]["eye0"]) == 64
+    assert card["recipe"]["epochs"] == 2 and card["recipe"]["crop"] == 256
+    assert card["recipe"]["augmentation"]["copies"] == 2
+    assert set(card["versions"]) == {"python", "tensorflow", "keras"}
+    assert card["licence"] and card["seconds"] >= 0
+    assert set(card["photographs"]) == {"brightness", "sharpness", "side"}
+    assert len(card["fov sides"]) == 2 and card["fov sides"][0] == round(card["photographs"]["side"])
+    history = pd.read_csv(tiny_training / "history.csv").set_index("epoch")
+    kept = history["val_dice_coefficient"][card["best epoch"]]
+    assert card["best validation square"]["dice_coefficient"] == pytest.approx(kept, abs=1e-5)
+
+
+@pytest.mark.parametrize("of_last, name, epoch", [
+    (0.81, "last.keras", 3), (0.8, "last.keras", 3), (0.79, "model.keras", 2)])
+def test_the_last_epoch_is_kept_unless_it_is_worse_at_native_size(of_last, name, epoch):
+    table = pd.DataFrame({"epoch": [1, 2, 3], "val_dice_coefficient": [0.1, 0.5, 0.4]})
+    dice = {"model.keras": 0.8, "last.keras": of_last}
+    file, row = finishing.kept_epoch(
+        Path("model.keras"), Path("last.keras"), table, lambda file: dice[file.name])
+    assert (file.name, row["epoch"]) == (name, epoch)
+
+
+def test_a_last_epoch_that_is_the_best_is_not_compared():
+    table = pd.DataFrame({"epoch": [1, 2], "val_dice_coefficient": [0.1, 0.5]})
+    file, row = finishing.kept_epoch("model.keras", "last.keras", table, lambda file: 1 / 0)
+    assert (file, row["epoch"]) == ("model.keras", 2)
+
+
+def test_killed_at_its_end_a_run_still_has_its_best_model(train, tmp_path, monkeypatch):
+    """The last model takes its place together with its card; until then the run goes on from what it had."""
+    monkeypatch.setattr(finishing, "kept_epoch", lambda best, last, table, _: (last, table.iloc[-1]))
+    with monkeypatch.context() as killed:
+        killed.setattr(finishing, "tune", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            train(tmp_path / "c", "--epochs", 1)
+    assert not (tmp_path / "c/model.json").exists(), "a threshold that nobody chose"
+    last = shutil.copy(tmp_path / "c" / training.LAST, tmp_path / "last.keras")
+    assert train(tmp_path / "c", "--epochs", 1, "--resume").code == 0
+    assert same_weights(tmp_path / "c/model.keras", last)

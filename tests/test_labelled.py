@@ -1,0 +1,44 @@
+"""A photograph with its mask: read together, or refused."""
+
+import numpy as np
+import pytest
+
+from photographs.labelled import Labelled
+from photographs.square import Square
+from running.command import Problem
+from sets.layouts import Photograph
+
+
+@pytest.fixture
+def eye(draw, tmp_path):
+    """A photograph's record, and its arrays."""
+    rgb, mask, fov = draw.eye(3, 300, 320)
+    paths = [draw.put(tmp_path / f"{name}.png", array)
+             for name, array in (("rgb", rgb), ("mask", mask), ("fov", fov))]
+    return Photograph("A", "eye", "training", "1", *paths), rgb, mask, fov
+
+
+def test_photograph_mask_fov_and_square_are_read_together(eye):
+    photograph, rgb, mask, fov = eye
+    labelled = Labelled.read(photograph)
+    for read, expected in ((labelled.rgb, rgb), (labelled.mask, mask), (labelled.fov, fov)):
+        assert np.array_equal(read, expected)
+    assert labelled.square == Square.around(fov)
+
+
+def test_photograph_and_mask_are_cut_alike(eye):
+    image, mask = Labelled.read(eye[0]).cut(128)
+    assert image.shape == (128, 128, 3) and mask.shape == (128, 128)
+    assert image[..., 1][mask > 200].mean() < image[..., 1][(mask == 0) & image.any(axis=2)].mean() - 10
+
+
+@pytest.mark.parametrize("path", ["path", "mask", "fov"])
+def test_what_is_damaged_is_named(eye, path):
+    getattr(eye[0], path).write_text("not a picture")
+    with pytest.raises(Problem, match=f"^{getattr(eye[0], path)}: is damaged"):
+        Labelled.read(eye[0])
+
+
+def test_a_photograph_without_mask_is_refused(tmp_path):
+    with pytest.raises(Problem, match="a.png: has no mask, so nothing can be learned"):
+        Labelled.read(Photograph("A", "a", "training", "1", tmp_path / "a.png"))

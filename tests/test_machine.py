@@ -1,0 +1,104 @@
+"""What is found out about this machine: processors, precision, free memory."""
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from running import machine
+from running.machine import free_memory, hardware_precision, processors
+
+# ---- precision ---------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def cpuinfo(monkeypatch):
+    """Sets what /proc/cpuinfo holds on a machine without GPU."""
+    def described(text):
+        monkeypatch.setattr(machine, "gpu_capabilities", lambda: [])
+        monkeypatch.setattr(Path, "read_text", lambda self, *rest: text)
+
+    return described
+
+
+@pytest.mark.parametrize("flags, precision", [
+    ("fpu avx512f avx512_bf16 amx_tile", "bfloat16"), ("fpu amx_bf16", "bfloat16"),
+    ("fpu avx2 avx512f", "float32")])
+def test_bfloat16_only_where_the_processor_computes_in_it(cpuinfo, flags, precision):
+    cpuinfo(f"processor\t: 0\nmodel name\t: made up\nflags\t\t: {flags}\nbogomips\t: 1\n")
+    assert hardware_precision("auto") == precision
+    assert hardware_precision("float32") == "float32"
+    assert hardware_precision("bfloat16") == "bfloat16"
+
+
+def test_an_unknown_processor_computes_in_float32(cpuinfo):
+    cpuinfo("Features : fp asimd\n")
+    assert hardware_precision() == "float32"
+
+
+@pytest.mark.parametrize("capability, precision", [
+    ((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")])
+def test_bfloat16_only_where_the_gpu_computes_in_it(monkeypatch, capability, precision):
+    monkeypatch.setattr(machine, "gpu_capabilities", lambda: [(9, 0), capability])
+    assert hardware_precision() == precision
+
+
+# ---- processors --------------------------------------------------------------------------------------------
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_only_processors_that_this_process_may_use_are_counted():
+    allowed = os.sched_getaffinity(0)
+    assert processors() == len(allowed)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert processors() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
+def test_without_an_affinity_all_processors_count(monkeypatch):
+    """As on macOS."""
+    monkeypatch.setattr(machine.psutil, "Process", SimpleNamespace)
+    assert processors() == os.cpu_count()
+
+
+# ---- memory ------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def roomy(monkeypatch, tmp_path):
+    """A system with a terabyte of free memory that knows no container; returns the folder of its cgroups."""
+    monkeypatch.setattr(machine.psutil, "virtual_memory", lambda: SimpleNamespace(available=1 << 40))
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    return tmp_path
+
+
+def test_free_memory_is_that_of_the_system(roomy):
+    assert free_memory() == 1 << 40
+
+
+@pytest.mark.parametrize("limit, used, kinds", [
+    ("memory.max", "memory.current", "memory.stat"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat")])
+def test_a_containers_limit_counts_from_what_is_used_and_not_merely_cached(roomy, limit, used, kinds):
+    (roomy / "memory").mkdir()
+    (roomy / limit).write_text("1000000\n")
+    (roomy / used).write_text("900000\n")
+    (roomy / kinds).write_text("anon 500000\ninactive_file 300000\nactive_file 100000\n")
+    assert free_memory() == 400_000
+    (roomy / used).write_text("1500000\n")
+    assert free_memory() == 0, "over its limit"
+
+
+def test_a_container_without_a_limit_has_what_the_system_has(roomy):
+    (roomy / "memory.max").write_text("max\n")
+    (roomy / "memory.current").write_text("900000\n")
+    (roomy / "memory.stat").write_text("inactive_file 300000\n")
+    assert free_memory() == 1 << 40
+
+
+@pytest.mark.skipif(not hasattr(psutil, "RLIMIT_AS"), reason="psutil knows no limits here")
+def test_a_limit_on_the_process_counts_from_what_it_has(roomy, monkeypatch):
+    has = psutil.Process().memory_info().vms
+    monkeypatch.setattr(psutil.Process, "rlimit", lambda self, kind: (has + (1 << 26), has + (1 << 26)))
+    assert 0 < free_memory() < 1 << 27

@@ -1,0 +1,214 @@
+"""Every format is read as what it shows, and what is not a sound picture is named with its file."""
+
+import gzip
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from photographs.reading import read_mask, read_photograph, read_vessels, rgb_from
+from running.command import Problem
+
+SCENE = np.zeros((40, 60, 3), np.uint8)
+SCENE[:20, :30], SCENE[:20, 30:] = (200, 40, 20), (30, 180, 40)
+SCENE[20:, :30], SCENE[20:, 30:] = (20, 60, 220), (240, 240, 230)
+
+
+def kept(path, picture, **how):
+    """What is read of a picture that Pillow wrote."""
+    picture.save(path, **how)
+    return read_photograph(path)
+
+
+def close(read, expected, tolerance=0):
+    return (read.dtype == np.uint8 and read.shape == expected.shape
+            and np.abs(read.astype(int) - expected).max() <= tolerance)
+
+
+# ---- photographs -------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.tif", "a.TIFF", "a.bmp", "a.ppm", "a.Ppm"])
+def test_formats_without_loss_come_back_as_they_were(tmp_path, name):
+    assert close(kept(tmp_path / name, Image.fromarray(SCENE)), SCENE)
+
+
+@pytest.mark.parametrize("name, how", [("a.jpg", {"quality": 98}), ("a.JPEG", {"quality": 98}),
+                                       ("a.webp", {"lossless": True}), ("a.gif", {})])
+def test_formats_with_loss_come_back_nearly_as_they_were(tmp_path, name, how):
+    read = kept(tmp_path / name, Image.fromarray(SCENE), **how)
+    assert np.abs(read.astype(int) - SCENE)[4:16, 4:26].max() < 8 and read.shape == SCENE.shape
+
+
+def test_a_packed_ppm_is_read(draw, tmp_path):
+    assert close(read_photograph(draw.put(tmp_path / "a.ppm.gz", SCENE)), SCENE)
+
+
+def test_bytes_are_read_as_the_file_that_they_are_of_and_named_after_it(draw, tmp_path):
+    path = draw.put(tmp_path / "a.png", SCENE)
+    assert close(rgb_from(path.read_bytes(), "s3://eyes/a.png"), SCENE)
+    with pytest.raises(Problem, match="^s3://eyes/a.png: is damaged"):
+        rgb_from(path.read_bytes()[:90], "s3://eyes/a.png")
+
+
+TURNED = {1: SCENE, 2: SCENE[:, ::-1], 3: SCENE[::-1, ::-1], 4: SCENE[::-1], 5: SCENE.transpose(1, 0, 2),
+          6: np.rot90(SCENE, -1), 7: np.rot90(SCENE, 2).transpose(1, 0, 2), 8: np.rot90(SCENE)}
+
+
+@pytest.mark.parametrize("orientation", TURNED)
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg"])
+def test_a_photograph_is_turned_as_its_exif_says(tmp_path, name, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    how = {"quality": 98, "subsampling": 0} if name.endswith("jpg") else {}
+    read, expected = kept(tmp_path / name, Image.fromarray(SCENE), exif=exif, **how), TURNED[orientation]
+    assert read.shape == expected.shape
+    assert np.mean(np.abs(read.astype(int) - expected)) < 3
+
+
+def test_sixteen_bits_keep_their_upper_eight(tmp_path):
+    deep = SCENE.astype(np.uint16) * 256 + 77
+    cv2.imwrite(str(tmp_path / "a.png"), deep[..., ::-1])
+    cv2.imwrite(str(tmp_path / "a.tif"), deep[..., ::-1])
+    assert close(read_photograph(tmp_path / "a.png"), SCENE, 1)
+    assert close(read_photograph(tmp_path / "a.tif"), SCENE, 1)
+    read = kept(tmp_path / "grey.png", Image.fromarray(deep[..., 0]))
+    assert close(read, SCENE[..., :1].repeat(3, axis=2), 1)
+
+
+@pytest.mark.parametrize("full", [1, 255])
+def test_a_float_tiff_may_be_in_unit_range_or_in_255(tmp_path, full):
+    grey = SCENE[..., 0]
+    read = kept(tmp_path / "a.tif", Image.fromarray(grey.astype(np.float32) / 255 * full))
+    assert close(read, grey[..., None].repeat(3, axis=2), 1)
+
+
+def test_cmyk_palette_grey_and_alpha_become_rgb(tmp_path):
+    assert close(kept(tmp_path / "cmyk.tif", Image.fromarray(SCENE).convert("CMYK")), SCENE, 2)
+    assert close(kept(tmp_path / "palette.png", Image.fromarray(SCENE).quantize(16)), SCENE, 4)
+    grey = SCENE[..., 1:2].repeat(3, axis=2)
+    assert close(kept(tmp_path / "grey.png", Image.fromarray(SCENE[..., 1])), grey)
+    clear = Image.fromarray(np.dstack([SCENE, np.full((40, 60), 128, np.uint8)]))
+    assert close(kept(tmp_path / "alpha.png", clear), SCENE)
+    one_bit = kept(tmp_path / "one_bit.png", Image.fromarray(SCENE[..., 0] > 100))
+    assert close(one_bit, (SCENE[..., :1] > 100).repeat(3, axis=2) * 255)
+
+
+def test_of_an_animated_gif_the_first_picture_counts(tmp_path):
+    first, second = Image.fromarray(SCENE[..., 0]), Image.fromarray(255 - SCENE[..., 0])
+    read = kept(tmp_path / "a.gif", first, save_all=True, append_images=[second])
+    assert close(read, SCENE[..., :1].repeat(3, axis=2), 2)
+
+
+# ---- what is not a photograph ------------------------------------------------------------------------------
+
+def packed(ending):
+    content = io.BytesIO()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(content, format=ending)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("ending", ["JPEG", "PNG", "TIFF", "BMP", "PPM", "WEBP", "GIF"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.95])
+def test_a_cut_file_is_named_and_never_half_read(tmp_path, ending, share):
+    content, path = packed(ending), tmp_path / f"cut.{ending.lower()}"
+    path.write_bytes(content[:int(share * len(content))])
+    with pytest.raises(Problem, match=f"cut.{ending.lower()}: is damaged, or is not a picture"):
+        read_photograph(path)
+
+
+@pytest.mark.parametrize("name, content, word", [
+    ("a.png", b"this is text\n" * 20, "not a picture"), ("a.png", b"", "0 bytes"),
+    ("a.jpg", b"\xff\xd8\xff", "not a picture"), ("a.ppm.gz", b"not packed", "cannot be read"),
+    ("a.ppm.gz", gzip.compress(bytes(9000))[:20], "cannot be read"),
+    ("a.ppm.gz", gzip.compress(b"")[:10] + b"\xff" * 50, "cannot be read")])
+def test_what_is_not_a_picture_is_named(tmp_path, name, content, word):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(Problem, match=f"{name}: .*{word}"):
+        read_photograph(tmp_path / name)
+
+
+def test_a_missing_file_and_a_folder_with_a_pictures_name_are_named(tmp_path):
+    (tmp_path / "folder.png").mkdir()
+    for name in ("folder.png", "gone.png"):
+        with pytest.raises(Problem, match=f"{name}: cannot be read"):
+            read_photograph(tmp_path / name)
+
+
+def test_a_tiny_photograph_and_a_gigantic_one_are_refused_without_decoding(tmp_path):
+    with pytest.raises(Problem, match="31 x 40 pixels"):
+        kept(tmp_path / "a.png", Image.fromarray(SCENE[:, :31]))
+    (tmp_path / "b.ppm").write_bytes(b"P6 30000 30000 255\n")
+    with pytest.raises(Problem, match="30000 x 30000 pixels, more than"):
+        read_photograph(tmp_path / "b.ppm")
+
+
+@pytest.mark.parametrize("bad, word", [(np.nan, "not numbers"), (np.inf, "not numbers"), (-1, "negative")])
+def test_values_that_are_not_numbers_or_negative_are_refused(tmp_path, bad, word):
+    values = np.ones((40, 40), np.float32)
+    values[3, 3] = bad
+    with pytest.raises(Problem, match=f"a.tif: holds values that are {word}"):
+        kept(tmp_path / "a.tif", Image.fromarray(values))
+
+
+# ---- masks -------------------------------------------------------------------------------------------------
+
+MASK = np.zeros((50, 70), bool)
+MASK[10:30, 20:24], MASK[28:32, 20:60] = True, True
+SOFT = cv2.GaussianBlur(MASK.astype(np.float32), (3, 3), 0)
+
+
+def palette(mask):
+    picture = Image.fromarray(mask.astype(np.uint8) * 7).convert("P")
+    colours = [0, 0, 0] * 256
+    colours[21:24] = [250, 250, 250]
+    picture.putpalette(colours)
+    return picture
+
+
+MASKS = {
+    "1-bit": Image.fromarray(MASK),
+    "0 and 1": Image.fromarray(MASK.astype(np.uint8)),
+    "0 and 255": Image.fromarray(MASK * np.uint8(255)),
+    "palette": palette(MASK),
+    "one colour": Image.fromarray(MASK[..., None] * np.uint8([0, 0, 200])),
+    "anti-aliased": Image.fromarray((255 * SOFT).astype(np.uint8)),
+    "3 and 253": Image.fromarray(np.where(MASK, 253, 3).astype(np.uint8)),
+    "three levels": Image.fromarray(np.where(MASK, 255, np.roll(MASK, 9, 0) * 100).astype(np.uint8)),
+    "16-bit": Image.fromarray(MASK * np.uint16(65535)),
+    "16-bit 0 and 1": Image.fromarray(MASK.astype(np.uint16)),
+    "alpha": Image.fromarray(np.dstack([MASK * np.uint8(255)] * 3 + [np.full(MASK.shape, 255, np.uint8)])),
+    "float": Image.fromarray(MASK.astype(np.float32)),
+}
+
+
+@pytest.mark.parametrize("kind", MASKS)
+def test_every_kind_of_mask_is_cut_at_half_of_its_own_maximum(tmp_path, kind):
+    path = tmp_path / ("mask.tif" if kind == "float" else "mask.png")
+    MASKS[kind].save(path)
+    read = read_mask(path)
+    assert read.dtype == bool and np.array_equal(read, MASK)
+
+
+def test_a_mask_kept_as_jpeg_or_gif_is_cut_at_half(tmp_path):
+    for name in ("mask.jpg", "mask.gif"):
+        Image.fromarray(MASK * np.uint8(255)).save(tmp_path / name)
+        assert np.array_equal(read_mask(tmp_path / name), MASK)
+
+
+def test_a_mask_of_another_size_is_named_with_both_sizes(tmp_path):
+    MASKS["1-bit"].save(tmp_path / "mask.png")
+    with pytest.raises(Problem, match="mask.png: is 70 x 50, its photograph 71 x 50"):
+        read_mask(tmp_path / "mask.png", (50, 71, 3))
+
+
+def test_an_inverted_mask_and_an_all_black_one_are_named(tmp_path):
+    Image.fromarray(~MASK).save(tmp_path / "inverted.png")
+    Image.fromarray(MASK & False).save(tmp_path / "black.png")
+    with pytest.raises(Problem, match="inverted.png: .*white on black"):
+        read_vessels(tmp_path / "inverted.png", MASK.shape)
+    with pytest.raises(Problem, match="black.png: is black everywhere"):
+        read_vessels(tmp_path / "black.png", MASK.shape)
+    assert not read_vessels(tmp_path / "black.png", MASK.shape, empty_is_fine=True).any()

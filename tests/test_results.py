@@ -1,0 +1,234 @@
+"""The results folder: names, what is still to be done, what is written, and what overwriting may touch."""
+
+import time
+import tracemalloc
+import unicodedata
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from prediction.results import KINDS, FolderResults, as_csv, names_apart
+from prediction.segmented import Segmented
+from running.command import Problem
+from running.files import read_json, write_json, write_png
+
+SETTINGS = {"model sha256": "1", "tta": False}
+
+
+# ---- names -----------------------------------------------------------------------------------------------
+
+def named(*belows, known=None):
+    """The names of photographs with these paths below their folders."""
+    return list(names_apart({f"{k}/{below}": below for k, below in enumerate(belows)}, known or {}).values())
+
+
+def test_a_photograph_is_named_after_its_path_below_its_folder():
+    assert named("OD.png", "PATIENT/2020/OD.jpg", "im0001.ppm.gz", "no extension") == [
+        "OD", "PATIENT/2020/OD", "im0001.ppm", "no extension"]
+
+
+@pytest.mark.parametrize("others", [(), ("a.png", "b/x.png"), ("x/x.png", "x.x.png", "x_2.jpg")])
+def test_a_name_does_not_depend_on_what_else_there_is(others):
+    assert named(*others, "x.png", "deep/x.png")[-2:] == ["x", "deep/x"]
+
+
+def test_no_two_photographs_get_one_name():
+    assert named("x.jpg", "x.png", "x.png", "x.jpg") == ["x", "x.png", "x_2", "x.jpg"]
+    assert named("x.jpg", "x_2.jpg", "x.jpg", "x.jpg") == ["x", "x_2", "x.jpg", "x_3"]
+
+
+def test_names_that_differ_in_case_or_unicode_form_only_are_alike():
+    composed, decomposed = (unicodedata.normalize(form, "Gefäß") for form in ("NFC", "NFD"))
+    assert named("x.png", "X.png", "x.PNG") == ["x", "X.png", "x_2"]
+    assert named("Patient/a.png", "patient/a.png") == ["Patient/a", "patient/a.png"]
+    assert named(f"{composed}.jpg", f"{decomposed}.png") == [composed, f"{decomposed}.png"]
+    assert len(set(named(f"{composed}.jpg", f"{composed.upper()}.jpg"))) == 2
+
+
+def test_a_name_stays_with_its_photograph_when_others_come_before_it():
+    photographs = {"a/x.gif": "x.gif", "a/x.jpg": "x.jpg", "a/y.png": "y.png"}
+    assert names_apart(photographs, {"a/x.jpg": "x"}) == {"a/x.gif": "x.gif", "a/x.jpg": "x", "a/y.png": "y"}
+    assert list(names_apart(photographs, {"a/y.png": "y"})) == list(photographs)
+
+
+def test_names_of_earlier_versions_stay():
+    """They put the folder's name before stems that were alike, and left out folders below."""
+    known = {"one/a.png": "one_a", "two/a.png": "two_a", "two/deep/b.tif": "b"}
+    photographs = {"one/a.png": "a.png", "two/a.png": "a.png", "two/deep/b.tif": "deep/b.tif"}
+    assert names_apart(photographs, known) == known
+
+
+def test_names_of_twenty_thousand_photographs_take_seconds_even_if_all_are_alike():
+    began = time.process_time()
+    assert len(set(named(*["x.png"] * 20_000))) == 20_000
+    assert time.process_time() - began < 5
+
+
+# ---- what is still to be done ----------------------------------------------------------------------------
+
+@pytest.fixture
+def photographs(tmp_path):
+    """{path: path below the folder} of two files, and one folder deeper."""
+    found = {}
+    for below in ("x.png", "y.png", "deep/z.png"):
+        path = tmp_path / "photographs" / below
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(below.encode())
+        found[path] = below
+    return found
+
+
+@pytest.fixture
+def segmented(draw):
+    rgb, mask, fov = draw.eye(1)
+    spread = np.where(fov, np.float32(0.25), 0)
+    return Segmented(rgb, fov, (mask * np.uint16(60000)).astype(np.uint16), mask, spread)
+
+
+def do(results, named, segmented):
+    results.begin(named)
+    for path, name in results.left(named).items():
+        results.add(name, path, segmented, {})
+    results.write_table()
+    results.finish()
+
+
+@pytest.fixture
+def done(tmp_path, photographs, segmented):
+    """A folder in which all photographs are done."""
+    results = FolderResults(tmp_path / "out", SETTINGS)
+    do(results, results.names(photographs), segmented)
+    return tmp_path / "out"
+
+
+def left(out, photographs, settings=SETTINGS, **how):
+    results = FolderResults(out, settings, **how)
+    return results.state, list(results.left(results.names(photographs)).values())
+
+
+def test_what_has_its_row_and_its_pictures_is_done(done, photographs, everything):
+    before = everything(done)
+    assert left(done, photographs) == ("finished", [])
+    (done / "deep/z_overlay.png").unlink()
+    (done / ".rows/y.json").unlink()
+    assert left(done, photographs) == ("finished", ["y", "deep/z"])
+    assert left(done, photographs, overwrite=True) == ("new", ["x", "y", "deep/z"])
+    assert everything(done).items() <= before.items(), "to ask changes nothing"
+
+
+def test_a_run_is_finished_only_when_it_says_so(tmp_path, photographs, segmented):
+    results = FolderResults(tmp_path / "out", SETTINGS)
+    assert results.state == "new" and not (tmp_path / "out").exists()
+    named = results.names(photographs)
+    results.begin(named)
+    for path, name in named.items():
+        results.add(name, path, segmented, {})
+    assert left(tmp_path / "out", photographs) == ("unfinished", [])
+    results.finish()
+    assert left(tmp_path / "out", photographs) == ("finished", [])
+
+
+def test_a_photograph_that_was_moved_is_done_and_one_that_changed_is_refused(done, photographs, tmp_path):
+    (tmp_path / "photographs").rename(tmp_path / "moved")
+    moved = {tmp_path / "moved" / below: below for below in photographs.values()}
+    assert left(done, moved) == ("finished", [])
+    (tmp_path / "moved/y.png").write_bytes(b"another")
+    with pytest.raises(Problem, match="y.png: .*out holds the results of another photograph of this name"):
+        left(done, moved)
+
+
+def test_a_photograph_that_is_gone_is_left_to_do(done, photographs):
+    next(iter(photographs)).unlink()
+    assert left(done, photographs) == ("finished", ["x"])
+
+
+def test_other_settings_and_other_files_are_refused(done, tmp_path):
+    with pytest.raises(Problem, match="tta: False before, True now"):
+        FolderResults(done, SETTINGS | {"tta": True})
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/thesis.txt").touch()
+    with pytest.raises(Problem, match="holds other files"):
+        FolderResults(tmp_path / "own", SETTINGS)
+
+
+# ---- overwriting -----------------------------------------------------------------------------------------
+
+def test_overwriting_removes_what_the_rows_know_and_nothing_else(done, photographs, segmented):
+    write_png(done / "mine_mask.png", np.zeros((5, 5), np.uint8))
+    only = dict([next(iter(photographs.items()))])
+    results = FolderResults(done, SETTINGS | {"tta": True}, overwrite=True)
+    do(results, results.names(only), segmented)
+    assert sorted(path.relative_to(done).as_posix() for path in done.rglob("*.png")) == [
+        "mine_mask.png", "x_mask.png", "x_overlay.png", "x_probability.png", "x_uncertainty.png"]
+    assert list(pd.read_csv(done / "predictions.csv")["name"]) == ["x"]
+
+
+def test_a_picture_that_is_from_no_run_is_not_replaced(tmp_path, photographs, everything):
+    write_png(tmp_path / "photographs/deep/z_mask.png", np.zeros((5, 5), np.uint8))
+    before = everything(tmp_path)
+    results = FolderResults(tmp_path / "photographs", SETTINGS, overwrite=True)
+    with pytest.raises(Problem, match="deep/z_mask.png: would be lost"):
+        results.begin(results.names(photographs))
+    assert everything(tmp_path) == before
+
+
+def test_damaged_rows_do_not_keep_from_overwriting(done, photographs, segmented):
+    (done / ".rows/x.json").write_text("{")
+    results = FolderResults(done, SETTINGS, overwrite=True)
+    do(results, results.names(photographs), segmented)
+    assert left(done, photographs) == ("finished", [])
+
+
+# ---- what is written -------------------------------------------------------------------------------------
+
+def picture(path):
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
+def test_pictures_are_what_was_segmented(tmp_path, photographs, segmented):
+    results = FolderResults(tmp_path / "out", SETTINGS | {"tta": True})
+    do(results, results.names(photographs), segmented)
+    probability, mask, overlay, uncertainty = (picture(tmp_path / f"out/deep/z_{kind}.png") for kind in KINDS)
+    assert probability.dtype == np.uint16 and np.array_equal(probability, segmented.levels)
+    assert mask.dtype == np.uint8 and np.array_equal(mask, segmented.mask * 255)
+    assert overlay.shape == segmented.rgb.shape
+    assert uncertainty.dtype == np.uint16 and np.array_equal(uncertainty, segmented.fov * np.uint16(32768))
+
+
+def test_the_table_holds_a_row_a_photograph_in_order_of_names(done):
+    table = pd.read_csv(done / "predictions.csv")
+    assert list(table["name"]) == ["deep/z", "x", "y"] and "sha256" not in table
+    assert table["file"][0].endswith("photographs/deep/z.png") and (table["status"] == "done").all()
+
+
+def test_a_table_has_every_key_and_empty_cells_for_what_is_no_number():
+    assert as_csv([{"a": 1, "b": float("nan")}, {"a": "x, y", "c": 0.5}]) == 'a,b,c\n1,,\n"x, y",,0.5\n'
+
+
+def test_names_of_any_characters_are_written_and_read_again(tmp_path, segmented):
+    names = ['quo"te', "new\nline", "Gefäß 網膜", "comma, and = sign", "dots...", "folder.json/inside"]
+    photographs = {tmp_path / f"{name}.png": f"{name}.png" for name in names}
+    for path in photographs:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(path.name.encode())
+    results = FolderResults(tmp_path / "out", SETTINGS)
+    do(results, results.names(photographs), segmented)
+    assert sorted(pd.read_csv(tmp_path / "out/predictions.csv")["name"]) == sorted(names)
+    assert left(tmp_path / "out", photographs) == ("finished", [])
+
+
+def test_a_contact_sheet_does_not_hold_all_overlays_at_full_size(tmp_path):
+    names = [f"p{k:02d}" for k in range(24)]
+    overlay = np.zeros((1000, 1200, 3), np.uint8)
+    write_json(tmp_path / "run.json", {"settings": SETTINGS, "finished": True})
+    for name in names:
+        write_png(tmp_path / f"{name}_overlay.png", overlay)
+    tracemalloc.start()
+    FolderResults(tmp_path, SETTINGS).draw_sheet([{"name": name, "vessel_density": 0.1} for name in names])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 12 * overlay.nbytes
+    assert picture(tmp_path / "contact_sheet.png").shape[1] > 6 * 320
+    assert read_json(tmp_path / "run.json")["finished"]

@@ -1,0 +1,35 @@
+"""A segmented photograph's row of predictions.csv."""
+
+import numpy as np
+import pytest
+
+from prediction.segmented import Segmented, row_of
+
+
+@pytest.fixture
+def segmented(draw):
+    rgb, mask, fov = draw.eye(1)
+    return Segmented(rgb, fov, np.where(mask, 60000, 5000 * fov).astype(np.uint16), mask)
+
+
+def test_a_row_says_where_the_fov_is_and_how_much_vessel_is_in_it(segmented):
+    row = row_of("patient/x", "photographs/patient/x.png", segmented, {})
+    rows, columns = np.nonzero(segmented.fov)
+    assert (row["name"], row["file"], row["status"]) == ("patient/x", "photographs/patient/x.png", "done")
+    assert (row["width"], row["height"]) == (110, 100)
+    assert row["fov_share"] == pytest.approx(segmented.fov.mean(), abs=1e-4)
+    assert (row["fov_top"], row["fov_left"]) == (rows.min(), columns.min())
+    assert row["vessel_density"] == pytest.approx(segmented.mask[segmented.fov].mean(), rel=1e-3)
+
+
+def test_certainty_is_the_mean_probability_of_what_was_said_whether_vessel_or_not(segmented):
+    share = segmented.mask[segmented.fov].mean()
+    expected = (share * 60000 + (1 - share) * (65535 - 5000)) / 65535
+    assert row_of("x", "x.png", segmented, {})["certainty"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_row_holds_the_warnings_that_the_card_asks_for(segmented):
+    assert row_of("x", "x.png", segmented, {})["warnings"] == ""
+    card = {"photographs": {"brightness": 1000, "side": 1000}}
+    warnings = row_of("x", "x.png", segmented, card)["warnings"]
+    assert "too dark" in warnings and "; too small" in warnings

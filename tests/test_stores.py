@@ -1,0 +1,238 @@
+"""Folders and object stores alike: which photographs are found, what the results folder keeps of a job."""
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from photographs.finding import find_photographs
+from prediction.results import names_apart
+from running.command import Problem
+from running.files import read_json
+
+pyarrow = pytest.importorskip("pyarrow", reason="pip install -r requirements-ray.txt")
+
+from cluster import stores  # noqa: E402
+
+SETTINGS = {"model sha256": "1", "tta": False}
+
+
+# ---- photographs -----------------------------------------------------------------------------------------
+
+@pytest.fixture
+def touch(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def touching(*names):
+        for name in names:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_bytes(name.encode())
+
+    return touching
+
+
+def found(*places, out="out"):
+    """{file, relative: path below the place}."""
+    return {os.path.relpath(file): below for file, (_, below) in stores.find_stored(places, out).items()}
+
+
+def test_pictures_in_folders_below_are_found_and_others_are_left_out(touch):
+    touch("a/2024/left.JPG", "a/2024/right.png", "a/2025/left.jpg", "a/top.tif", "a/notes.txt", "a/.x.png")
+    assert found("a") == {"a/2024/left.JPG": "2024/left.JPG", "a/2024/right.png": "2024/right.png",
+                          "a/2025/left.jpg": "2025/left.jpg", "a/top.tif": "top.tif"}
+
+
+def test_a_file_is_taken_as_given_and_none_twice(touch):
+    touch("a/x.jpg", "b/deep/x.png")
+    assert found("a/x.jpg", "a", "b/deep", "b") == {"a/x.jpg": "x.jpg", "b/deep/x.png": "x.png"}
+
+
+def test_results_are_not_photographs(touch):
+    touch("a/x.png", "a/out/x_mask.png", "a/out2/y.png")
+    assert found("a", out="a/out") == {"a/x.png": "x.png", "a/out2/y.png": "out2/y.png"}
+    assert found("a/out2", out=".") == {"a/out2/y.png": "y.png"}, "photographs may lie among results"
+
+
+def test_a_folder_gets_the_same_names_as_on_one_machine(touch):
+    touch("a/x.jpg", "a/x.png", "a/X.tif", "a/P1/x.gif", "a/p1/x.gif", "a/ß/y.png", "a/ss/y.png",
+          "b/x.png", "b/c/d.png")
+    places = ("a", "b", "b/c/d.png", "b/c")
+    here = names_apart(find_photographs(places, "out"), {})
+    there = names_apart({file: below for file, (_, below) in stores.find_stored(places, "out").items()}, {})
+    assert len(here) == 9 and {str(path.absolute()): name for path, name in here.items()} == there
+
+
+@pytest.mark.parametrize("place, sentence", [
+    ("gone", "no such photograph"), ("empty", "no photograph in this folder"),
+    ("nowhere://bucket/x", "cannot be opened")])
+def test_a_place_without_photographs_is_named(touch, place, sentence):
+    touch("empty/notes.txt")
+    with pytest.raises(Problem, match=f"{place}.*{sentence}"):
+        found(place)
+
+
+def test_a_name_that_pyarrow_cannot_read_is_told(tmp_path):
+    (tmp_path / os.fsdecode(b"odd\xff.png")).touch()
+    with pytest.raises(Problem, match="not UTF-8.*Rename it"):
+        found(str(tmp_path))
+
+
+def test_an_address_where_nothing_answers_is_told_at_once():
+    began = time.monotonic()
+    with pytest.raises(Problem, match="nothing answers"):
+        stores.reachable("127.0.0.1:1")
+    assert time.monotonic() - began < 5
+    assert stores.reachable("local") == "local" and stores.reachable("auto") == "auto"
+
+
+# ---- results ---------------------------------------------------------------------------------------------
+
+def done(name, **more):
+    return {"name": name, "file": f"/p/{name}.png", "width": 5, "vessel_density": float("nan"),
+            "warnings": "", "status": "done", "error": "", **more}
+
+
+def failed(name):
+    return {"name": name, "file": f"/p/{name}.png", "status": "failed", "error": f"{name} is damaged"}
+
+
+@pytest.fixture(params=["folder", "object store"])
+def begun(request, tmp_path, monkeypatch):
+    """A function that opens the results in a folder, and in something that has no renaming."""
+    if request.param == "folder":
+        return lambda settings=SETTINGS, **how: stores.StoredResults(str(tmp_path / "out"), settings, **how)
+    (tmp_path / "out").mkdir()  # folders are nothing to an object store
+    bucket = pyarrow.fs.SubTreeFileSystem(str(tmp_path), pyarrow.fs.LocalFileSystem())
+
+    def opened(path):
+        bucket.create_dir(str(Path(path).parent))
+        return bucket.open_output_stream(path)
+
+    system = SimpleNamespace(
+        type_name="s3", filesystem=bucket, get_file_info=bucket.get_file_info, delete_dir=bucket.delete_dir,
+        open_input_stream=bucket.open_input_stream, open_output_stream=opened, delete_file=bucket.delete_file)
+    monkeypatch.setattr(stores, "store", lambda place: (system, "out", "s3://"))
+    dataset = stores.pyarrow.dataset.dataset
+    monkeypatch.setattr(stores.pyarrow.dataset, "dataset", lambda path, filesystem, format: dataset(
+        path, filesystem=filesystem.filesystem, format=format))
+    return lambda settings=SETTINGS, **how: stores.StoredResults("s3://key:secret@out", settings, **how)
+
+
+def test_the_table_holds_done_and_failed_and_knows_them_again(begun, capsys):
+    results = begun()
+    results.begin({})
+    results.add([done("a"), failed("b"), done("c", width=7)])
+    assert begun().known == {"/p/a.png": "a", "/p/b.png": "b", "/p/c.png": "c"}
+    table = results.rows(["name", "width", "error"]).to_pandas().set_index("name")
+    assert table.loc["c", "width"] == 7 and np.isnan(table.loc["b", "width"])
+    assert table.loc["b", "error"] == "b is damaged"
+    assert results.tell(3) == 1
+    told = capsys.readouterr()
+    assert "2 photographs are done, 1 could not be" in told.out and "not done: b is damaged" in told.err
+
+
+def test_what_has_a_row_is_not_left_to_do(begun):
+    results = begun()
+    photographs = {"/p/a.png": "a.png", "/p/b.png": "b.png", "/p/c.png": "c.png"}
+    assert results.left(results.names(photographs)) == {"/p/a.png": "a", "/p/b.png": "b", "/p/c.png": "c"}
+    results.begin({})
+    results.add([done("a"), failed("b")])
+    again = begun()
+    assert again.left(again.names(photographs)) == {"/p/c.png": "c"}
+    anew = begun(overwrite=True)
+    assert list(anew.left(anew.names(photographs)).values()) == ["a", "b", "c"]
+
+
+def test_a_name_stays_with_its_photograph_and_no_other_gets_it(begun):
+    results = begun()
+    results.begin({})
+    results.add([done("x", file="/a/x.jpg")])
+    photographs = {"/a/x.gif": "x.gif", "/a/x.jpg": "x.jpg", "/a/y.png": "y.png"}
+    assert begun().names(photographs) == {"/a/x.gif": "x.gif", "/a/x.jpg": "x", "/a/y.png": "y"}
+    assert begun().names({"/b/x.jpg": "x.jpg"}) == {"/b/x.jpg": "x.jpg"}, "of another job"
+
+
+def test_a_job_is_finished_only_when_it_says_so(begun, tmp_path):
+    results = begun()
+    assert results.state == "new"
+    results.begin({})
+    assert begun().state == "unfinished" and not read_json(tmp_path / "out/run.json")["finished"]
+    results.add([done("a")])
+    assert begun().state == "unfinished"
+    results.finish()
+    assert begun().state == "finished" and read_json(tmp_path / "out/run.json")["finished"]
+
+
+def test_keys_in_a_uri_are_not_told(begun, capsys):
+    results = begun()
+    results.add([done("a"), failed("b")])
+    results.tell(2)
+    with pytest.raises(Problem) as told:
+        begun()
+    assert "secret" not in "".join(capsys.readouterr()) + str(told.value)
+
+
+def test_rows_before_an_interruption_are_kept(begun):
+    def rows():
+        yield done("a")
+        raise KeyboardInterrupt
+
+    results = begun()
+    results.begin({})
+    with pytest.raises(KeyboardInterrupt):
+        results.add(rows())
+    assert set(begun().known.values()) == {"a"}
+
+
+def test_a_part_is_written_a_minute_so_that_memory_holds_few_rows(begun, monkeypatch, tmp_path):
+    monkeypatch.setattr(stores, "SECONDS", -1)
+    results = begun()
+    results.begin({})
+    results.add(done(f"a{k}") for k in range(5))
+    assert len(begun().known) == 5 and len(list((tmp_path / "out" / stores.TABLE).iterdir())) == 5
+
+
+def test_when_nothing_could_be_done_that_is_an_error(begun):
+    results = begun()
+    results.add([failed("a"), failed("b")])
+    with pytest.raises(Problem, match="None of the 2"):
+        results.tell(2)
+
+
+def test_another_run_or_other_files_are_refused(begun):
+    results = begun()
+    results.folder.write("mine_mask.png", b"mine")
+    with pytest.raises(Problem, match="holds other files"):
+        begun()
+    begun(overwrite=True).begin({})
+    assert begun().state == "unfinished"
+    with pytest.raises(Problem, match="tta: False before, True now"):
+        begun(SETTINGS | {"tta": True})
+
+
+def test_overwriting_removes_only_what_the_table_knows(begun, tmp_path):
+    results = begun()
+    results.begin({})
+    for name in ("mine", "patient/a", "b"):
+        results.folder.write(f"{name}_mask.png", b"")
+    results.add([done("patient/a"), failed("b")])
+    begun(overwrite=True).begin({})
+    assert not begun().known
+    assert {path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*")} == {
+        "mine_mask.png", "b_mask.png", "run.json"}
+
+
+def test_a_mask_that_is_from_no_run_is_not_replaced(begun, tmp_path):
+    begun().folder.write("patient/a_mask.png", b"mine")
+    with pytest.raises(Problem, match="patient/a_mask.png: would be lost"):
+        begun(overwrite=True).begin({"/p/a.png": "patient/a"})
+    assert not (tmp_path / "out/run.json").exists()
+
+
+def test_an_out_that_is_a_file_is_named(tmp_path):
+    (tmp_path / "out").touch()
+    with pytest.raises(Problem, match="out: is a file, not a folder"):
+        stores.StoredResults(str(tmp_path / "out"), SETTINGS)

@@ -1,0 +1,33 @@
+"""Worker processes end with their command, and a worker that the system ends is told."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import kills
+from conftest import ROOT
+
+
+def dies(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_the_system_ends(short_runs, refused, monkeypatch, tmp_path):
+    monkeypatch.setattr("augment.make_pairs", dies)
+    assert "--workers" in refused("augment", *short_runs["augment"], "--out", tmp_path / "out")
+
+
+def test_workers_end_with_a_command_that_is_killed(tiny_set, tmp_path):
+    """Only the command is killed: its workers, in its process group, must notice by themselves."""
+    words = ("--data", tiny_set, "--out", tmp_path / "out", "--copies", 500, "--workers", 2)
+    command = subprocess.Popen([sys.executable, ROOT / "augment.py", *map(str, words)],
+                               start_new_session=True, stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if len(list(tmp_path.glob("out/train/images/*.png"))) > 3:
+            break
+        time.sleep(0.1)
+    os.kill(command.pid, signal.SIGKILL)
+    command.wait()
+    assert kills.nobody_left(command.pid)
