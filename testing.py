@@ -23,8 +23,9 @@ from report import page
 from report.scores_table import Comparison, Scores, scores_of
 from running.again import clear, mark, same_as_before
 from running.command import Problem, complain, run, say
-from running.files import read_levels, sha256, write_json, write_png, write_table
+from running.files import as_csv, read_levels, sha256, write_json, write_png, write_text
 from running.tensorflow_start import start_tensorflow
+from viewer.photographs import Sheet
 
 PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, "
             "which was chosen on validation photographs; 'pooled' is one confusion matrix over all pixels, "
@@ -77,12 +78,11 @@ def main():
                       f"The first: {next(iter(scores.failed.values()))}")
 
     # All of them: metrics.csv, summary.json, roc.png, pr.png and report.html.
-    table = scores.table()
-    summary = summary_of(options, folders, model_file, predictor, scores) | scores.summaries(table)
-    write_table(options.out / "metrics.csv", table)
+    summary = summary_of(options, folders, model_file, predictor, scores) | scores.for_json()
+    write_text(options.out / "metrics.csv", as_csv(scores.photographs() + scores.summaries()))
     write_json(options.out / "summary.json", summary)
     curves = draw_roc_and_pr(options.out, scores.pooled, summary)
-    page.write(options.out / "report.html", about(summary, card), table, curves,
+    page.write(options.out / "report.html", about(summary, card), scores, curves,
                sheets(predictor, options.out, named, scores))
     mark(options.out, settings, finished=not scores.failed)
     return tell(options.out, summary)
@@ -218,9 +218,7 @@ def sheets(predictor, out, named, scores):
     for name, rows in scores.rows.items():
         rgb, fov, reference, _ = read(named[name])
         probability = metrics.probability_of(read_levels(probability_file(out, name)))
-        dice = rows["first"].get("dice")
-        yield page.Sheet(name, rgb, fov, probability, reference, dice if dice == dice else None,
-                         predictor.plan.threshold)
+        yield Sheet(name, rgb, fov, probability, reference, rows["first"]["dice"], predictor.plan.threshold)
 
 
 def tell(out, summary):

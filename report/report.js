@@ -1,44 +1,4 @@
-"use strict";
-// The page without its curves and photographs: facts, headline, tables. Names are put in as text only.
-
-const byId = id => document.getElementById(id);
-const facts = JSON.parse(byId("facts").textContent);
-const style = getComputedStyle(document.documentElement);
-const colour = name => style.getPropertyValue(`--${name}`).trim(); // of those in report.css
-const NAMES = {
-  dice: "Dice",
-  iou: "IoU",
-  mcc: "MCC",
-  roc_auc: "ROC AUC",
-  average_precision: "average precision",
-  cldice: "clDice",
-  ece: "calibration error",
-};
-const SCORES =
-  "dice iou precision recall specificity accuracy mcc roc_auc average_precision cldice ece".split(" ");
-const LESS_IS_BETTER = ["ece"];
-
-function make(tag, attributes = {}, ...children) {
-  return filled(document.createElement(tag), attributes, children);
-}
-
-function drawn(tag, attributes = {}, ...children) {
-  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-}
-
-function filled(element, attributes, children) {
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
-
-const label = column => NAMES[column] ?? String(column).replaceAll("_", " ");
-
-function formatted(value, digits = 3) {
-  if (value === null || value === undefined) return "–";
-  if (typeof value !== "number") return String(value);
-  return Number.isInteger(value) && Math.abs(value) > 1 ? value.toLocaleString("en") : value.toFixed(digits);
-}
+// The report without its curves and photographs: headline, tables.
 
 // ---- facts
 
@@ -172,13 +132,6 @@ function writeEach(places, open) {
   };
   byId("each").append(head(columns, heading), body);
   fill();
-}
-
-// Ascending for turn 1, descending for -1; what is missing comes last either way.
-function compare(a, b, turn) {
-  if (a === null || b === null) return (a === null) - (b === null);
-  if (typeof a === "number" && typeof b === "number") return turn * (a - b);
-  return turn * String(a).localeCompare(String(b), "en", { numeric: true });
 }
 
 writeAbout();

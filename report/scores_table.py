@@ -2,10 +2,10 @@
 
     scores = Scores(threshold)
     scores.add(name, *scores_of(name, comparison, threshold))
-    table = scores.table()
-    of_photographs, summaries = split(table)
+    scores.photographs(), scores.summaries()                      rows with the keys COLUMNS
 """
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
 
@@ -24,8 +24,8 @@ NOT_OF_A_DRAWING = ("roc_auc", "average_precision", "ece")  # it has no ranking 
 class Comparison:
     """A photograph under test.
 
-    segmented: the Segmented photograph. reference, second: what the first and the second observer drew, (H,
-    W) bool, or None.
+    segmented: the Segmented photograph. reference, second: what the first and the second observer drew, or
+    None, (H, W) bool.
     """
 
     segmented: object
@@ -34,7 +34,7 @@ class Comparison:
 
 
 def scores_of(name, comparison, threshold, note=""):
-    """Returns the rows of metrics.csv and the histograms of one photograph, as two dicts.
+    """Returns the rows and the histograms of one photograph, as two dicts.
 
     Row "first" is of the prediction and row "second" of the second observer, both against the first observer.
     Histograms are of the prediction inside the "fov" and over the "whole" image, and of the "second"
@@ -43,7 +43,7 @@ def scores_of(name, comparison, threshold, note=""):
     segmented, reference, second = comparison.segmented, comparison.reference, comparison.second
     levels, fov = segmented.levels, segmented.fov
     if reference is None:
-        return {"first": {"photograph": name, "note": NO_REFERENCE}}, {}
+        return {"first": _filled({"photograph": name, "note": NO_REFERENCE})}, {}
     histograms = {"fov": metrics.histogram(levels, reference, fov),
                   "whole": metrics.histogram(levels, reference, np.ones_like(fov))}
     cldice = metrics.cldice(segmented.mask, reference, fov)
@@ -56,8 +56,13 @@ def scores_of(name, comparison, threshold, note=""):
 
 def _row(name, counts, threshold, cldice, note=""):
     """Returns the scores of a histogram as a row; its note is the reason if some of them are missing."""
-    return {"photograph": name, **metrics.scores(counts, threshold), "cldice": cldice,
-            "note": metrics.why_not(counts) or note}
+    return _filled({"photograph": name, **metrics.scores(counts, threshold), "cldice": cldice,
+                    "note": metrics.why_not(counts) or note})
+
+
+def _filled(row):
+    """Returns the row with all COLUMNS in their order: NaN for a missing score, None for a missing note."""
+    return {column: row.get(column, math.nan if column in SCORES else None) for column in COLUMNS}
 
 
 class Scores:
@@ -73,56 +78,45 @@ class Scores:
             self.pooled[kind] += counts
 
     def scored(self):
-        """Returns the number of photographs that have scores."""
-        return sum("dice" in rows["first"] for rows in self.rows.values())
+        """Returns the number of photographs that have a reference."""
+        return sum(rows["first"]["note"] != NO_REFERENCE for rows in self.rows.values())
 
-    def table(self):
-        """Returns metrics.csv as a DataFrame."""
-        import pandas as pd  # its import takes as long as that of all else a --help needs
+    def photographs(self):
+        """Returns a row for each photograph; those of which there are no scores say why."""
+        failed = [_filled({"photograph": name, "note": str(problem)})
+                  for name, problem in self.failed.items()]
+        return [rows["first"] for rows in self.rows.values()] + failed
 
-        rows = [own["first"] for own in self.rows.values()]
-        rows += [{"photograph": name, "note": str(problem)} for name, problem in self.failed.items()]
-        summaries = _summed_up(rows, self.pooled["fov"], self.threshold) if self.pooled else []
-        if "second" in self.pooled:
-            second = [own["second"] for own in self.rows.values() if "second" in own]
-            summaries += [{**row, "photograph": f"second observer, {row['photograph']}",
-                           **dict.fromkeys(NOT_OF_A_DRAWING)}
-                          for row in _summed_up(second, self.pooled["second"], 0.5)]
-        return pd.DataFrame(rows + summaries, columns=COLUMNS)
-
-    def summaries(self, table):
-        """Returns the scores of summary.json: metrics.csv's, and pooled ones as other papers give them."""
+    def summaries(self):
+        """Returns the rows that sum up the photographs, none if nothing was scored."""
         if not self.pooled:
-            return {}
-        rows, found = split(table)[1].set_index("photograph"), {}
-        for name in ("mean", "standard deviation", "pooled",
-                     "second observer, mean", "second observer, pooled"):
-            if name in rows.index:
-                found[name] = _rounded(rows.loc[name, SCORES])
-        for name, kind, threshold in (("pooled at 0.5", "fov", 0.5),
-                                      ("pooled over the whole image", "whole", self.threshold),
-                                      ("pooled over the whole image at 0.5", "whole", 0.5)):
-            found[name] = _rounded(metrics.scores(self.pooled[kind], threshold))
-        return found
+            return []
+        summaries = _summed_up(self.photographs(), self.pooled["fov"], self.threshold)
+        if "second" in self.pooled:
+            second = [rows["second"] for rows in self.rows.values() if "second" in rows]
+            summaries += [{**row, "photograph": f"second observer, {row['photograph']}",
+                           **dict.fromkeys(NOT_OF_A_DRAWING, math.nan)}
+                          for row in _summed_up(second, self.pooled["second"], 0.5)]
+        return summaries
+
+    def for_json(self):
+        """Returns the scores of summary.json: the summaries, and pooled ones as other papers give them."""
+        found = {row["photograph"]: {key: row[key] for key in SCORES} for row in self.summaries()
+                 if row["photograph"] != "second observer, standard deviation"}
+        if self.pooled:
+            found["pooled at 0.5"] = metrics.scores(self.pooled["fov"], 0.5)
+            found["pooled over the whole image"] = metrics.scores(self.pooled["whole"], self.threshold)
+            found["pooled over the whole image at 0.5"] = metrics.scores(self.pooled["whole"], 0.5)
+        return {name: {key: None if math.isnan(score) else round(score, 5) for key, score in scores.items()}
+                for name, scores in found.items()}
 
 
 def _summed_up(rows, counts, threshold):
     """Returns the rows mean, standard deviation and pooled; counts: the histogram of all photographs."""
-    import pandas as pd
-
-    scores = pd.DataFrame(rows)[SCORES].astype(float)
-    pooled = _row("pooled", counts, threshold, scores["cldice"].mean(), "clDice: the mean over photographs")
-    return [{"photograph": "mean", **scores.mean()}, {"photograph": "standard deviation", **scores.std()},
-            pooled]
-
-
-def _rounded(scores):
-    """Returns the scores for JSON, which has no NaN."""
-    return {key: None if value != value else round(float(value), 5) for key, value in scores.items()}
-
-
-def split(table):
-    """Returns the rows of photographs and those that sum them up, which the last row called 'mean' begins."""
-    means = np.flatnonzero(table["photograph"] == "mean")  # a photograph may be called so, too
-    first = means[-1] if len(means) else len(table)
-    return table[:first], table[first:]
+    columns = {key: np.array([row[key] for row in rows if not math.isnan(row[key])]) for key in SCORES}
+    mean = {key: float(values.mean()) for key, values in columns.items() if len(values)}
+    deviation = {key: float(values.std(ddof=1)) for key, values in columns.items() if len(values) > 1}
+    cldice, note = mean.get("cldice", math.nan), "clDice: the mean over photographs"
+    return [_filled({"photograph": "mean", **mean}),
+            _filled({"photograph": "standard deviation", **deviation}),
+            _row("pooled", counts, threshold, cldice, note)]

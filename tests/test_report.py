@@ -7,11 +7,12 @@ import zlib
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import pictures
-from report.page import HERE, Sheet, edges, level_of, packed, write
+from report.page import write
+from report.scores_table import COLUMNS
+from viewer.photographs import HERE, Sheet, edges, level_of, packed
 
 THRESHOLD = 0.37
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -37,21 +38,29 @@ def drawn_sheet(name, seed, labelled=True, height=90, width=120):
     probability = (np.clip(0.5 * drawn + 0.3 * noise, 0, 1) * fov).astype(np.float32)
     probability[:, :width // 4] *= 0.4  # vessels that are missed
     rgb = np.stack([160 + 40 * drawn, 90 - 50 * drawn, np.full_like(y, 50)], -1).astype(np.uint8)
-    sheet = Sheet(name, rgb, fov, probability, drawn if labelled else None, None, THRESHOLD)
+    sheet = Sheet(name, rgb, fov, probability, drawn if labelled else None, np.nan, THRESHOLD)
     return replace(sheet, dice=dice_of(sheet, THRESHOLD)) if labelled else sheet
 
 
-def table_of(sheets):
-    rows = [{"photograph": sheet.name, "dice": sheet.dice, "note": None if sheet.dice else "no mask"}
-            for sheet in sheets]
-    rows.append({"photograph": "cut short", "note": "cannot be read"})
-    dice = [sheet.dice for sheet in sheets if sheet.dice]
-    pooled = {"precision": 0.8, "recall": 0.78, "specificity": 0.97}
-    rows += [{"photograph": "mean", "dice": np.mean(dice)},
-             {"photograph": "standard deviation", "dice": np.std(dice)},
-             {"photograph": "pooled", "dice": 0.8, **pooled},
-             {"photograph": "second observer", "dice": 0.78, **pooled}]
-    return pd.DataFrame(rows)
+class DrawnScores:
+    """The table of the report: the sheets, one that could not be read, and what sums them up."""
+
+    def __init__(self, sheets):
+        self.sheets = sheets
+
+    def photographs(self):
+        return [row(sheet.name, dice=sheet.dice, note="no mask" if np.isnan(sheet.dice) else None)
+                for sheet in self.sheets] + [row("cut short", note="cannot be read")]
+
+    def summaries(self):
+        dice = [sheet.dice for sheet in self.sheets if not np.isnan(sheet.dice)]
+        pooled = {"precision": 0.8, "recall": 0.78, "specificity": 0.97}
+        return [row("mean", dice=np.mean(dice)), row("standard deviation", dice=np.std(dice)),
+                row("pooled", dice=0.8, **pooled), row("second observer", dice=0.78, **pooled)]
+
+
+def row(name, **cells):
+    return {**dict.fromkeys(COLUMNS), "photograph": name, **cells}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +79,7 @@ def page(sheets, tmp_path_factory):
     about = {"title": "Drawn photographs", "protocol": "Drawn.", "threshold": np.float32(THRESHOLD),
              "model": HOSTILE, "warnings": [ENDING], "sides": [512, 768], "not done": []}
     path = tmp_path_factory.mktemp("report") / "report.html"
-    write(path, about, table_of(sheets), curves, iter(sheets))
+    write(path, about, DrawnScores(sheets), curves, iter(sheets))
     return path
 
 
@@ -158,7 +167,7 @@ def test_agreement_shows_each_pixel_in_its_colour(browser, sheets):
 
 
 def test_the_page_has_the_palette_of_the_pictures():
-    style = (HERE / "report.css").read_text(encoding="utf-8")
+    style = (HERE / "viewer.css").read_text(encoding="utf-8")
     for name, colour in (("blue", pictures.BLUE), ("orange", pictures.ORANGE), ("sky", pictures.SKY)):
         assert f"--{name}: #{bytes(colour).hex()};" in style
 
@@ -199,12 +208,12 @@ def test_names_are_harmless_and_a_photograph_without_label_is_shown(browser):
     assert "not done" not in words(browser, "about") and "512" in words(browser, "about")
     places = browser.execute_script("return view.photographs.map(photograph => photograph.place)")
     assert places == [0, 1, 2, 3, 4]
-    assert len(browser.find_elements("css selector", "#each tbody tr")) == 6  # the one that failed has no button
+    assert len(browser.find_elements("css selector", "#each tbody tr")) == 6  # one failed and has no button
     assert len(browser.find_elements("css selector", "#each tbody button")) == 5
     show(browser, 4)
     assert words(browser, "reading-dice") == "–" and words(browser, "legend") == ""
     assert browser.execute_script("return [view.left, view.right]") == ["photograph", "prediction"]
-    assert browser.find_element("id", "unlabelled").is_displayed()
+    assert browser.find_element("id", "remark").is_displayed()
 
 
 def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, sheets):
@@ -242,7 +251,7 @@ def test_a_report_that_breaks_off_leaves_the_old_one(sheets, tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
     with pytest.raises(ValueError, match="gone"):
-        write(path, {"threshold": THRESHOLD}, table_of(sheets), {"roc": None}, broken())
+        write(path, {"threshold": THRESHOLD}, DrawnScores(sheets), {"roc": None}, broken())
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
 
 

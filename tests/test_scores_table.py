@@ -1,10 +1,11 @@
 """The rows of metrics.csv, those that sum them up, and what summary.json repeats of them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from prediction.segmented import Segmented
-from report.scores_table import COLUMNS, SCORES, Comparison, Scores, scores_of, split
+from report.scores_table import COLUMNS, SCORES, Comparison, Scores, scores_of
 from running.command import Problem
 
 
@@ -31,19 +32,25 @@ def scores():
 
 
 def test_photographs_come_first_then_what_sums_them_up_then_the_second_observer(scores):
-    table = scores.table()
-    assert list(table.columns) == COLUMNS
-    assert list(table["photograph"]) == ["a", "b", "c", "d", "mean", "standard deviation", "pooled",
-                                         "second observer, mean", "second observer, standard deviation",
-                                         "second observer, pooled"]
-    rows = table.set_index("photograph")
-    assert np.allclose(rows.loc["mean", SCORES].astype(float), rows.loc[["a", "b"], SCORES].mean())
-    assert rows.loc["second observer, pooled", "dice"] == rows.loc["second observer, mean", "dice"]
-    assert scores.scored() == 2
+    rows, summaries = scores.photographs(), scores.summaries()
+    assert [row["photograph"] for row in rows] == ["a", "b", "c", "d"] and scores.scored() == 2
+    assert [row["photograph"] for row in summaries] == [
+        "mean", "standard deviation", "pooled",
+        "second observer, mean", "second observer, standard deviation", "second observer, pooled"]
+    assert all(list(row) == COLUMNS for row in rows + summaries)
+    assert summaries[5]["dice"] == summaries[3]["dice"], "of a single second observer"
+
+
+def test_mean_and_standard_deviation_are_those_of_pandas(scores):
+    judge = pd.DataFrame(scores.photographs())[SCORES]
+    mean, deviation = scores.summaries()[:2]
+    assert [mean[key] for key in SCORES] == pytest.approx(list(judge.mean()), rel=1e-14)
+    assert [deviation[key] for key in SCORES] == pytest.approx(list(judge.std()), rel=1e-14)
+    assert all(np.isnan(scores.summaries()[4][key]) for key in SCORES), "of a single second observer"
 
 
 def test_notes_say_what_was_not_scored_and_why(scores):
-    notes = scores.table().set_index("photograph")["note"]
+    notes = {row["photograph"]: row["note"] for row in scores.photographs()}
     assert notes["a"] == notes["b"] == "trained on"
     assert "no reference mask" in notes["c"] and notes["d"] == "d.png: is damaged."
     empty = comparison(4)
@@ -58,26 +65,19 @@ def test_pooled_scores_are_those_of_all_pixels_together(scores):
                                   for key in ("rgb", "fov", "levels", "mask"))),
                       np.concatenate([each.reference for each in both]), None)
     alone.add("both", *scores_of("both", together, 0.5))
-    pooled, whole = (table.summaries(table.table()) for table in (scores, alone))
+    pooled, whole = scores.for_json(), alone.for_json()
     for name in ("pooled", "pooled at 0.5", "pooled over the whole image"):
         assert {key: pooled[name][key] for key in ("dice", "mcc", "ece")} == \
             {key: whole[name][key] for key in ("dice", "mcc", "ece")}
 
 
 def test_the_second_observer_has_no_ranking(scores):
-    found = scores.summaries(scores.table())["second observer, pooled"]
+    found = scores.for_json()["second observer, pooled"]
     assert [key for key, value in found.items() if value is None] == ["roc_auc", "average_precision", "ece"]
 
 
 def test_without_a_reference_nothing_is_summed_up():
     scores = Scores(0.5)
     scores.add("a", *scores_of("a", comparison(1, labelled=False), 0.5))
-    table = scores.table()
-    assert list(table["photograph"]) == ["a"] and scores.summaries(table) == {} and scores.scored() == 0
-
-
-def test_photographs_and_summaries_are_told_apart_though_a_photograph_is_called_mean(scores):
-    scores.add("mean", *scores_of("mean", comparison(5), 0.5))
-    photographs, summaries = split(scores.table())
-    assert list(photographs["photograph"]) == ["a", "b", "c", "mean", "d"]
-    assert list(summaries["photograph"])[:3] == ["mean", "standard deviation", "pooled"]
+    assert len(scores.photographs()) == 1 and scores.summaries() == [] and scores.for_json() == {}
+    assert scores.scored() == 0

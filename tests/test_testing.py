@@ -1,4 +1,4 @@
-"""Scores and pictures of a split: right to the last digit, whole after a kill, honest about what has no score."""
+"""Scores and pictures of a split: right to the last digit, whole after a kill, honest about what has none."""
 
 import shutil
 import tracemalloc
@@ -360,7 +360,7 @@ def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_
     assert ended.code == 2 and "card sha256" in ended.err and everything(results) == before
 
 
-@pytest.mark.parametrize("moment", ["write_pictures", "write_table", "draw_roc_and_pr"])
+@pytest.mark.parametrize("moment", ["write_pictures", "write_text", "draw_roc_and_pr"])
 def test_a_killed_test_is_finished_by_the_same_command_without_predicting_twice(
     test, tiny_set, tested, tmp_path, monkeypatch, moment
 ):

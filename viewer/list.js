@@ -1,22 +1,8 @@
 // The list of photographs: sorted, filtered, and the one that is shown.
 
-// The scores of a photograph are its row of the table, found by name; two of one name are taken in order.
 function readPhotographs() {
-  const rows = facts.table.photographs.map((row, place) => ({
-    row,
-    place,
-    name: String(row[0]),
-    free: true,
-  }));
-  view.photographs = [...document.getElementsByClassName("photograph")].map(sheet => {
-    const photograph = JSON.parse(sheet.textContent);
-    const found = rows.find(row => row.free && row.name === photograph.name);
-    if (found) found.free = false;
-    photograph.place = found?.place;
-    photograph.scores = Object.fromEntries(SCORES.map(name => [name, found ? score(found.row, name) : null]));
-    photograph.scores.dice ??= photograph.dice;
-    return photograph;
-  });
+  view.photographs = [...document.getElementsByClassName("photograph")].map(sheet => JSON.parse(sheet.textContent));
+  addScores(view.photographs);
 }
 
 function entry(photograph) {
@@ -30,7 +16,7 @@ function entry(photograph) {
     "button",
     { type: "button" },
     picture,
-    make("span", { class: "caption" }, make("b", {}, formatted(value)), photograph.name),
+    make("span", { class: "caption" }, make("b", {}, formatted(value), ...marksOf(photograph)), photograph.name),
   );
   button.title = photograph.name;
   button.addEventListener("click", () => show(photograph));
@@ -89,23 +75,23 @@ async function show(photograph) {
   canvas.classList.add("reading");
   delete byId("viewer").dataset.shown;
   markCurrent();
-  const data = await unpacked(photograph);
+  const data = await opened(photograph, await unpacked(photograph));
   if (view.current !== photograph) return; // another one was chosen meanwhile
   view.data = data;
   canvas.classList.remove("reading");
-  if (before?.threshold !== photograph.threshold) view.level = photograph.level;
+  if (data.level) view.level = data.level;
+  else if (before?.threshold !== photograph.threshold) view.level = photograph.level;
   byId("threshold").value = view.level;
-  fillLayers(photograph.labelled);
+  fillLayers(photograph);
   writeReadings();
   paint();
   byId("viewer").dataset.shown = photograph.number;
 }
 
-function fillLayers(labelled) {
+function fillLayers(photograph) {
   for (const side of ["left", "right"]) {
     const options = KINDS.map((kind, number) => make("option", { value: kind }, `${number + 1}  ${kind}`));
-    for (const option of options)
-      option.disabled = !labelled && ["reference", "agreement"].includes(option.value);
+    for (const option of options) option.disabled = !offered(option.value, photograph);
     byId(side).replaceChildren(...options);
     if (options.find(option => option.value === view[side]).disabled) view[side] = "prediction";
     byId(side).value = view[side];

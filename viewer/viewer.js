@@ -1,6 +1,5 @@
 // The viewer: two layers of one photograph, wiped or blended, zoomed and moved together.
 
-const DRAWINGS = KINDS.slice(2);
 const [STAGE, INK] = [colour("stage"), colour("ink")];
 const canvas = byId("canvas");
 const brush = canvas.getContext("2d", { alpha: false });
@@ -9,14 +8,12 @@ const view = {
   list: [],
   current: null,
   data: null,
-  left: "photograph",
-  right: "agreement",
-  mix: 50,
-  wipe: true,
+  ...FIRST_LOOK,
   level: null,
   zoom: 1,
   x: 0,
   y: 0,
+  tool: null, // of what hands hold over the canvas; without one they move the photograph
 };
 
 const dense = () => canvas.width / canvas.clientWidth;
@@ -24,20 +21,30 @@ const scale = () =>
   view.zoom * Math.min(canvas.width / view.current.width, canvas.height / view.current.height);
 let asked = false;
 
-function repaint() {
+let waiting = null;
+
+// Paints before the next frame, all or that part of the photograph, {x, y, width, height}, which has changed.
+function repaint(part = null) {
   if (!asked)
     requestAnimationFrame(() => {
       asked = false;
-      paint();
+      paint(waiting);
     });
+  waiting = part && (!asked ? part : waiting && around(waiting, part));
   asked = true;
+}
+
+function around(a, b) {
+  const [x, y] = [Math.min(a.x, b.x), Math.min(a.y, b.y)];
+  const width = Math.max(a.x + a.width, b.x + b.width) - x;
+  return { x, y, width, height: Math.max(a.y + a.height, b.y + b.height) - y };
 }
 
 function held(centre, side, seen) {
   return seen >= side ? side / 2 : Math.min(Math.max(centre, seen / 2), side - seen / 2);
 }
 
-function paint() {
+function paint(part = null) {
   if (!view.data) return;
   const { width, height } = view.current;
   const size = scale();
@@ -45,25 +52,45 @@ function paint() {
   const edge = share * canvas.width;
   view.x = held(view.x, width, canvas.width / size);
   view.y = held(view.y, height, canvas.height / size);
-  const place = (kind, bare, opacity = 1) => {
-    brush.globalAlpha = opacity;
-    brush.imageSmoothingEnabled = size < 3; // magnified more, its pixels are to be seen
-    brush.imageSmoothingQuality = "high";
-    brush.drawImage(
-      layer(kind, bare),
-      canvas.width / 2 - view.x * size,
-      canvas.height / 2 - view.y * size,
-      width * size,
-      height * size,
-    );
-  };
+  brush.save();
+  if (part) clipTo(part);
   brush.fillStyle = STAGE;
   brush.fillRect(0, 0, canvas.width, canvas.height);
+  const place = (kind, bare, opacity = 1) => {
+    for (const [single, alone, share] of STACKS[kind] ?? [[kind, bare, 1]])
+      draw(single, alone, opacity * share, part);
+  };
   if (view.wipe) wipe(place, edge);
   else blend(place, share);
   brush.globalAlpha = 1;
   if (view.wipe) paintDivider(edge, dense());
-  writeStage(share);
+  brush.restore();
+  if (!part) writeStage(share);
+}
+
+// Where a place in the photograph lies on the canvas.
+const onCanvas = (x, y) => [
+  canvas.width / 2 + (x - view.x) * scale(),
+  canvas.height / 2 + (y - view.y) * scale(),
+];
+
+function clipTo({ x, y, width, height }) {
+  const [left, top] = onCanvas(x - 1, y - 1).map(Math.floor);
+  const [right, bottom] = onCanvas(x + width + 1, y + height + 1).map(Math.ceil);
+  brush.beginPath();
+  brush.rect(left, top, right - left, bottom - top);
+  brush.clip();
+}
+
+function draw(kind, bare, opacity, part) {
+  const size = scale();
+  const whole = { x: 0, y: 0, width: view.current.width, height: view.current.height };
+  const { x, y, width, height } = kind === "photograph" ? whole : (part ?? whole);
+  brush.globalAlpha = opacity;
+  brush.imageSmoothingEnabled = size < 3; // magnified more, its pixels are to be seen
+  brush.imageSmoothingQuality = "high";
+  const picture = part && kind !== "photograph" ? partOf(kind, bare, part) : layer(kind, bare);
+  brush.drawImage(picture, ...onCanvas(x, y), width * size, height * size);
 }
 
 function wipe(place, edge) {

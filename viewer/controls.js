@@ -73,17 +73,26 @@ function listenToHands() {
   const fingers = new Map();
   let dividing = false;
   const onDivider = x => view.wipe && Math.abs(x - (view.mix / 100) * canvas.width) < 14 * dense();
+  let working = false; // with the tool
   canvas.addEventListener("pointerdown", event => {
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, inCanvas(event));
+    if (working && fingers.size > 1) view.tool?.cancel(); // two fingers zoom
     dividing = fingers.size === 1 && onDivider(inCanvas(event)[0]);
+    working = fingers.size === 1 && !dividing && event.button === 0 && Boolean(view.tool && view.data);
+    if (working) view.tool.down(event);
   });
   canvas.addEventListener("pointermove", event => {
     const here = inCanvas(event);
     const before = fingers.get(event.pointerId);
     canvas.classList.toggle("divider", dividing || (!before && onDivider(here[0])));
-    canvas.classList.toggle("moving", Boolean(before) && !dividing);
+    canvas.classList.toggle("moving", Boolean(before) && !dividing && !working);
+    view.tool?.over(event);
     if (!before) return;
+    if (working) {
+      fingers.set(event.pointerId, here);
+      return view.tool.move(event);
+    }
     const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
     fingers.set(event.pointerId, here);
     if (dividing) return setMix((100 * here[0]) / canvas.width);
@@ -99,13 +108,15 @@ function listenToHands() {
   for (const kind of ["pointerup", "pointercancel"])
     canvas.addEventListener(kind, event => {
       fingers.delete(event.pointerId);
-      dividing = false;
+      if (working) view.tool?.up(event);
+      dividing = working = false;
       canvas.classList.remove("moving");
     });
-  canvas.addEventListener("dblclick", event => zoomBy(event.shiftKey ? 0.5 : 2, ...inCanvas(event)));
+  canvas.addEventListener("dblclick", event => view.tool || zoomBy(event.shiftKey ? 0.5 : 2, ...inCanvas(event)));
   canvas.addEventListener(
     "wheel",
     event => {
+      if (view.tool?.wheel(event)) return event.preventDefault();
       if (event.deltaY > 0 && view.zoom === 1) return; // all is seen: the page scrolls
       event.preventDefault();
       zoomBy(Math.exp(-event.deltaY * (event.deltaMode ? 0.05 : 0.002)), ...inCanvas(event));
@@ -132,7 +143,7 @@ function listenToKeys() {
 
 // Does what the key means; returns whether it means something.
 function pressed({ key, code, shiftKey }) {
-  const digit = /^Digit([1-5])$/.exec(code)?.[1] ?? /^[1-5]$/.exec(key)?.[0];
+  const digit = /^Digit([1-9])$/.exec(code)?.[1] ?? /^[1-9]$/.exec(key)?.[0];
   const arrow = ARROWS[key];
   if (digit) choose(shiftKey ? "left" : "right", KINDS[digit - 1]);
   else if (arrow && shiftKey) moveBy((arrow[0] * canvas.width) / 10, (arrow[1] * canvas.height) / 10);
@@ -165,11 +176,8 @@ function start() {
   byId("score").append(
     ...(scored.length ? scored : ["dice"]).map(name => make("option", { value: name }, label(name))),
   );
-  const places = view.photographs.map(photograph => photograph.place);
-  writeEach(places, place => {
-    show(view.photographs[places.indexOf(place)]);
-    byId("viewer").scrollIntoView();
-  });
+  byId("last-layer").textContent = KINDS.length;
+  begun();
   if (!view.photographs.length) return;
   if (!("DecompressionStream" in window)) {
     byId("waiting").hidden = false;
@@ -178,6 +186,8 @@ function start() {
     return;
   }
   byId("viewer").hidden = false;
+  setWipe(view.wipe);
+  setMix(view.mix);
   fillList();
   listenToControls();
   listenToHands();

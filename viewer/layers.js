@@ -1,0 +1,133 @@
+// The layers of a photograph. Only the photograph that is looked at is unpacked. A pixel's code is 256 x its
+// flags + level of its probability, so that a layer is a table of 2048 colours and every score a sum over 2048
+// counts. Flag 1 says that the pixel is inside the FOV; 2 and 4 are the page's own.
+
+const FOV = 1;
+const CODES = 2048;
+const OUTSIDE = colour("outside");
+const UNCOUNTED = colour("uncounted");
+const [BLACK, WHITE] = ["#000000", "#ffffff"];
+const scratch = document.createElement("canvas");
+
+// ---- unpacking
+
+function bytes(id) {
+  const binary = atob(byId(id).textContent);
+  const array = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) array[i] = binary.charCodeAt(i);
+  return array;
+}
+
+async function unpacked({ number, width, height }) {
+  const stream = new Blob([bytes(`numbers-${number}`)])
+    .stream()
+    .pipeThrough(new DecompressionStream("deflate"));
+  const [numbers, picture] = await Promise.all([
+    new Response(stream).arrayBuffer(),
+    createImageBitmap(new Blob([bytes(`jpeg-${number}`)], { type: "image/jpeg" })),
+  ]);
+  const size = width * height;
+  const packed = new Uint8Array(numbers);
+  const codes = new Uint16Array(size);
+  const counts = new Uint32Array(CODES);
+  for (let i = 0, level = 0; i < size; i++) {
+    level = (level + packed[i]) & 255;
+    counts[(codes[i] = (packed[size + i] << 8) | level)]++;
+  }
+  return { width, height, codes, counts, layers: { photograph: { picture } } };
+}
+
+// The probability at which this level begins; as edges() in photographs.py.
+function probabilityOf(level, { threshold, level: own } = view.current) {
+  return level <= own
+    ? (threshold * level) / own
+    : threshold + ((1 - threshold) * (level - own)) / (256 - own);
+}
+
+// ---- layers
+
+function probabilityColour(level, flags) {
+  if (!(flags & FOV)) return OUTSIDE;
+  const byte = Math.round(255 * Math.min(probabilityOf(level + (level > 0) * 0.5), 1));
+  return "#" + byte.toString(16).padStart(2, "0").repeat(3);
+}
+
+function predictionColour(level, flags) {
+  return !(flags & FOV) ? OUTSIDE : level >= view.level ? WHITE : BLACK;
+}
+
+const cut = kind => (followsThreshold(kind) ? view.level : 0);
+
+// A layer's colours by code. A `bare` layer has nothing but vessels, so that it can lie on a photograph
+// without making it dark.
+function tableOf(kind, bare) {
+  return new Uint32Array(CODES).map((_, code) => {
+    const name = COLOURS[kind](code & 255, code >> 8);
+    const rgb = parseInt(name.slice(1), 16);
+    if (bare && [OUTSIDE, BLACK].includes(name)) return 0;
+    return 0xff000000 | ((rgb & 255) << 16) | (rgb & 0xff00) | (rgb >> 16); // red is the first byte in memory
+  });
+}
+
+// The layer as something to draw, made when it is first wanted, and again when the threshold has moved.
+function layer(kind, bare = false) {
+  const { width, height, layers } = view.data;
+  const key = bare ? `bare ${kind}` : kind;
+  const known = layers[key];
+  if (kind === "photograph" || known?.cut === cut(kind)) return known.picture;
+  const picture = known?.picture ?? Object.assign(document.createElement("canvas"), { width, height });
+  const table = tableOf(kind, bare);
+  picture.getContext("2d").putImageData(coloured(table, { x: 0, y: 0, width, height }), 0, 0);
+  layers[key] = { picture, table, cut: cut(kind) };
+  return picture;
+}
+
+function coloured(table, { x, y, width, height }) {
+  const { codes, width: across } = view.data;
+  const pixels = new ImageData(width, height);
+  const words = new Uint32Array(pixels.data.buffer);
+  for (let row = 0, i = 0; row < height; row++)
+    for (let from = (y + row) * across + x, end = from + width; from < end; ) words[i++] = table[codes[from++]];
+  return pixels;
+}
+
+// A part of a layer whose codes have just changed, without the layer, which would be slow to change: a
+// canvas that has been drawn is copied whole when it is next written to.
+function partOf(kind, bare, part) {
+  layer(kind, bare);
+  const pixels = coloured(view.data.layers[bare ? `bare ${kind}` : kind].table, part);
+  Object.assign(scratch, { width: part.width, height: part.height });
+  scratch.getContext("2d").putImageData(pixels, 0, 0);
+  return scratch;
+}
+
+// Brings a part of all layers up to date.
+function refresh(part) {
+  for (const { picture, table } of Object.values(view.data.layers))
+    if (table) picture.getContext("2d").putImageData(coloured(table, part), part.x, part.y);
+}
+
+// ---- what is said of the photograph
+
+function writeReadings() {
+  const { readings, legend, remark } = figures();
+  byId("readings").replaceChildren(
+    ...Object.entries(readings).map(([name, value]) =>
+      make("div", {}, make("dt", {}, name), make("dd", { id: `reading-${name.toLowerCase()}` }, value)),
+    ),
+  );
+  const square = { width: 16, height: 16 };
+  const swatch = fill =>
+    drawn("svg", { ...square, "aria-hidden": "true" }, drawn("rect", { ...square, rx: 3, fill, stroke: UNCOUNTED }));
+  byId("legend").replaceChildren(
+    ...legend.map(([fill, name, count]) =>
+      make("li", {}, swatch(fill), `${name}: ${count.toLocaleString("en")} pixels`),
+    ),
+  );
+  byId("remark").hidden = !remark;
+  byId("remark").textContent = remark;
+  const value = probabilityOf(view.level).toFixed(3);
+  byId("threshold-value").textContent = value;
+  byId("threshold").setAttribute("aria-valuetext", value);
+  byId("reset").disabled = view.level === view.current.level;
+}

@@ -1,0 +1,147 @@
+"""Photographs in a page that needs no network, no server and no file beside it.
+
+    page = assembled(html, styles, scripts)      the page, plain HTML, CSS and JavaScript; no build step
+    embedded(number, sheet)                      one photograph, elements at the end of the page
+
+Every photograph travels in the page at native size, as a JPEG and as one deflated block of numbers, which the
+browser unpacks when the photograph is opened. The block needs no canvas to be read back, so that neither
+colour management nor a browser's protection against fingerprinting can change a pixel, and Dice on the page
+is Dice in the table.
+"""
+
+import base64
+import hashlib
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+HERE = Path(__file__).parent
+SCRIPTS = [HERE / name for name in ("viewer.js", "list.js", "controls.js")]  # in this order
+LEVELS = 256  # probabilities travel as bytes
+THUMBNAIL = 96  # px, the longer side
+# of JPEGs, whose colours keep their full resolution: thin vessels differ from the retina mainly in colour
+QUALITY, QUALITY_OF_THUMBNAIL = 90, 80
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """What the page holds of one photograph.
+
+    rgb (H, W, 3) uint8; fov (H, W) bool; probability (H, W) float32 in [0, 1]; reference (H, W) bool, or
+    None; dice as in the table, or None; threshold in [0, 1].
+    """
+
+    name: str
+    rgb: np.ndarray
+    fov: np.ndarray
+    probability: np.ndarray
+    reference: np.ndarray | None
+    dice: float
+    threshold: float
+
+
+def assembled(html, styles, scripts, tools=()):
+    """Returns a page: `html` with the viewer, the style and the scripts put where {{...}} stands.
+
+    html: path; styles, scripts: paths of what the page has beside the viewer's own; tools: of what it has
+    above the photograph. The first script names the layers, so it comes before the viewer's. By the page's
+    policy nothing else runs and nothing is fetched.
+    """
+    style = joined([HERE / "viewer.css", *styles])
+    script = joined([HERE / "elements.js", HERE / "layers.js", scripts[0], *SCRIPTS, *scripts[1:]])
+    policy = (f"default-src 'none'; img-src data:; style-src {fingerprint(style)}; "
+              f"script-src {fingerprint(script)}; base-uri 'none'; form-action 'none'")
+    parts = {"viewer": joined([HERE / "viewer.html"]), "tools": joined(tools), "policy": policy,
+             "style": style, "script": script}
+    page = joined([html])
+    for name, part in parts.items():
+        page = page.replace(f"{{{{{name}}}}}", part)
+    return page
+
+
+def joined(paths):
+    return "".join(path.read_text(encoding="utf-8") for path in paths)
+
+
+def fingerprint(text):
+    """Returns what allows exactly `text` in a Content Security Policy (level 2, section 4.2.5)."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def embedded(number, sheet):
+    """Returns a Sheet as three script elements that the browser does not run: facts, JPEG, numbers."""
+    height, width = sheet.fov.shape
+    facts = {"number": number, "name": sheet.name, "width": width, "height": height,
+             "labelled": sheet.reference is not None, "dice": sheet.dice, "threshold": sheet.threshold,
+             "level": level_of(sheet.threshold), "thumbnail": base64_of(thumbnail(sheet.rgb))}
+    numbers = packed(sheet.probability, sheet.fov, sheet.reference, sheet.threshold)
+    return (f'<script type="application/json" class="photograph">{as_json(facts)}</script>\n'
+            f'<script type="text/plain" id="jpeg-{number}">{base64_of(jpeg(sheet.rgb, QUALITY))}</script>\n'
+            f'<script type="text/plain" id="numbers-{number}">{base64_of(numbers)}</script>\n')
+
+
+def packed(probability, fov, reference, threshold):
+    """Returns deflated bytes: H W levels of probability, each less the one before, then fov + 2 reference.
+
+    The differences of a photograph of 3504 x 2336 deflate to 0.8 of the size of the levels themselves.
+    """
+    levels = np.searchsorted(edges(threshold), probability.ravel(), side="right").astype(np.uint8)
+    flags = fov.astype(np.uint8)
+    if reference is not None:
+        flags |= reference.astype(np.uint8) << 1
+    return zlib.compress(np.diff(levels, prepend=np.uint8(0)).tobytes() + flags.tobytes(), 6)
+
+
+def level_of(threshold):
+    """Returns the level, 1 to 255, whose lower edge is the threshold."""
+    return min(max(round(threshold * LEVELS), 1), LEVELS - 1)
+
+
+def edges(threshold):
+    """Returns (255,) float32: level L holds the probabilities from edge L - 1 on.
+
+    The threshold is one of them, exactly. So `level >= level_of(threshold)` is `probability >= threshold`,
+    and eight bits cost nothing at the threshold.
+    """
+    below = np.linspace(0, threshold, level_of(threshold) + 1)[1:]
+    above = np.linspace(threshold, 1, LEVELS - level_of(threshold) + 1)[1:-1]
+    return np.concatenate([below, above]).astype(np.float32)
+
+
+def jpeg(rgb, quality):
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality,
+               cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+    return cv2.imencode(".jpg", np.ascontiguousarray(rgb[..., ::-1]), options)[1].tobytes()
+
+
+def thumbnail(rgb):
+    shrink = THUMBNAIL / max(rgb.shape[:2])
+    size = [max(1, round(side * shrink)) for side in rgb.shape[1::-1]]
+    return jpeg(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), QUALITY_OF_THUMBNAIL)
+
+
+def base64_of(content):
+    return base64.b64encode(content).decode("ascii")
+
+
+def as_json(value):
+    """Returns ASCII JSON that cannot end the script element it stands in, whatever a file is called."""
+    return json.dumps(plain(value), allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def plain(value):
+    """Returns the value in JSON's own types: NaN and infinity as null, other objects as numbers or text."""
+    if isinstance(value, dict):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(inner) for inner in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)
