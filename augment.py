@@ -22,7 +22,7 @@ from photographs.labelled import Labelled
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
 from running.again import clear, mark, same_as_before
-from running.command import run, say
+from running.command import run, say, seed_number
 from running.files import as_cell, as_csv, read_png, sha256, write_png, write_text
 from running.machine import processors
 from running.workers import process_pool
@@ -148,7 +148,7 @@ def arguments():
         help="share of the patients kept for validation (default: %(default)s)")
     add("--whole", nargs="+", default=[], metavar="SET",
         help="sets without an official split to train on whole, such as STARE")
-    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--seed", type=seed_number, default=0, help="(default: %(default)s)")
     add("--workers", type=int, default=processors(),
         help="processes (default: all cores, %(default)s here)")
     add("--preview", action="store_true",

@@ -1,5 +1,8 @@
 """The pictures: outlines, overlays, comparisons, contact sheets, curves. Arrays are (H, W, 3) uint8 RGB."""
 
+import contextlib
+import os
+
 import cv2
 import numpy as np
 
@@ -69,9 +72,21 @@ def contact_sheet(pictures, labels, columns=6, size=256):
     return np.vstack([np.hstack(cells[k:k + columns]) for k in range(0, len(cells), columns)])
 
 
+@contextlib.contextmanager
+def _without_backend():
+    """Keeps MPLBACKEND from matplotlib, which refuses to be imported for one that is not installed."""
+    backend = os.environ.pop("MPLBACKEND", None)
+    try:
+        yield
+    finally:
+        if backend is not None:
+            os.environ["MPLBACKEND"] = backend
+
+
 def _figure(width, height, columns=1):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # a slow import, and few need it
-    from matplotlib.figure import Figure
+    with _without_backend():  # slow imports, and few commands need them
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)

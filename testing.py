@@ -23,7 +23,7 @@ from report import page
 from report.scores_table import Comparison, Scores, scores_of
 from running.again import clear, mark, same_as_before
 from running.command import Problem, complain, run, say
-from running.files import as_csv, read_levels, sha256, write_json, write_png, write_text
+from running.files import as_csv, read_levels, sha256, write_json, write_png, write_text, written
 from running.tensorflow_start import start_tensorflow
 from viewer.photographs import Sheet
 
@@ -79,13 +79,14 @@ def main():
 
     # All of them: metrics.csv, summary.json, roc.png, pr.png and report.html.
     summary = summary_of(options, folders, model_file, predictor, scores) | scores.for_json()
-    write_text(options.out / "metrics.csv", as_csv(scores.photographs() + scores.summaries()))
+    table = as_csv(scores.photographs() + scores.summaries())
+    table_written = written(write_text, options.out / "metrics.csv", table)
     write_json(options.out / "summary.json", summary)
     curves = draw_roc_and_pr(options.out, scores.pooled, summary)
     page.write(options.out / "report.html", about(summary, card), scores, curves,
                sheets(predictor, options.out, named, scores))
-    mark(options.out, settings, finished=not scores.failed)
-    return tell(options.out, summary)
+    mark(options.out, settings, finished=not scores.failed and table_written)
+    return tell(options.out, summary) or int(not table_written)
 
 
 def parts_of(card):

@@ -16,7 +16,7 @@ from pathlib import Path
 from model import DEPTH, WIDTH, shape_of
 from pictures import draw_curves
 from running.again import mark, same_as_before
-from running.command import Problem, run, say
+from running.command import Problem, run, say, seed_number
 from running.files import read_json
 from running.machine import processors
 from running.tensorflow_start import start_tensorflow
@@ -47,7 +47,7 @@ def arguments():
     add("--depth", type=int, default=DEPTH, help="levels (default: %(default)s)")
     add("--init", type=Path, metavar="MODEL",
         help="start from this model's weights; its width and depth count")
-    add("--seed", type=int, default=0, help="(default: %(default)s)")
+    add("--seed", type=seed_number, default=0, help="(default: %(default)s)")
     add("--workers", type=int, default=processors(),
         help="threads that read pairs (default: all processors, %(default)s here)")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import checkpoint
 from running.command import Problem, complain
-from running.files import write_table
+from running.files import write_table, written
 
 
 class _Portable:
@@ -76,7 +76,7 @@ class History(keras.callbacks.Callback):
         self.rows.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()},
                           "learning_rate": rate})
         table = pd.DataFrame(self.rows)
-        write_table(self.path, table)
+        written(write_table, self.path, table)
         self.after(table)
 
 

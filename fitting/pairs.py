@@ -42,8 +42,8 @@ class Pairs:
         try:
             text = {"patient": str, **dict.fromkeys(NAMES, str)}
             self.table = pd.read_csv(manifest, dtype=text, keep_default_na=False)
-            for column in NAMES:
-                self.table[column] = [from_cell(cell) for cell in self.table[column]]
+            for column in NAMES:  # as objects: strings of pandas cannot hold names that are not UTF-8
+                self.table[column] = pd.Series(map(from_cell, self.table[column]), dtype=object)
             self.parts = {part: self.table[self.table["split"] == part]
                           for part in ("train", "validation", "test")}
             self.fingerprint = sha256(manifest)

@@ -9,9 +9,6 @@
     results.finish()
 """
 
-import csv
-import io
-import math
 import unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +24,17 @@ from prediction.overlap import FINISHERS
 from prediction.segmented import row_of
 from running.again import RUN, lost, mark, same_as_before
 from running.command import Problem
-from running.files import Folder, read_json, read_png, sha256, write_json, write_png, write_text
+from running.files import (
+    Folder,
+    as_csv,
+    read_json,
+    read_png,
+    sha256,
+    write_json,
+    write_png,
+    write_text,
+    written,
+)
 from running.machine import hardware_precision
 
 KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
@@ -83,6 +90,7 @@ class Results:
     def __init__(self, folder, settings, kinds, overwrite):
         """Raises Problem if the folder holds results of other settings or other files; changes nothing."""
         self.folder, self.settings, self.kinds, self.overwrite = folder, settings, kinds, overwrite
+        self.complete = True
         self.state = same_as_before(folder, settings, overwrite)
         self.known = {} if overwrite else self.read_known()
 
@@ -108,7 +116,8 @@ class Results:
         mark(self.folder, self.settings, finished=False)
 
     def finish(self):
-        mark(self.folder, self.settings, finished=True)
+        """Writes that all is done, if it is."""
+        mark(self.folder, self.settings, finished=self.complete)
 
 
 class FolderResults(Results):
@@ -158,8 +167,8 @@ class FolderResults(Results):
     def write_table(self):
         """Writes predictions.csv from the rows of all photographs done so far, and returns them."""
         rows = [read_json(path) for path in self.row_files()]
-        shown = [{key: value for key, value in row.items() if key != "sha256"} for row in rows]
-        write_text(self.folder / "predictions.csv", as_csv(shown))
+        shown = [{key: value for key, value in row.items() if "sha256" not in key} for row in rows]
+        self.complete = written(write_text, self.folder / "predictions.csv", as_csv(shown))
         return rows
 
     def draw_sheet(self, rows):
@@ -187,16 +196,3 @@ def picture_of(kind, segmented):
         return outlined(segmented.rgb, segmented.mask, thickness=thickness)
     # 16 bits, the highest a standard deviation of 0.5, the largest there can be
     return np.rint(np.clip(segmented.spread * 2, 0, 1) * HIGHEST).astype(np.uint16)
-
-
-def as_csv(rows):
-    """Returns rows of the same or fewer keys as CSV text; what is not a number is an empty cell."""
-    def cell(value):
-        return "" if isinstance(value, float) and math.isnan(value) else value
-
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
-    table = csv.DictWriter(text, keys, restval="", lineterminator="\n")
-    table.writeheader()
-    table.writerows({key: cell(value) for key, value in row.items()} for row in rows)
-    return text.getvalue()

@@ -3,10 +3,12 @@
     sys.exit(run(main))      0 done, 1 some photographs failed, 2 nothing could be done, 130 interrupted
 """
 
+import argparse
 import errno
 import os
 import signal
 import sys
+import threading
 
 
 class Problem(Exception):
@@ -21,6 +23,13 @@ def say(*words):
 def complain(sentence):
     """Prints a line for the user on standard error."""
     _print(str(sentence).replace("\n", " "), sys.stderr)
+
+
+def seed_number(text):
+    """Returns the value of a --seed: a whole number from 0 on."""
+    if int(text) < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return int(text)
 
 
 def _print(text, stream):
@@ -51,7 +60,9 @@ NO_MEMORY = ("There is not enough memory for this: close other programs, "
 
 def run(main, goes_on="Run the same command again to go on."):
     """Calls `main()` and returns the exit code; what the user can mend is a sentence and not a traceback."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    _open_closed_streams()
+    if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be handled
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return main() or 0
     except Problem as problem:
@@ -61,13 +72,20 @@ def run(main, goes_on="Run the same command again to go on."):
         return 130
     except BrokenPipeError:
         _discard(sys.stdout)
-        return 128 + signal.SIGPIPE
+        return 141  # as a shell says it of SIGPIPE, which Windows lacks
     except Exception as error:
         sentence = _sentence(error)
         if not sentence:
             raise
         complain(sentence)
     return 2
+
+
+def _open_closed_streams():
+    """Opens the streams that were closed before the command began (`>&-`, pythonw), to nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def _sentence(error):

@@ -5,20 +5,27 @@
 
 import contextlib
 import csv
+import errno
 import hashlib
 import io
 import json
 import math
 import os
 import secrets
+import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from running.command import Problem
+from running.command import Problem, complain
 
 UNFINISHED = ".unfinished-"
+PAUSES = 0.1, 0.3, 1.0  # s between tries to replace a file that a virus scanner or an indexer may have open
+
+
+class Held(Problem):
+    """A file that cannot be replaced, since another program has it open."""
 
 
 @contextlib.contextmanager
@@ -37,11 +44,43 @@ def whole(path, suffix=None):
     beside.touch(exist_ok=False)  # with the rights that any new file gets
     try:
         yield beside
-        with open(beside, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(beside, path)
+        _onto_disk(beside)
+        _put(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _onto_disk(path):
+    """Waits until a file is on the disk, where the file system can say so: not every network drive can."""
+    with open(path, "rb+") as written:  # Windows wants a file that may be written
+        try:
+            os.fsync(written.fileno())
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+                raise
+
+
+def _put(beside, path):
+    """Renames `beside` to `path`; raises Held where that is refused: `path` is open elsewhere, on Windows."""
+    for pause in (*PAUSES, None):
+        try:
+            os.replace(beside, path)
+            return
+        except PermissionError as error:
+            if pause is None:
+                raise Held(f"{path}: is open in another program (Excel, say) or write-protected. "
+                           "Close it there and run the same command again.") from error
+        time.sleep(pause)
+
+
+def written(write, *given):
+    """Calls write(*given) and returns True; says that the file is Held, and returns False, if it is."""
+    try:
+        write(*given)
+    except Held as held:
+        complain(held)
+        return False
+    return True
 
 
 def write_bytes(path, content):

@@ -14,9 +14,13 @@ CGROUP_FILES = (  # of Linux's cgroups, version 2 and 1: the limit, what is in u
 
 
 def processors():
-    """Returns how many processors this process may use: fewer than there are if its affinity is limited."""
+    """Returns how many processors this process may use: fewer than there are if its affinity is limited.
+
+    On Windows at most 61, since a pool there cannot wait for more processes.
+    """
     process = psutil.Process()
-    return len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
+    count = len(process.cpu_affinity()) if hasattr(process, "cpu_affinity") else os.cpu_count() or 1
+    return min(count, 61) if os.name == "nt" else count
 
 
 def processor_flags():

@@ -46,13 +46,15 @@ def eye(seed, height=100, width=110):
         points = centre + radius * along[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
         cv2.polylines(mask, [np.rint(points).astype(np.int32)], False, 1, 2)
     mask *= fov
-    dark = 1 - 0.45 * cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)[..., None] * np.float32([0.4, 1, 0.6])
-    light = np.float32([190, 100, 50]) * (1 - 0.15 * x / width)[..., None] * dark + rng.normal(0, 2, (height, width, 3))
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.7)[..., None]
+    dark = 1 - 0.45 * soft * np.float32([0.4, 1, 0.6])
+    light = np.float32([190, 100, 50]) * (1 - 0.15 * x / width)[..., None] * dark
+    light = light + rng.normal(0, 2, (height, width, 3))
     return (np.clip(light, 0, 255) * fov[..., None]).astype(np.uint8), mask.astype(bool), fov
 
 
 def put(path, array, **how):
-    """Writes (H, W) bool as 0/255, (H, W[, 3]) uint8 as they are, in the format of the name; .gz is packed."""
+    """Writes (H, W) bool as 0/255 and (H, W[, 3]) uint8 as it is, in the name's format; .gz is packed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(array.astype(np.uint8) * 255 if array.dtype == bool else array)
     if path.suffix == ".gz":
@@ -75,7 +77,7 @@ class Draw:
     eye, put = staticmethod(eye), staticmethod(put)
 
     def drive(self, folder, training=(21, 22, 23), test=(1, 2), labelled=False):
-        """As it is handed out today: the test split without vessels, unless `labelled` (with a second observer)."""
+        """As it is handed out today: the test split without vessels, unless `labelled`, by two observers."""
         for split, numbers in (("training", training), ("test", test)):
             for number in numbers:
                 photograph, mask, fov = eye(number)
@@ -84,7 +86,8 @@ class Draw:
                 if split == "training" or labelled:
                     put(folder / split / "1st_manual" / f"{number:02d}_manual1.gif", mask)
                 if split == "test" and labelled:
-                    put(folder / split / "2nd_manual" / f"{number:02d}_manual2.gif", np.roll(mask, 1, axis=1) & fov)
+                    second = np.roll(mask, 1, axis=1) & fov
+                    put(folder / split / "2nd_manual" / f"{number:02d}_manual2.gif", second)
         return folder
 
     def chase(self, folder, children=(1, 2, 3, 11)):
@@ -93,7 +96,8 @@ class Draw:
                 photograph, mask, fov = eye(100 * child + number)
                 put(folder / f"Image_{child:02d}{side}.jpg", photograph, quality=95)
                 Image.fromarray(mask).save(folder / f"Image_{child:02d}{side}_1stHO.png")
-                Image.fromarray(np.roll(mask, 1, axis=0) & fov).save(folder / f"Image_{child:02d}{side}_2ndHO.png")
+                second = Image.fromarray(np.roll(mask, 1, axis=0) & fov)
+                second.save(folder / f"Image_{child:02d}{side}_2ndHO.png")
         return folder
 
     def stare(self, folder, numbers=(1, 2, 77)):
@@ -121,7 +125,7 @@ class Draw:
         return folder
 
     def plain(self, folder, train=4, test=2, fovs=False, suffix="", size=(100, 110)):
-        """train/ and test/ with images, masks and, if asked for, fovs; `test` None: one folder without splits."""
+        """train/ and test/ with images, masks and, if asked for, fovs; `test` None: one without splits."""
         numbers = [("train", k) for k in range(train)] + [("test", train + k) for k in range(test or 0)]
         for split, number in numbers:
             place = folder if test is None else folder / split
@@ -192,7 +196,7 @@ def refused(command):
 
 
 def contents(folder):
-    """{path: (bytes, time of the last change)} of all files in a folder: what must stay when nothing is to be done."""
+    """{path: (bytes, time of the last change)} of all files in a folder, to see that nothing was done."""
     return {path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
             for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -205,7 +209,7 @@ def everything():
 # ---- a network without weights ---------------------------------------------------------------------------
 
 def predictor_of(function, depth=1, **plan):
-    """A predictor whose network is `function`, (N, S, S, 3) float32 -> (N, S, S, 1), and whose Plan is `plan`."""
+    """A predictor with this Plan whose network is `function`, (N, S, S, 3) float32 -> (N, S, S, 1)."""
     from card import Plan
     from model import unet
     from predict import Predictor
@@ -231,7 +235,8 @@ def tiny_set(tmp_path_factory):
 def tiny_pairs(tmp_path_factory, tiny_set):
     """3 training photographs twice, one of validation: augment.py's folder. Read only."""
     out = tmp_path_factory.mktemp("pairs") / "augmented"
-    ended = call("augment", "--data", tiny_set, "--out", out, "--copies", 2, "--workers", 1, "--validation", 0.25)
+    words = ("--data", tiny_set, "--out", out, "--copies", 2, "--workers", 1, "--validation", 0.25)
+    ended = call("augment", *words)
     assert ended.code == 0, ended.err
     return out
 
@@ -247,7 +252,7 @@ def tiny_training(tmp_path_factory, tiny_pairs):
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory, tiny_training):
-    """The same with a card that looks at each photograph once, so that tests spend no time on its vessels' width."""
+    """The same with a card that looks at each photograph once, which spares tests its vessels' width."""
     path = tmp_path_factory.mktemp("model") / "model.keras"
     path.write_bytes((tiny_training / "model.keras").read_bytes())
     card = json.loads((tiny_training / "model.json").read_text())
@@ -280,7 +285,7 @@ def limited(kind, most):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """The best epoch is kept and nothing is chosen on validation photographs; both have tests of their own."""
+    """The best epoch is kept and nothing is chosen on validation photographs: both have their own tests."""
     from fitting import finishing
 
     validation = {"dice": 0.1, "roc_auc": 0.5}

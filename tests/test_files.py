@@ -267,3 +267,8 @@ def test_a_folder_that_must_not_be_read(humbly, draw, tiny_model, tmp_path):
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
     assert f"not done: {folder / 'train/images'}" in ended.stderr
     assert (tmp_path / "out/eye1_mask.png").exists()
+
+
+def test_rows_have_every_key_and_empty_cells_for_what_is_not_a_number():
+    rows = [{"a": 1, "b": float("nan")}, {"a": "x, y", "c": 0.5}]
+    assert files.as_csv(rows) == 'a,b,c\n1,,\n"x, y",,0.5\n'

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prediction.results import KINDS, FolderResults, as_csv, names_apart
+from prediction.results import KINDS, FolderResults, names_apart
 from prediction.segmented import Segmented
 from running.command import Problem
 from running.files import read_json, write_json, write_png
@@ -201,10 +201,6 @@ def test_the_table_holds_a_row_a_photograph_in_order_of_names(done):
     table = pd.read_csv(done / "predictions.csv")
     assert list(table["name"]) == ["deep/z", "x", "y"] and "sha256" not in table
     assert table["file"][0].endswith("photographs/deep/z.png") and (table["status"] == "done").all()
-
-
-def test_a_table_has_every_key_and_empty_cells_for_what_is_no_number():
-    assert as_csv([{"a": 1, "b": float("nan")}, {"a": "x, y", "c": 0.5}]) == 'a,b,c\n1,,\n"x, y",,0.5\n'
 
 
 def test_names_of_any_characters_are_written_and_read_again(tmp_path, segmented):
