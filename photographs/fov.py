@@ -8,6 +8,8 @@ from photographs.square import Square
 from running.command import Problem
 
 SEARCHED_AT = 1024  # px: a larger photograph is shrunk so far to look for its FOV
+LIGHT = 0.3  # share of the brightest light: a surround that is lighter than that is not a dark one
+STICKS_OUT = 1.03  # radii from the middle: 1.01 would cut where a photograph was stretched by 3 %
 
 
 def fov_of(photograph, rgb):
@@ -39,22 +41,39 @@ def find_fov(rgb):
     """Returns the lit part of (H, W, 3) uint8 as (H, W) bool, convex.
 
     It is everything where no corner is dark, and nothing where all is dark. Vessels, lesions and shadows
-    inside belong to it, so the convex hull of the largest lit piece is taken.
+    inside belong to it, so the convex hull of the largest lit piece is taken. Bars, frames and surrounds of
+    one light colour do not belong to it, nor does what sticks out of its circle: text, dates, labels.
     """
     scale = min(1.0, SEARCHED_AT / max(rgb.shape[:2]))
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
-    light = cv2.GaussianBlur(brightest(small), (0, 0), 1.0).astype(np.float32)
+    light = cv2.GaussianBlur(_light(small), (0, 0), 1.0).astype(np.float32)
     bright, dark = np.percentile(light, 95), _darkest_corner(light)
     nothing = np.zeros(rgb.shape[:2], bool)
     if bright < 16:
         return nothing
-    if dark > 0.3 * bright:
+    if dark > LIGHT * bright:
         return ~nothing
     outline = _outline_of_largest(_lit(light, dark, bright))
     if outline is None:
         return nothing
     found = _filled_hull(outline, scale, rgb.shape[:2])
     return found if _large_enough(found) else nothing
+
+
+def _light(rgb):
+    """Returns the brightest channel, (H, W) uint8, made black where it has the light colour of an edge.
+
+    Such an edge is a row or column at the border of which four fifths are of one colour: that of a bar or a
+    frame. No retina is so even.
+    """
+    light = brightest(rgb)
+    bright, cleared = np.percentile(light[::4, ::4], 95), light
+    for edge in (rgb[1], rgb[-2], rgb[:, 1], rgb[:, -2]):
+        colour = np.median(edge, axis=0)
+        even = (np.abs(edge - colour).max(axis=1) <= 2).mean() >= 0.8
+        if even and colour.max() > LIGHT * bright:
+            cleared = np.minimum(cleared, brightest(cv2.absdiff(rgb, (*colour, 0.0))))
+    return cleared if np.percentile(cleared[::4, ::4], 95) >= 16 else light
 
 
 def _darkest_corner(light):
@@ -80,7 +99,47 @@ def _outline_of_largest(lit):
     if len(sizes) < 2:
         return None
     largest = (pieces == 1 + np.argmax(sizes[1:, cv2.CC_STAT_AREA])).astype(np.uint8)
-    return max(cv2.findContours(largest, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
+    outline = _longest_outline(largest)
+    circle = _circle_of(outline, lit.shape)
+    if circle is None:
+        return outline
+    (x, y), radius = circle
+    if np.hypot(*(outline[:, 0] - (x, y)).T).max() <= STICKS_OUT * radius:
+        return outline
+    disc = cv2.circle(np.zeros_like(largest), (round(x), round(y)), round(STICKS_OUT * radius), 1, -1)
+    return _longest_outline(largest & disc)
+
+
+def _longest_outline(piece):
+    return max(cv2.findContours(piece, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0], key=len)
+
+
+def _circle_of(outline, shape):
+    """Returns the circle, ((x, y), radius), that most of an outline follows, or None if there is none.
+
+    Of 100 circles through three of its points each, the one that most points are near to (Fischler and Bolles
+    1981). Points at the border of the picture, where the FOV is cut off, do not count.
+    """
+    points = outline[:, 0].astype(np.float64)
+    points = points[((points > 1) & (points < np.array(shape[::-1]) - 2)).all(axis=1)]
+    points = points[::len(points) // 150 + 1]
+    if len(points) < 30:
+        return None
+    one, two, three = points[np.random.default_rng(0).integers(len(points), size=(3, 100))]
+    to_two, to_three = two - one, three - one
+    squares = np.stack([(to_two**2).sum(axis=1), (to_three**2).sum(axis=1)])
+    doubled = 2 * (to_two[:, 0] * to_three[:, 1] - to_two[:, 1] * to_three[:, 0])
+    with np.errstate(divide="ignore", invalid="ignore"):  # three points of a line lie on no circle
+        to_centre = np.stack([to_three[:, 1] * squares[0] - to_two[:, 1] * squares[1],
+                              to_two[:, 0] * squares[1] - to_three[:, 0] * squares[0]], axis=1)
+        to_centre /= doubled[:, None]
+        radii = np.linalg.norm(to_centre, axis=1)
+        centres = one + to_centre
+        away = np.linalg.norm(points - centres[:, None], axis=2) - radii[:, None]
+        near = (np.abs(away) < 0.01 * radii[:, None]).mean(axis=1)
+    near[~(radii < max(shape))] = 0
+    best = np.argmax(near)
+    return (centres[best], radii[best]) if near[best] >= 0.5 else None
 
 
 def _filled_hull(outline, scale, shape):

@@ -63,6 +63,58 @@ def test_a_photograph_that_is_lit_everywhere_is_all_fov(draw):
     assert find_fov(draw.eye(0, 300, 300)[0][90:210, 90:210]).all()
 
 
+# ---- beside bars, frames and text --------------------------------------------------------------------------
+
+def written(rgb, words, place, colour):
+    return cv2.putText(rgb.copy(), words, place, cv2.FONT_HERSHEY_SIMPLEX, 0.6, colour, 1, cv2.LINE_AA)
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (140, 140, 140), (30, 60, 200)])
+@pytest.mark.parametrize("turns", range(4))
+def test_a_bar_with_text_burnt_in_at_an_edge_is_not_fov(draw, colour, turns):
+    rgb, _, fov = draw.eye(1, 400, 460)
+    barred, seen = np.rot90(rgb, turns).copy(), np.rot90(fov, turns).copy()
+    barred[-40:], seen[-40:] = colour, False
+    barred = written(barred, "ID 000123  OD  45deg  2019", (8, len(barred) - 12), (0, 0, 0))
+    assert overlap(find_fov(barred), seen) >= 0.98
+
+
+def test_a_bar_that_touches_the_fov_from_below_is_not_fov(draw):
+    rgb, _, fov = draw.eye(1, 400, 460)
+    below = np.flatnonzero(fov.any(axis=1))[-1] + 1
+    barred = np.concatenate([rgb[:below], np.full((40, 460, 3), 255, np.uint8)])
+    assert overlap(find_fov(barred)[:below], fov[:below]) >= 0.98
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (128, 128, 128)])
+def test_a_surround_and_a_frame_of_one_light_colour_are_not_fov(draw, colour):
+    rgb, _, fov = draw.eye(1, 400, 460)
+    wide = cv2.dilate(fov.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    assert overlap(find_fov(np.where(wide[..., None], rgb, np.uint8(colour))), fov) >= 0.98
+    framed = cv2.copyMakeBorder(rgb, 10, 10, 10, 10, cv2.BORDER_CONSTANT, value=colour)
+    assert overlap(find_fov(framed)[10:-10, 10:-10], fov) >= 0.98
+
+
+def test_a_date_and_a_label_that_touch_the_fov_are_cut_off_at_its_circle(draw):
+    rgb, _, fov = draw.eye(1, 400, 460)
+    dated = cv2.rectangle(written(rgb, "2019/04/02", (330, 330), (255, 160, 0)), (0, 0), (150, 80),
+                          (250, 250, 250), -1)
+    assert overlap(find_fov(dated), fov) >= 0.98
+
+
+def test_an_fov_that_is_not_round_keeps_its_corners(draw):
+    rgb, inner = np.zeros((400, 460, 3), np.uint8), np.zeros((400, 460), bool)
+    inner[60:340, 80:380] = True
+    rgb[inner] = draw.eye(1, 1000, 1000)[0][300:580, 300:600].reshape(-1, 3)
+    assert overlap(find_fov(rgb), inner) >= 0.98
+
+
+def test_a_round_photograph_that_was_stretched_keeps_its_fov(draw):
+    rgb, _, fov = draw.eye(1, 400, 400)
+    stretched = cv2.resize(rgb, (420, 400))
+    assert overlap(find_fov(stretched), cv2.resize(fov.astype(np.uint8), (420, 400)) > 0) >= 0.98
+
+
 @pytest.mark.parametrize("value, whole", [(0, False), (6, False), (255, True), (128, True)])
 def test_an_even_photograph_has_no_fov_or_is_all_fov(value, whole):
     fov = find_fov(np.full((96, 120, 3), value, np.uint8))
