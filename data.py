@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from photographs.fov import fov_of
-from photographs.reading import read_mask, read_photograph, read_vessels
+from photographs.reading import read_photograph, read_vessels
 from pictures import ORANGE, contact_sheet, outlined, shrunk
 from running.command import Problem, complain, run, say
 from running.files import write_png
+from running.names import first_free, folded
 from samples import FOLDER as SAMPLES
 from sets.download import download
 from sets.layouts import recognise
@@ -111,15 +112,14 @@ def split_validation(photographs, share=0.2, seed=0):
 def names_of(photographs):
     """Returns {photograph: name} for results: its file's stem, after its set's name where two are alike."""
     stems = [photograph.path.stem for photograph in photographs]
-    alike = {stem for stem, count in Counter(stems).items() if count > 1}
-    wanted = [f"{photograph.set}_{stem}" if stem in alike else stem
+    alike = {stem for stem, count in Counter(map(folded, stems)).items() if count > 1}
+    wanted = [f"{photograph.set}_{stem}" if folded(stem) in alike else stem
               for photograph, stem in zip(photographs, stems, strict=True)]
-    reserved, taken, counts, names = set(wanted), set(), defaultdict(lambda: itertools.count(1)), {}
+    reserved, taken, counts, names = set(map(folded, wanted)), set(), defaultdict(lambda: itertools.count(1)), {}
     for photograph, name in zip(photographs, wanted, strict=True):
-        numbered = (f"{name}_{count}" if count > 1 else name for count in counts[name])
-        names[photograph] = next(free for free in numbered
-                                 if free not in taken and (free == name or free not in reserved))
-        taken.add(names[photograph])
+        numbered = (f"{name}_{count}" if count > 1 else name for count in counts[folded(name)])
+        free = (each for each in numbered if each == name or folded(each) not in reserved)
+        names[photograph] = first_free(free, taken)
     return names
 
 
@@ -172,7 +172,7 @@ def draw_found(sets, path, most=120):
             rgb = read_photograph(photograph.path)
             masks = [(fov_of(photograph, rgb), {"colour": ORANGE, "thickness": 2})]
             if photograph.mask:
-                masks.append((read_mask(photograph.mask, rgb.shape), {}))
+                masks.append((read_vessels(photograph.mask, rgb.shape, empty_is_fine=True), {}))
         except Problem as problem:
             say(problem)
             continue

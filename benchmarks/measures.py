@@ -23,7 +23,7 @@ from machine import flags  # noqa: E402
 from data import photographs_of  # noqa: E402
 from photographs.fov import fov_of  # noqa: E402
 from photographs.measures import measures  # noqa: E402
-from photographs.reading import read_mask, read_photograph  # noqa: E402
+from photographs.reading import read_photograph, read_vessels  # noqa: E402
 from running.command import Problem, run, say  # noqa: E402
 
 
@@ -44,7 +44,7 @@ def measured(photograph, masks):
     if masks and (masks / f"{photograph.name}.png").exists():
         paths["prediction"] = masks / f"{photograph.name}.png"
     fov = fov_of(photograph, rgb)
-    return {who: measures(read_mask(path, rgb.shape), fov) for who, path in paths.items() if path}
+    return {who: measures(read_vessels(path, rgb.shape), fov) for who, path in paths.items() if path}
 
 
 def movement(rows, who, key):

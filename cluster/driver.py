@@ -21,8 +21,9 @@ from tqdm import tqdm
 
 from cluster.shipping import runtime_env
 from cluster.stores import Store, StoredResults, find_stored, reachable, store
+from photographs.formats import LARGEST_FILE
 from photographs.fov import found_fov
-from photographs.reading import LARGEST_FILE, rgb_from
+from photographs.reading import rgb_from
 from prediction.results import picture_of
 from prediction.segmented import Segmented, row_of
 from running.command import Problem

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from photographs.reading import EXTENSIONS
+from photographs.formats import EXTENSIONS
 from running.command import Problem
 
 

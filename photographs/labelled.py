@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
+from photographs.formats import orientation_of, turned
 from photographs.fov import fov_of
 from photographs.reading import read_photograph, read_vessels
 from photographs.square import Square
@@ -20,15 +22,37 @@ class Labelled:
     square: Square
 
     @classmethod
-    def read(cls, photograph):
-        """Returns a photograph, read; raises Problem if it has no mask or one of its files is not sound."""
+    def read(cls, photograph, remarks=None):
+        """Returns a photograph, read; raises Problem if it has no mask or one of its files is not sound.
+
+        remarks: see photographs.reading.
+        """
         if photograph.mask is None:
             raise Problem(f"{photograph.path}: has no mask, so nothing can be learned from it. "
                           "Add masks to this set or leave it out.")
-        rgb = read_photograph(photograph.path)
+        rgb = read_photograph(photograph.path, remarks)
         fov = fov_of(photograph, rgb)
-        return cls(rgb, read_vessels(photograph.mask, rgb.shape), fov, Square.around(fov))
+        mask = read_vessels(photograph.mask, rgb.shape, remarks=remarks)
+        check_turn(photograph, rgb, mask)
+        return cls(rgb, mask, fov, Square.around(fov))
 
     def cut(self, side):
         """Returns its square at `side` px as `Square.cut` does: photograph (S, S, 3) and soft mask (S, S)."""
         return self.square.cut(self.rgb, self.fov, side), self.square.cut(self.mask, self.fov, side)
+
+
+def check_turn(photograph, rgb, mask):
+    """Raises Problem if a mask fits its photograph only when it is turned too, as the EXIF turns that one.
+
+    It was then drawn in a program that does not heed EXIF.
+    """
+    orientation = orientation_of(photograph.path)
+    too = turned(mask, orientation)
+    if orientation == 1 or too.shape != mask.shape:
+        return
+    green = rgb[..., 1].astype(np.float32)
+    detail = green - cv2.GaussianBlur(green, (0, 0), max(rgb.shape) / 60)  # vessels are dark in it
+    as_it_is, if_turned = float(detail[mask].mean()), float(detail[too].mean())
+    if if_turned < min(2 * as_it_is, as_it_is - 1):
+        raise Problem(f"{photograph.mask}: fits its photograph only if it is turned as EXIF turns that one. "
+                      "Turn the mask too, or take the orientation out of the photograph's EXIF.")

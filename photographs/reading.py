@@ -1,70 +1,94 @@
-"""How pictures of data sets and users are read, whatever the format; what is not a sound one is a Problem."""
+"""How photographs and masks are read, whatever their format; what is not a sound one is a Problem.
 
-import gzip
-import io
-import warnings
-import zlib
-from pathlib import Path
+`remarks`, where a function takes it, is a list to which (path, sentence) is added for all that should be said
+of a file that was read.
+"""
 
+from collections import defaultdict
+
+import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from photographs.formats import content_of, picture_of
 from running.command import Problem
 
-EXTENSIONS = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".bmp", ".webp"}
-FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP")  # Pillow's EPS would start Ghostscript
-DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # Pillow's names for more than 8 bits a channel
 SMALLEST_SIDE = 32  # px, of a photograph and of its FOV
-LARGEST_PICTURE = 60_000_000  # px: 1 GB and two seconds to read; the largest fundus cameras write 50 million
-LARGEST_FILE = 8 * LARGEST_PICTURE  # bytes: uncompressed, 16 bits, with alpha
+DEPTHS = 8, 10, 12, 14, 16  # bits that cameras write, in files of 16
+FEW = 8  # levels or colours of a mask, at most, are classes; smooth edges have more
+MOST_INK = 0.35  # share of a picture that ink on a transparent layer can cover, if it is vessels
+
+CLASSES = "is drawn in several classes, colours or inks: all but the background count as vessel"
 
 
-def read_photograph(path):
-    """Returns (H, W, 3) uint8 RGB, turned as its EXIF says.
+def read_photograph(path, remarks=None):
+    """Returns (H, W, 3) uint8 RGB, turned as its EXIF says, black where it is transparent around the FOV.
 
     Raises Problem if the file is not a sound picture or is smaller than 32 x 32 pixels.
     """
-    return rgb_from(_content(path), path)
+    return rgb_from(content_of(path), path, remarks)
 
 
-def rgb_from(content, path):
+def rgb_from(content, path, remarks=None):
     """Returns the bytes of a file as `read_photograph` does. Problems name `path`.
 
-    16 bits keep their upper eight; floats are taken as 0 to 1 if none is above 1, else as 0 to 255 or 65535.
+    Of more than 8 bits the largest value tells how many are used: 10, 12, 14 or 16. Floats may be in unit
+    range as well.
     """
-    picture = _decoded(content, path)
-    if min(picture.size) < SMALLEST_SIDE:
-        raise Problem(f"{path}: has {picture.width} x {picture.height} pixels; "
+    picture = picture_of(content, path)
+    if remarks is not None:
+        remarks += [(path, remark) for remark in picture.remarks]
+    values = picture.values
+    height, width = values.shape[:2]
+    if min(height, width) < SMALLEST_SIDE:
+        raise Problem(f"{path}: has {width} x {height} pixels; "
                       f"a photograph needs {SMALLEST_SIDE} x {SMALLEST_SIDE} or more.")
-    values = _values(picture, path)
     if values.dtype != np.uint8:
-        largest = values.max()
-        values *= 255 if largest <= 1 and picture.mode == "F" else 1 if largest <= 255 else 255 / 65535
-        values = values.astype(np.uint8)
+        values = _in_eight_bits(values, picture.is_float)
+    if picture.alpha is not None:
+        values = _black_outside(values, picture.alpha)
     return np.ascontiguousarray(values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2))
 
+
+def _in_eight_bits(values, is_float):
+    largest = values.max()
+    if is_float and largest <= 1:
+        return (values * 255).astype(np.uint8)
+    bits = next(bits for bits in DEPTHS if largest < 2**bits)
+    return (values * np.float32(255 / (2**bits - 1))).astype(np.uint8)
+
+
+def _black_outside(values, alpha):
+    """Returns a photograph, black outside the convex hull of what is not transparent."""
+    visible = alpha > alpha.max() / 2
+    if visible.all() or not visible.any():
+        return values
+    hull = cv2.convexHull(cv2.findNonZero(visible.astype(np.uint8)))
+    inside = cv2.fillConvexPoly(np.zeros(alpha.shape, np.uint8), hull, 1)
+    return cv2.bitwise_and(values, values, mask=inside)
+
+
+# ---- masks -----------------------------------------------------------------------------------------------
 
 def read_mask(path, shape=None):
     """Returns a mask as (H, W) bool, cut at half of the file's own maximum.
 
-    So it may hold 1 bit, 0 and 1, 0 and 255, a palette, greys or one colour on black. Raises Problem if its
-    size is not `shape`, that of its photograph.
+    So it may hold 1 bit, 0 and 1, 0 and 255, a palette, greys or one colour on black; what is drawn on a
+    transparent layer may have any colour. Raises Problem if its size is not `shape`, that of its photograph.
     """
-    values = _values(_decoded(_content(path), path), path)
-    if values.ndim == 3:
-        values = brightest(values)
-    if shape is not None and values.shape != tuple(shape[:2]):
-        raise Problem(f"{path}: is {values.shape[1]} x {values.shape[0]}, its photograph "
-                      f"{shape[1]} x {shape[0]}. Give the mask that was drawn on this photograph.")
-    return values > values.max(initial=0) / 2
+    return _cut_at_half(_mask_of_size(path, shape))
 
 
-def read_vessels(path, shape, empty_is_fine=False):
-    """Returns a mask of vessels as `read_mask` does.
+def read_vessels(path, shape, empty_is_fine=False, remarks=None):
+    """Returns a mask of vessels as `read_mask` does, of a few classes or colours all but the background.
 
     Raises Problem also if it is mostly white (inverted, or not of vessels) or empty, unless that is fine.
     """
-    mask = read_mask(path, shape)
+    picture = _mask_of_size(path, shape)
+    mask = _classes(picture)
+    if mask is None:
+        mask = _cut_at_half(picture)
+    elif remarks is not None:
+        remarks.append((path, CLASSES))
     if mask.mean() > 0.5:
         raise Problem(f"{path}: more than half of it is white. Vessels are white on black: "
                       "invert it, or give the right file.")
@@ -74,83 +98,84 @@ def read_vessels(path, shape, empty_is_fine=False):
     return mask
 
 
+def _mask_of_size(path, shape):
+    picture = picture_of(content_of(path), path)
+    height, width = picture.values.shape[:2]
+    if shape is not None and (height, width) != tuple(shape[:2]):
+        turned = "Turn it as EXIF turns the photograph, or give" if (width, height) == shape[:2] else "Give"
+        raise Problem(f"{path}: is {width} x {height}, its photograph {shape[1]} x {shape[0]}. "
+                      f"{turned} the mask that was drawn on this photograph.")
+    return picture
+
+
+def _cut_at_half(picture):
+    values = brightest(picture.values) if picture.values.ndim == 3 else picture.values
+    drawn = values > values.max(initial=0) / 2
+    visible = _visible(picture)
+    if visible is None:
+        return drawn
+    return drawn & visible if 0 < np.count_nonzero(drawn & visible) < np.count_nonzero(visible) else visible
+
+
+def _visible(picture):
+    """Returns where a picture is not transparent, (H, W) bool, or None if that says nothing."""
+    if picture.alpha is None:
+        return None
+    visible = picture.alpha > picture.alpha.max() / 2
+    return visible if visible.any() and not visible.all() else None
+
+
+def _classes(picture):
+    """Returns all that a mask of classes, colours or inks shows, (H, W) bool; None of any other mask."""
+    visible, values = _visible(picture), picture.values
+    if visible is not None and visible.mean() < MOST_INK:
+        plain = values[visible].max(initial=0) == 255 == values[visible].min(initial=255)
+        return None if plain else visible
+    if values.ndim == 3 and all((values[..., 0] == values[..., k]).all() for k in (1, 2)):
+        values = values[..., 0]
+    return _colours(values) if values.ndim == 3 else _levels(values)
+
+
+def _levels(values):
+    """Returns what is above the background in (H, W) of a few levels that are not those of smooth edges."""
+    largest = values.max(initial=0)
+    if values.dtype != np.uint8:
+        values = (values if largest <= 255 else values * (255 / largest)).round().astype(np.uint8)
+    counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel()
+    levels, background = np.flatnonzero(counts), int(counts.argmax())
+    if not 3 <= len(levels) <= FEW or background > levels[-1] / 2:
+        return None
+    drawn = values > background
+    lost = drawn & (values <= levels[-1] / 2)  # by cutting at half
+    # Pixels of a smooth edge touch brighter ones, those of a class seldom do.
+    touching = cv2.dilate(values, np.ones((3, 3), np.uint8)) > values
+    return drawn if levels[-1] < 16 or not lost.any() or touching[lost].mean() < 0.5 else None
+
+
+def _colours(rgb):
+    """Returns what has not the background's colour in (H, W, 3) of a few colours, else None."""
+    wide = rgb.astype(np.uint32)
+    packed = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+    if len(np.unique(packed[::7, ::7])) > FEW:  # quick, of a photograph or a soft mask
+        return None
+    colours, counts = np.unique(packed, return_counts=True)
+    if len(colours) > FEW:
+        return None
+    background = colours[counts.argmax()]
+    others = [colour for colour in colours if colour != background]
+    chromatic = [len({colour >> 16, colour >> 8 & 255, colour & 255}) > 1 for colour in others]
+    return packed != background if len(others) > 1 or (background and any(chromatic)) else None
+
+
 def brightest(rgb):
     """Returns the largest of the channels, (H, W, 3) -> (H, W), in a ninth of the time of max(axis=2)."""
     return np.maximum(rgb[..., 0], np.maximum(rgb[..., 1], rgb[..., 2]))
 
 
-def _content(path):
-    """Returns the bytes of a file, unpacked. Devices, pipes and too large files are not read at all."""
-    path = Path(path)
-    try:
-        if path.exists() and not path.is_file():
-            raise Problem(f"{path}: cannot be read (it is not a file). Give a picture.")
-        large = path.stat().st_size > LARGEST_FILE
-        content = b"" if large else path.read_bytes()
-        if not large and path.suffix.lower() == ".gz":
-            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST_FILE + 1)
-            large = len(content) > LARGEST_FILE
-    except (OSError, EOFError, zlib.error) as error:
-        raise Problem(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
-    if large:
-        raise Problem(f"{path}: has more than {LARGEST_FILE >> 20} MB. Shrink it first.")
-    return content
-
-
-def _decoded(content, path):
-    """Returns a file's bytes as a Pillow image, turned as EXIF says, in mode L, RGB or one of DEEP_MODES."""
-    Image.MAX_IMAGE_PIXELS = None  # _check_size limits it, with a sentence of ours
-    if not content:
-        raise Problem(f"{path}: is empty (0 bytes). Copy it again from where it came.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            picture = Image.open(io.BytesIO(content), formats=FORMATS)
-            _check_size(picture, content, path)
-            picture.load()
-            turned = _upright(picture)
-            return turned if turned.mode in ("L", "RGB", *DEEP_MODES) else turned.convert("RGB")
-    except (Problem, MemoryError):
-        raise
-    except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to
-        unknown = isinstance(error, UnidentifiedImageError)
-        why = "" if unknown else f" ({type(error).__name__}: {str(error)[:100]})"
-        raise Problem(f"{path}: is damaged, or is not a picture that can be read{why}. "
-                      "Copy it again, or convert it to PNG.") from error
-
-
-def _check_size(picture, content, path):
-    """Raises Problem if the header, before anything is decoded, asks for hours or for all of the memory."""
-    width, height = picture.size
-    if width * height > LARGEST_PICTURE:
-        raise Problem(f"{path}: has {width} x {height} pixels, more than {LARGEST_PICTURE:,}. "
-                      "Shrink it first.")
-    # A PPM in words takes a second a million pixels; a sound progressive JPEG has about ten scans.
-    in_words = picture.format == "PPM" and picture.tile[0][0] != "raw"
-    scans = content.count(b"\xff\xda") if picture.format == "JPEG" else 1
-    if width * height * (1000 if in_words else scans) > 25 * LARGEST_PICTURE:
-        raise Problem(f"{path}: would take very long to read. Convert it to PNG.")
-
-
-def _upright(picture):
-    try:
-        orientation = picture.getexif().get(0x0112)
-    except Exception:  # EXIF that cannot be read says nothing about the pixels
-        return picture
-    way = Image.Transpose
-    turns = {2: way.FLIP_LEFT_RIGHT, 3: way.ROTATE_180, 4: way.FLIP_TOP_BOTTOM,
-             5: way.TRANSPOSE, 6: way.ROTATE_270, 7: way.TRANSVERSE, 8: way.ROTATE_90}
-    return picture.transpose(turns[orientation]) if orientation in turns else picture
-
-
-def _values(picture, path):
-    """Returns (H, W) or (H, W, 3) uint8, or of a deep picture (H, W) float32 as in the file, 0 to 65535."""
-    if picture.mode not in DEEP_MODES:
-        return np.asarray(picture)
-    values = np.asarray(picture).astype(np.float32)
-    if not np.isfinite(values).all():
-        raise Problem(f"{path}: holds values that are not numbers (NaN or infinite). "
-                      "Write it again as 8-bit PNG.")
-    if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-        raise Problem(f"{path}: holds values that are negative or above 65535. Write it again as 8-bit PNG.")
-    return values
+def summed_up(remarks):
+    """Returns remarks, [(path, sentence)], as sentences: each once, with how many files and one of them."""
+    paths = defaultdict(list)
+    for path, sentence in remarks:
+        paths[sentence].append(path)
+    return [f"{found[0]}: {sentence}" if len(found) == 1 else
+            f"{len(found)} files, {found[0]} for one: each {sentence}" for sentence, found in paths.items()]

@@ -32,8 +32,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # started as a script, Python looks for modules in tests/ alone
 
+from photographs.formats import EXTENSIONS  # noqa: E402
 from photographs.fov import find_fov, fov_of  # noqa: E402
-from photographs.reading import EXTENSIONS, SMALLEST_SIDE, read_photograph, read_vessels  # noqa: E402
+from photographs.reading import SMALLEST_SIDE, read_photograph, read_vessels  # noqa: E402
 from photographs.square import Square  # noqa: E402
 from running.command import Problem  # noqa: E402
 from running.machine import processors  # noqa: E402

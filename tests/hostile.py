@@ -222,7 +222,7 @@ PHOTOGRAPHS = {
     "TGA": (saved("a.png", RGB, format="TGA"), DAMAGED),
     "SVG": (holding("a.png", b'<svg xmlns="http://www.w3.org/2000/svg"><image href="file:///etc/passwd"/></svg>'),
             DAMAGED),
-    "DICOM": (holding("a.png", bytes(128) + b"DICM" + bytes(500)), DAMAGED),
+    "DICOM": (holding("a.png", bytes(128) + b"DICM" + bytes(500)), (DAMAGED, "DICOM file without a picture")),
     # sizes
     "1 x 1": (saved("a.png", RGB[:1, :1]), "1 x 1 pixels"),
     "31 x 96": (saved("a.png", RGB[:, :31]), "31 x 96 pixels"),
@@ -335,7 +335,8 @@ MASKS = {
     "0 and 1": (saved("m.png", VESSELS.astype(np.uint8)), drawn),
     "1-bit": (saved("m.png", VESSELS), drawn),
     "1-bit TIFF, group 4": (saved("m.tif", VESSELS, compression="group4"), drawn),
-    "three levels": (saved("m.png", np.maximum(LIT, np.roll(VESSELS, 5, 0) * np.uint8(100))), drawn),
+    "three levels": (saved("m.png", np.maximum(LIT, np.roll(VESSELS, 5, 0) * np.uint8(100))),
+                     lambda read: np.array_equal(read, VESSELS | np.roll(VESSELS, 5, 0))),
     "16-bit": (by_cv2("m.png", VESSELS.astype(np.uint16) * 65535), drawn),
     "16-bit 0 and 1": (by_cv2("m.png", VESSELS.astype(np.uint16)), drawn),
     "16-bit, soft, dark": (by_cv2("m.png", np.where(VESSELS, 300, 100).astype(np.uint16)), drawn),

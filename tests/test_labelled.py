@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from photographs.formats import turned
 from photographs.labelled import Labelled
 from photographs.square import Square
 from running.command import Problem
@@ -42,3 +44,30 @@ def test_what_is_damaged_is_named(eye, path):
 def test_a_photograph_without_mask_is_refused(tmp_path):
     with pytest.raises(Problem, match="a.png: has no mask, so nothing can be learned"):
         Labelled.read(Photograph("A", "a", "training", "1", tmp_path / "a.png"))
+
+
+# ---- turned as EXIF says -----------------------------------------------------------------------------------
+
+def turned_photograph(draw, tmp_path, orientation, drawn_on_raw_pixels, size=(300, 320)):
+    """A photograph that EXIF turns, and a mask drawn on the pixels as they are in the file, or as seen."""
+    rgb, mask, _ = draw.eye(3, *size)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photograph = draw.put(tmp_path / "rgb.jpg", rgb, quality=95, exif=exif)
+    seen = mask if drawn_on_raw_pixels else np.ascontiguousarray(turned(mask, orientation))
+    return Photograph("A", "eye", "training", "1", photograph, draw.put(tmp_path / "mask.png", seen))
+
+
+@pytest.mark.parametrize("orientation, size", [
+    (2, (300, 320)), (3, (300, 320)), (4, (300, 320)), (6, (300, 300)), (8, (300, 300))])
+def test_a_mask_drawn_before_its_photograph_was_turned_is_named_with_the_remedy(
+        draw, tmp_path, orientation, size):
+    """Upside down it had the right size, so all was learned from wrong pairs."""
+    with pytest.raises(Problem, match="mask.png: fits its photograph only if it is turned"):
+        Labelled.read(turned_photograph(draw, tmp_path, orientation, True, size))
+    Labelled.read(turned_photograph(draw, tmp_path, orientation, False, size))
+
+
+def test_a_mask_of_another_shape_because_of_exif_is_named_with_the_remedy(draw, tmp_path):
+    with pytest.raises(Problem, match="is 320 x 300, its photograph 300 x 320. Turn it as EXIF turns"):
+        Labelled.read(turned_photograph(draw, tmp_path, 6, True))

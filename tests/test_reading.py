@@ -2,13 +2,14 @@
 
 import gzip
 import io
+import zlib
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
-from photographs.reading import read_mask, read_photograph, read_vessels, rgb_from
+from photographs.reading import CLASSES, read_mask, read_photograph, read_vessels, rgb_from, summed_up
 from running.command import Problem
 
 SCENE = np.zeros((40, 60, 3), np.uint8)
@@ -176,7 +177,6 @@ MASKS = {
     "one colour": Image.fromarray(MASK[..., None] * np.uint8([0, 0, 200])),
     "anti-aliased": Image.fromarray((255 * SOFT).astype(np.uint8)),
     "3 and 253": Image.fromarray(np.where(MASK, 253, 3).astype(np.uint8)),
-    "three levels": Image.fromarray(np.where(MASK, 255, np.roll(MASK, 9, 0) * 100).astype(np.uint8)),
     "16-bit": Image.fromarray(MASK * np.uint16(65535)),
     "16-bit 0 and 1": Image.fromarray(MASK.astype(np.uint16)),
     "alpha": Image.fromarray(np.dstack([MASK * np.uint8(255)] * 3 + [np.full(MASK.shape, 255, np.uint8)])),
@@ -212,3 +212,120 @@ def test_an_inverted_mask_and_an_all_black_one_are_named(tmp_path):
     with pytest.raises(Problem, match="black.png: is black everywhere"):
         read_vessels(tmp_path / "black.png", MASK.shape)
     assert not read_vessels(tmp_path / "black.png", MASK.shape, empty_is_fine=True).any()
+
+
+# ---- masks of classes, colours and inks --------------------------------------------------------------------
+
+LEFT = np.arange(70) < 35
+RED, BLUE, GREEN, WHITE = (255, 0, 0), (0, 0, 255), (0, 255, 0), (255, 255, 255)
+
+
+def painted(*colours, background=(0, 0, 0)):
+    """MASK in stripes of colours."""
+    stripes = np.array(colours, np.uint8)[np.arange(70) // 8 % len(colours)]
+    return Image.fromarray(np.where(MASK[..., None], stripes[None], np.uint8(background)).astype(np.uint8))
+
+
+def on_a_layer(colour, beneath=(0, 0, 0)):
+    rgb = np.where(MASK[..., None], np.uint8(colour), np.uint8(beneath))
+    return Image.fromarray(np.dstack([rgb, MASK * np.uint8(255)]).astype(np.uint8))
+
+
+CLASSED = {
+    "0, 1 and 2": Image.fromarray((MASK * np.where(LEFT, 1, 2)).astype(np.uint8)),
+    "0, 1, 2 and 3": Image.fromarray((MASK * (1 + np.arange(70) // 8 % 3)).astype(np.uint8)),
+    "16-bit 0, 1 and 2": Image.fromarray((MASK * np.where(LEFT, 1, 2)).astype(np.uint16)),
+    "100 and 255": Image.fromarray((MASK * np.where(LEFT, 100, 255)).astype(np.uint8)),
+    "85, 170 and 255": Image.fromarray((MASK * (85 * (1 + np.arange(70) // 8 % 3))).astype(np.uint8)),
+    "arteries red, veins blue": painted(RED, BLUE),
+    "five colours, as of Fundus-AVSeg": painted(RED, BLUE, GREEN, WHITE),
+    "dark red and white": painted((90, 0, 0), WHITE),
+    "red and blue on white": painted(RED, BLUE, background=WHITE),
+    "red on white": painted(RED, background=WHITE),
+    "palette of colours": painted(RED, BLUE, GREEN).quantize(8),
+    "black ink on a transparent layer": on_a_layer((0, 0, 0)),
+    "black ink on a transparent layer, white beneath": on_a_layer((0, 0, 0), WHITE),
+    "red ink on a transparent layer": on_a_layer(RED),
+}
+
+
+@pytest.mark.parametrize("kind", CLASSED)
+def test_every_class_colour_or_ink_but_the_background_is_vessel_and_it_is_said(tmp_path, kind):
+    """Cut at half of their maximum, masks of classes 0, 1 and 2 lost all of class 1."""
+    CLASSED[kind].save(tmp_path / "mask.png")
+    remarks = []
+    read = read_vessels(tmp_path / "mask.png", MASK.shape, remarks=remarks)
+    assert np.array_equal(read, MASK) and remarks == [(tmp_path / "mask.png", CLASSES)]
+
+
+def test_the_few_levels_of_a_smooth_edge_are_no_classes(tmp_path):
+    """A mask that was shrunk by half has five levels; its edges are not vessel."""
+    big = np.repeat(np.repeat(MASK, 2, axis=0), 2, axis=1)
+    shrunk = cv2.resize(np.roll(big, 1, axis=(0, 1)) * np.uint8(255), (70, 50), interpolation=cv2.INTER_AREA)
+    assert 3 <= len(np.unique(shrunk)) <= 8
+    Image.fromarray(shrunk).save(tmp_path / "mask.png")
+    remarks = []
+    read = read_vessels(tmp_path / "mask.png", MASK.shape, remarks=remarks)
+    assert np.array_equal(read, shrunk > 127) and not remarks
+
+
+def test_white_on_a_transparent_layer_and_a_transparent_surround_are_nothing_to_be_said(tmp_path):
+    on_a_layer(WHITE).save(tmp_path / "ink.png")
+    surround = np.hypot(*(np.indices(MASK.shape) - np.array([[[25]], [[35]]]))) < 34
+    lit = np.dstack([MASK * np.uint8(255)] * 3 + [surround * np.uint8(255)])
+    Image.fromarray(lit).save(tmp_path / "surround.png")
+    for name in ("ink.png", "surround.png"):
+        remarks = []
+        assert np.array_equal(read_vessels(tmp_path / name, MASK.shape, remarks=remarks), MASK & surround)
+        assert not remarks
+
+
+def test_a_field_of_view_may_be_painted_on_a_transparent_layer(tmp_path):
+    on_a_layer((0, 0, 0)).save(tmp_path / "fov.png")
+    assert np.array_equal(read_mask(tmp_path / "fov.png", MASK.shape), MASK)
+
+
+def test_a_mask_with_its_sides_exchanged_is_told_of_exif(tmp_path):
+    MASKS["1-bit"].save(tmp_path / "mask.png")
+    with pytest.raises(Problem, match="is 70 x 50, its photograph 50 x 70. Turn it as EXIF turns"):
+        read_mask(tmp_path / "mask.png", (70, 50, 3))
+
+
+def test_remarks_are_summed_up_each_sentence_once():
+    assert summed_up([("a.png", "is odd"), ("b.png", "is odd"), ("c.png", "is large")]) == [
+        "2 files, a.png for one: each is odd", "c.png: is large"]
+
+
+# ---- depth and transparency of photographs -----------------------------------------------------------------
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("grey", [False, True])
+def test_fewer_bits_in_sixteen_are_as_bright_as_eight(tmp_path, bits, name, grey):
+    """A camera's 12 bits were read as nearly black: dark everywhere."""
+    scene = SCENE[..., 1] if grey else SCENE
+    deep = (scene.astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / name), deep if grey else deep[..., ::-1])
+    assert close(read_photograph(tmp_path / name), scene[..., None].repeat(3, axis=2) if grey else scene, 2)
+
+
+def test_twelve_bits_of_colour_are_turned_as_exif_says(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), SCENE[..., ::-1].astype(np.uint16) * 16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = (tmp_path / "a.png").read_bytes()
+    block = exif.tobytes()[6:]
+    chunk = len(block).to_bytes(4, "big") + b"eXIf" + block + zlib.crc32(b"eXIf" + block).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(content[:33] + chunk + content[33:])
+    assert close(read_photograph(tmp_path / "a.png"), np.rot90(SCENE, -1), 2)
+
+
+def test_what_is_transparent_around_a_photograph_is_black(draw, tmp_path):
+    """White beneath the transparent surround made the whole picture the field of view."""
+    rgb, _, fov = draw.eye(3)
+    layers = np.dstack([np.where(fov[..., None], rgb, 255), fov * np.uint8(255)]).astype(np.uint8)
+    for name, picture in {"rgba.png": layers, "grey.png": layers[..., [1, 3]], "rgba.webp": layers}.items():
+        Image.fromarray(picture).save(tmp_path / name, lossless=True)
+        read = read_photograph(tmp_path / name)
+        assert not read[~cv2.dilate(fov.astype(np.uint8), np.ones((3, 3))).astype(bool)].any()
+        assert np.abs(read[fov].astype(int) - (rgb if "rgba" in name else rgb[..., 1:2])[fov]).mean() < 1

@@ -1,0 +1,201 @@
+"""Which file formats can be read, and how a file of any of them becomes an array.
+
+    content = content_of(path)               the bytes of a file, unpacked
+    picture = picture_of(content, path)      its values, upright; Problems and remarks name `path`
+"""
+
+import gzip
+import io
+import warnings
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from photographs import dicom
+from running.command import Problem
+
+EXTENSIONS = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".gif", ".bmp", ".webp",
+              ".avif", ".ppm", ".pgm", ".pnm", ".jp2", ".j2k", ".jpf", ".jpx", ".dcm", ".dicom",
+              ".heic", ".heif"}  # the last two only to say what can be done with them
+PACKED = (".ppm.gz", ".pgm.gz", ".pnm.gz")  # STARE's
+# Pillow's names, MPO being a JPEG at first; its EPS would start Ghostscript
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP", "JPEG2000", "AVIF")
+DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # Pillow's names for more than 8 bits a channel
+LARGEST_PICTURE = 60_000_000  # px: 1 GB and two seconds to read; the largest fundus cameras write 50 million
+LARGEST_FILE = 8 * LARGEST_PICTURE  # bytes: uncompressed, 16 bits, with alpha
+MOST_PAGES = 100  # of a file are looked at
+
+HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # brands of such a file
+SEVERAL_PAGES = "has several pages, of which the largest is read"
+SEVERAL_FRAMES = "has several frames, of which the first is read"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, upright.
+
+    values (H, W) or (H, W, 3), uint8 or float32 from 0 to 65535 as in the file; alpha (H, W) uint8 or None;
+    is_float: the file holds floats, of which 1 may be the largest; remarks: what should be said of the file.
+    """
+
+    values: np.ndarray
+    alpha: np.ndarray | None = None
+    is_float: bool = False
+    remarks: tuple[str, ...] = field(default=())
+
+
+def is_picture(name):
+    """Returns whether a file's name is one of a picture that can be read, whatever its case."""
+    name = str(name).lower()
+    return Path(name).suffix in EXTENSIONS or name.endswith(PACKED)
+
+
+def content_of(path):
+    """Returns the bytes of a file, unpacked. Devices, pipes and too large files are not read at all."""
+    path = Path(path)
+    try:
+        if path.exists() and not path.is_file():
+            raise Problem(f"{path}: cannot be read (it is not a file). Give a picture.")
+        large = path.stat().st_size > LARGEST_FILE
+        content = b"" if large else path.read_bytes()
+        if not large and path.suffix.lower() == ".gz":
+            content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST_FILE + 1)
+            large = len(content) > LARGEST_FILE
+    except (OSError, EOFError, zlib.error) as error:
+        raise Problem(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+    if large:
+        raise Problem(f"{path}: has more than {LARGEST_FILE >> 20} MB. Shrink it first.")
+    return content
+
+
+def picture_of(content, path):
+    """Returns the Picture in a file's bytes, turned as its EXIF says; raises Problem if there is none."""
+    if not content:
+        raise Problem(f"{path}: is empty (0 bytes). Copy it again from where it came.")
+    if content[4:8] == b"ftyp" and content[8:12] in HEIC and b"avif" not in content[8:64]:
+        raise Problem(f"{path}: is a HEIC picture, as iPhones write them, which is not read here. "
+                      "Save it as JPEG or PNG; on the phone: Settings, Camera, Formats, Most Compatible.")
+    if dicom.is_dicom(content):
+        values, frames = dicom.values_of(content, path, LARGEST_PICTURE)
+        return Picture(values, remarks=(SEVERAL_FRAMES,) if frames > 1 else ())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decoded(content, path)
+    except (Problem, MemoryError):
+        raise
+    except Exception as error:  # Pillow's plugins raise whatever a damaged file leads them to
+        unknown = isinstance(error, UnidentifiedImageError)
+        why = "" if unknown else f" ({type(error).__name__}: {str(error)[:100]})"
+        raise Problem(f"{path}: is damaged, or is not a picture that can be read{why}. "
+                      "Copy it again, or convert it to PNG.") from error
+
+
+def orientation_of(path):
+    """Returns the EXIF orientation of a file, 1 to 8; 1 where there is none or the file cannot be read."""
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return _orientation(picture)
+    except Exception:  # reading the file says what is wrong with it
+        return 1
+
+
+def turned(values, orientation):
+    """Returns (H, W[, C]) turned as an EXIF orientation says, a view."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
+    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
+    return values[rows, columns]
+
+
+# ---- Pillow ----------------------------------------------------------------------------------------------
+
+def _decoded(content, path):
+    Image.MAX_IMAGE_PIXELS = None  # _check_size limits it, with a sentence of ours
+    picture = Image.open(io.BytesIO(content), formats=FORMATS)
+    page, several = _go_to_largest_page(picture)
+    _check_size(picture, content, path)
+    deep_colours = bool(picture.tile) and ";16" in str(picture.tile[0])
+    picture.load()
+    orientation = _orientation(picture)
+    values, alpha = _values_and_alpha(picture, path)
+    # Pillow keeps the upper eight of 16 bits a colour: of 10 or 12 bits, it keeps two or four.
+    if deep_colours and page == 0 and values.dtype == np.uint8 and values.max() < 64:
+        values = _in_full_depth(content, values)
+    return Picture(turned(values, orientation), None if alpha is None else turned(alpha, orientation),
+                   picture.mode == "F", (SEVERAL_PAGES,) if several else ())
+
+
+def _go_to_largest_page(picture):
+    """Goes to the largest page of a TIFF or MPO, the first of equals; returns it, and whether to say so.
+
+    The smaller pictures of an MPO are previews, which every telephone adds: no word on them.
+    """
+    if picture.format not in ("TIFF", "MPO"):
+        return 0, False
+    areas = []
+    try:
+        while len(areas) < MOST_PAGES:
+            picture.seek(len(areas))
+            areas.append(picture.width * picture.height)
+    except Exception:  # the end, or a damaged page
+        pass
+    page = int(np.argmax(areas))
+    picture.seek(page)
+    return page, len(areas) > 1 if picture.format == "TIFF" else areas.count(areas[page]) > 1
+
+
+def _check_size(picture, content, path):
+    """Raises Problem if the header, before anything is decoded, asks for hours or for all of the memory."""
+    width, height = picture.size
+    if width * height > LARGEST_PICTURE:
+        raise Problem(f"{path}: has {width} x {height} pixels, more than {LARGEST_PICTURE:,}. "
+                      "Shrink it first.")
+    # A PPM in words takes a second a million pixels; a sound progressive JPEG has about ten scans.
+    in_words = picture.format == "PPM" and picture.tile[0][0] != "raw"
+    scans = content.count(b"\xff\xda") if picture.format in ("JPEG", "MPO") else 1
+    if width * height * (1000 if in_words else scans) > 25 * LARGEST_PICTURE:
+        raise Problem(f"{path}: would take very long to read. Convert it to PNG.")
+
+
+def _orientation(picture):
+    try:
+        orientation = picture.getexif().get(0x0112)
+    except Exception:  # EXIF that cannot be read says nothing about the pixels
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _values_and_alpha(picture, path):
+    """Returns (H, W[, 3]) uint8, or of a deep picture (H, W) float32, 0 to 65535; and its alpha or None."""
+    if picture.mode in DEEP_MODES:
+        return _deep_values(picture, path), None
+    if picture.mode in ("L", "RGB"):
+        return np.asarray(picture), None
+    if picture.has_transparency_data:
+        layers = np.asarray(picture.convert("RGBA"))
+        return np.ascontiguousarray(layers[..., :3]), np.ascontiguousarray(layers[..., 3])
+    return np.asarray(picture.convert("RGB")), None
+
+
+def _deep_values(picture, path):
+    values = np.asarray(picture).astype(np.float32)
+    if not np.isfinite(values).all():
+        raise Problem(f"{path}: holds values that are not numbers (NaN or infinite). "
+                      "Write it again as 8-bit PNG.")
+    if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+        raise Problem(f"{path}: holds values that are negative or above 65535. Write it again as 8-bit PNG.")
+    return values
+
+
+def _in_full_depth(content, values):
+    """Returns all bits of the colours, (H, W, 3) float32, where OpenCV can read them, else `values`."""
+    deep = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+    if deep is None or deep.dtype != np.uint16 or deep.ndim != 3 or deep.shape[:2] != values.shape[:2]:
+        return values
+    return deep[..., 2::-1].astype(np.float32)
