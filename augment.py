@@ -10,7 +10,9 @@ import hashlib
 import os
 import random
 import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 import data
+from fitting.observed_pen import pens_of_sets, without_pen
+from fitting.recipe import recipe
 from photographs.labelled import Labelled
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
@@ -33,31 +37,6 @@ COARSEST, FINEST, FINEST_OF_LARGE = 448, 960, 1280  # px: sides of the squares t
 VALIDATION_SIDE = 768  # px: side of the square from whose corners validation is cut, besides the whole at 512
 VALIDATION_COPIES = 5
 COPIES_AT_ONCE = 8  # few enough to keep all cores busy at the end, enough to read a photograph rarely
-
-
-def recipe():
-    """Returns the augmentation: a square in, 512 x 512 out. docs/recipe.md says what each part is worth."""
-    import albumentations as A  # here: it would make --help take a second
-
-    # The default for masks, the nearest pixel, moves them half a pixel or more against their photograph.
-    bend = {"interpolation": cv2.INTER_CUBIC, "mask_interpolation": cv2.INTER_LINEAR,
-            "border_mode": cv2.BORDER_CONSTANT}
-    return A.Compose([
-        A.Affine(rotate=(-180, 180), shear=(-6, 6), scale={"x": (0.92, 1.08), "y": (0.92, 1.08)}, p=1.0,
-                 **bend),
-        A.PadIfNeeded(SIDE, SIDE, border_mode=cv2.BORDER_CONSTANT, p=1.0),
-        A.RandomCrop(SIDE, SIDE, p=1.0),
-        A.D4(p=1.0),
-        A.ElasticTransform(alpha=60, sigma=8, p=0.3, **bend),
-        A.RandomBrightnessContrast(0.25, 0.25, p=0.8),
-        A.RandomGamma((65, 150), p=0.5),
-        A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=35, val_shift_limit=0, p=0.6),
-        A.RGBShift(20, 20, 20, p=0.3),
-        A.Illumination(mode="linear", intensity_range=(0.02, 0.2), effect_type="both", p=0.3),
-        A.GaussianBlur(sigma_limit=(0.3, 1.3), blur_limit=0, p=0.3),
-        A.GaussNoise(std_range=(0.005, 0.03), p=0.3),
-        A.ImageCompression(quality_range=(50, 95), p=0.2),
-    ], strict=True)
 
 
 def augmented_pair(compose, labelled, seed):
@@ -96,10 +75,11 @@ def file_name(name, copy):
     return f"{name}_{copy:04d}.png"
 
 
-def make_pairs(photograph, name, copies, folder, seed):
+def make_pairs(photograph, name, copies, folder, seed, pen):
     """Writes the pairs of `copies` that are not there yet: a task of a worker. Returns how many there are.
 
-    seed: of the augmentation; None makes the plain pairs of validation.
+    seed: of the augmentation; None makes the plain pairs of validation. pen: is taken out of the mask, so
+    that what is learned is as wide as it looks, whoever drew it.
     """
     cv2.setNumThreads(1)
     kinds = folder / "images", folder / "masks"
@@ -107,6 +87,7 @@ def make_pairs(photograph, name, copies, folder, seed):
     if not missing:
         return len(copies)
     labelled, compose = Labelled.read(photograph), None if seed is None else recipe()
+    labelled = replace(labelled, mask=without_pen(labelled.mask, pen, labelled.square.side))
     written = []
     with ThreadPoolExecutor(1) as writer:  # waits for the disk while the next pair is drawn
         for copy in missing:
@@ -119,13 +100,26 @@ def make_pairs(photograph, name, copies, folder, seed):
     return len(copies)
 
 
-def manifest(parts, names, copies, seed):
-    """Returns a row, {column: cell}, for each pair and for each photograph that is kept out of training."""
+def balanced(training, copies):
+    """Returns {photograph: copies}, `copies` on average, so that sets have about as many pairs each."""
+    photographs = Counter(photograph.set for photograph in training)
+    pairs_of_set = copies * len(training) / len(photographs)
+    return {photograph: max(1, round(pairs_of_set / photographs[photograph.set])) for photograph in training}
+
+
+def manifest(parts, names, copies, seed, pens):
+    """Returns a row, {column: cell}, for each pair and for each photograph that is kept out of training.
+
+    copies: {photograph: number} of those in training. pens: {set: its pen and habit}.
+    """
     rows = []
-    for part, count in (("train", copies), ("validation", VALIDATION_COPIES), ("test", 1)):
+    for part in ("train", "validation", "test"):
         for photograph in parts[part]:
+            count = {"train": copies.get(photograph), "validation": VALIDATION_COPIES, "test": 1}[part]
+            pen, habit = pens.get(photograph.set, ("", ""))
             source = {"set": photograph.set, "split": part, "patient": photograph.patient,
-                      "source name": as_cell(photograph.name), "source sha256": sha256(photograph.path)}
+                      "source name": as_cell(photograph.name), "source sha256": sha256(photograph.path),
+                      "pen": pen, "habit": habit}
             places = {"path": photograph.path, "mask path": photograph.mask, "fov path": photograph.fov}
             places = {key: as_cell(place.resolve()) if place else "" for key, place in places.items()}
             for copy in range(count):
@@ -143,7 +137,8 @@ def arguments():
         help="folders of data sets (default: datasets/, else samples/)")
     add("--out", type=Path, default=OUT, help="(default: %(default)s)")
     add("--copies", type=int, default=40,
-        help="augmented pairs of each training photograph (default: %(default)s)")
+        help="augmented pairs of each training photograph on average; of each set there are as many "
+        "(default: %(default)s)")
     add("--validation", type=float, default=0.2,
         help="share of the patients kept for validation (default: %(default)s)")
     add("--whole", nargs="+", default=[], metavar="SET",
@@ -174,20 +169,21 @@ def main():
         say(f"{options.out}: these pairs are there already. Next: python training.py")
         return 0
     parts, names = parts_of(folders, options)
+    copies = balanced(parts["train"], options.copies)
     for photograph in parts["train"] + parts["validation"]:
         Labelled.read(photograph)  # what is wrong is said before anything is written
     if options.overwrite:
         clear(options.out, "train/*/*.png", "validation/*/*.png", "manifest.csv", "preview.png")
     if state != "finished":
         mark(options.out, settings, finished=False)
-        write_all(options, parts, names)
-        rows = manifest(parts, names, options.copies, options.seed)
+        pens = write_all(options, parts, names, copies)
+        rows = manifest(parts, names, copies, options.seed, pens)
         write_text(options.out / "manifest.csv", as_csv(rows))
         mark(options.out, settings, finished=True, manifest=sha256(options.out / "manifest.csv"))
     if options.preview:
-        draw_preview(options.out, parts["train"], names, options.copies)
+        draw_preview(options.out, names, copies)
     train, validation = len(parts["train"]), len(parts["validation"])
-    say(f"{train * options.copies} pairs of {train} photographs and {validation} of validation are in "
+    say(f"{sum(copies.values())} pairs of {train} photographs and {validation} of validation are in "
         f"{options.out}. Next: python training.py" + f" --pairs {options.out}" * (options.out != OUT))
     return 0
 
@@ -202,28 +198,36 @@ def parts_of(folders, options):
     return parts, data.names_of(everyone)
 
 
-def write_all(options, parts, names):
+def write_all(options, parts, names, copies):
+    """Writes the pairs that are not there yet; returns {set: its pen and habit}, measured before."""
     for part in ("train", "validation"):
         for kind in ("images", "masks"):
             (options.out / part / kind).mkdir(parents=True, exist_ok=True)
-    copies = range(options.copies)
-    chunks = [copies[start:start + COPIES_AT_ONCE] for start in copies[::COPIES_AT_ONCE]]
-    tasks = [(photograph, names[photograph], copies, options.out / "train", options.seed)
-             for copies in chunks for photograph in parts["train"]]
-    tasks += [(photograph, names[photograph], range(VALIDATION_COPIES), options.out / "validation", None)
-              for photograph in parts["validation"]]
-    pairs = sum(len(copies) for _, _, copies, _, _ in tasks)
-    with process_pool(options.workers) as pool, \
-            tqdm(total=pairs, unit="pair", disable=not sys.stderr.isatty()) as bar:
-        for future in as_completed([pool.submit(make_pairs, *task) for task in tasks]):
-            bar.update(future.result())
+    with process_pool(options.workers) as pool:
+        pens = pens_of_sets(pool, parts["train"])
+        chunks = [(photograph, range(start, min(start + COPIES_AT_ONCE, copies[photograph])))
+                  for start in range(0, max(copies.values()), COPIES_AT_ONCE)
+                  for photograph in parts["train"] if start < copies[photograph]]
+        tasks = [(photograph, names[photograph], chunk, options.out / "train", options.seed)
+                 for photograph, chunk in chunks]
+        tasks += [(photograph, names[photograph], range(VALIDATION_COPIES), options.out / "validation", None)
+                  for photograph in parts["validation"]]
+        pairs = sum(len(chunk) for _, _, chunk, _, _ in tasks)
+        with tqdm(total=pairs, unit="pair", disable=not sys.stderr.isatty()) as bar:
+            for future in as_completed([pool.submit(make_pairs, *task, pens[task[0].set][0])
+                                        for task in tasks]):
+                bar.update(future.result())
+    return pens
 
 
-def draw_preview(folder, training, names, copies, count=24):
+def draw_preview(folder, names, copies, count=24):
     """Writes a contact sheet of pairs, spread over the photographs, with the mask's outline drawn."""
-    shown, labels = [], []
-    for k in range(min(count, len(training) * copies)):
-        file = file_name(names[training[k % len(training)]], k // len(training))
+    first = [(photograph, 0) for photograph in copies]
+    rest = [(photograph, copy) for photograph in copies for copy in range(1, copies[photograph])]
+    pairs = (first + rest)[:max(count, len(first))]
+    count, shown, labels = min(count, len(pairs)), [], []
+    for photograph, copy in (pairs[k * len(pairs) // count] for k in range(count)):
+        file = file_name(names[photograph], copy)
         picture = read_png(folder / "train/images" / file, cv2.IMREAD_COLOR)[..., ::-1]
         mask = read_png(folder / "train/masks" / file, cv2.IMREAD_GRAYSCALE)
         shown.append(outlined(picture, mask >= 128))

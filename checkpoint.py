@@ -56,7 +56,8 @@ def load_network(path):
     """
     path = Path(path)
     network = _network_of(path)
-    with tempfile.TemporaryDirectory() as folder:
+    # Where loading fails, Keras may still have the file open, which then cannot be removed on Windows.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         alone = Path(folder) / "model.weights.h5"  # read twice as fast as from within the archive
         alone.write_bytes(_weights_of(path, network.count_params()))
         try:

@@ -115,7 +115,8 @@ def names_of(photographs):
     alike = {stem for stem, count in Counter(map(folded, stems)).items() if count > 1}
     wanted = [f"{photograph.set}_{stem}" if folded(stem) in alike else stem
               for photograph, stem in zip(photographs, stems, strict=True)]
-    reserved, taken, counts, names = set(map(folded, wanted)), set(), defaultdict(lambda: itertools.count(1)), {}
+    reserved, taken, names = set(map(folded, wanted)), set(), {}
+    counts = defaultdict(lambda: itertools.count(1))
     for photograph, name in zip(photographs, wanted, strict=True):
         numbered = (f"{name}_{count}" if count > 1 else name for count in counts[folded(name)])
         free = (each for each in numbered if each == name or folded(each) not in reserved)

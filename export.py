@@ -107,18 +107,21 @@ def write_as(network, form, path, side):
 
 
 def exported(form, path):
-    """Returns an exported model, run by its own runtime, as a function (N, S, S, 3) -> (N, S, S, 1)."""
+    """Returns an exported model, run by its own runtime, as a function (N, S, S, 3) -> (N, S, S, 1).
+
+    No runtime keeps the file open, which could not be renamed then on Windows.
+    """
     if form == "onnx":
         import onnxruntime  # of requirements-export.txt
 
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
         return lambda squares: session.run(None, {session.get_inputs()[0].name: squares})[0]
     import tensorflow as tf
 
     if form == "savedmodel":
         loaded = tf.saved_model.load(str(path))
         return lambda squares: loaded.serve(squares).numpy()
-    runner = tf.lite.Interpreter(str(path)).get_signature_runner("serving_default")
+    runner = tf.lite.Interpreter(model_content=path.read_bytes()).get_signature_runner("serving_default")
     name, = runner.get_input_details()
     return lambda squares: next(iter(runner(**{name: squares}).values()))
 

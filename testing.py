@@ -60,7 +60,7 @@ def main():
     say(f"Model: {model_file}. Data: {', '.join(map(str, folders))}, {options.split} split.")
     network, card = checkpoint.load(model_file)
     photographs = chosen_photographs(folders, options.split, card)
-    settings = {"data": [str(folder.resolve()) for folder in folders], "split": options.split,
+    settings = {"data": [folder.resolve().as_posix() for folder in folders], "split": options.split,
                 **settings_of(options, model_file)}
     if same_as_before(options.out, settings, options.overwrite) == "finished":
         say(f"{options.out}: this test is finished; its report is {options.out / 'report.html'}.")
@@ -175,8 +175,8 @@ def summary_of(options, folders, model_file, predictor, scores):
     """Returns summary.json up to the scores: what was tested with what, and by which protocol."""
     plan, notes = predictor.plan, [rows["first"]["note"] for rows in scores.rows.values()]
     return {"protocol": PROTOCOL if scores.scored() else UNSCORED,
-            "model": str(model_file), "model sha256": sha256(model_file),
-            "data": [str(folder) for folder in folders], "split": options.split,
+            "model": model_file.as_posix(), "model sha256": sha256(model_file),
+            "data": [folder.as_posix() for folder in folders], "split": options.split,
             "photographs": len(scores.rows), "scored": scores.scored(),
             "failed": {name: str(problem) for name, problem in scores.failed.items()},
             "trained on": notes.count(NOTES["train"]), "tta": plan.tta, "side": plan.side,

@@ -139,7 +139,7 @@ def watchers(options, pairs, steps, minutes):
 def settings_of(options, fingerprint, minutes, shape):
     """Returns what decides the model, for run.json and the card."""
     width, depth = shape
-    return {"pairs": fingerprint, "init": str(options.init) if options.init else None,
+    return {"pairs": fingerprint, "init": options.init.as_posix() if options.init else None,
             **{key: getattr(options, key) for key in SETTINGS},
             "minutes": minutes, "width": width, "depth": depth}
 

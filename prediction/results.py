@@ -9,11 +9,10 @@
     results.finish()
 """
 
-import unicodedata
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import cv2
 import numpy as np
@@ -36,6 +35,7 @@ from running.files import (
     written,
 )
 from running.machine import hardware_precision
+from running.names import first_free, folded
 
 KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
 ROWS = ".rows"  # holds a row for each photograph that is done; after a killed run it says which these are
@@ -60,23 +60,14 @@ def names_apart(photographs, known, taken=()):
     it, with the extension, or else with a number: `x`, `x.png`, `x_2`. So it does not depend on what else
     there is, unless two clash.
     """
-    stay = (known[str(photograph)] for photograph in photographs if str(photograph) in known)
-    used, numbers = set(map(_folded, chain(stay, taken))), defaultdict(lambda: count(2))
+    stay = (known[photograph] for photograph in photographs if photograph in known)
+    used, numbers = set(map(folded, chain(stay, taken))), defaultdict(lambda: count(2))
 
     def name_of(below):
         stem = below.removesuffix(PurePosixPath(below).suffix)
-        candidates = chain([stem, below], (f"{stem}_{k}" for k in numbers[_folded(stem)]))
-        name = next(name for name in candidates if _folded(name) not in used)
-        used.add(_folded(name))
-        return name
+        return first_free(chain([stem, below], (f"{stem}_{k}" for k in numbers[folded(stem)])), used)
 
-    return {photograph: known.get(str(photograph)) or name_of(below)
-            for photograph, below in photographs.items()}
-
-
-def _folded(name):
-    """Returns the name without case and Unicode form, which do not tell two files apart on some disks."""
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+    return {photograph: known.get(photograph) or name_of(below) for photograph, below in photographs.items()}
 
 
 # ---- the folder ------------------------------------------------------------------------------------------
@@ -131,7 +122,7 @@ class FolderResults(Results):
 
     def read_known(self):
         """Returns {path: name} of all that earlier runs have done."""
-        return {row["file"]: row["name"] for row in map(read_json, self.row_files())}
+        return {Path(row["file"]): row["name"] for row in map(read_json, self.row_files())}
 
     def remove_earlier(self):
         """Removes the pictures and rows of all that earlier runs have done."""

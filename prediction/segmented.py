@@ -1,6 +1,7 @@
 """A segmented photograph, and its row of predictions.csv."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -29,9 +30,11 @@ def row_of(name, path, segmented, card):
     """Returns a photograph's row of predictions.csv as a dict."""
     fov, levels = segmented.fov, segmented.levels
     square = Square.around(fov)
-    row = {"name": name, "file": str(path), "width": fov.shape[1], "height": fov.shape[0],
+    file = path.as_posix() if isinstance(path, Path) else path  # a URI
+    row = {"name": name, "file": file, "width": fov.shape[1], "height": fov.shape[0],
            "fov_share": round(float(fov.mean()), 4), "fov_top": square.top, "fov_left": square.left,
            "certainty": round(float(np.maximum(levels, HIGHEST - levels)[fov].mean()) / HIGHEST, 4)}
     row |= {key: float(f"{value:.5g}") for key, value in measures.measures(segmented.mask, fov).items()}
-    warnings = warnings_of(describe(segmented.rgb, fov, square), fov, card.get("photographs", {}))
-    return row | {"warnings": "; ".join(warnings), "status": "done"}
+    description = describe(segmented.rgb, fov, square) | {"vessel_density": row["vessel_density"]}
+    warnings = warnings_of(description, fov, card.get("photographs", {}))
+    return row | {"warnings": "; ".join(warnings.values()), "status": "done"}

@@ -5,6 +5,7 @@
 
 import argparse
 import errno
+import glob
 import os
 import signal
 import sys
@@ -38,7 +39,9 @@ def _print(text, stream):
     encoding = stream.encoding or "utf-8"
     try:
         print(line.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in READER_GONE:
+            raise
         _discard(stream)
 
 
@@ -47,6 +50,7 @@ def _discard(stream):
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+READER_GONE = errno.EPIPE, errno.EINVAL  # the second on Windows
 REMEDIES = {errno.ENOSPC: "the disk is full: make room",
             errno.EDQUOT: "your disk quota is used up: make room",
             errno.EROFS: "the folder is read-only: choose another --out",
@@ -61,6 +65,7 @@ NO_MEMORY = ("There is not enough memory for this: close other programs, "
 def run(main, goes_on="Run the same command again to go on."):
     """Calls `main()` and returns the exit code; what the user can mend is a sentence and not a traceback."""
     _open_closed_streams()
+    sys.argv[1:] = [path for word in sys.argv[1:] for path in _expanded(word)]
     if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be handled
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -86,6 +91,13 @@ def _open_closed_streams():
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+
+
+def _expanded(word):
+    """Returns the files that a word such as *.jpg means, or the word: not every shell expands it."""
+    if not glob.has_magic(word) or os.path.lexists(word):
+        return [word]
+    return sorted(glob.glob(word)) or [word]
 
 
 def _sentence(error):

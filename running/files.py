@@ -184,9 +184,10 @@ def write_png(path, picture):
 def as_cell(name):
     """Returns a file's name or path as it stands in a table that is read again.
 
-    Characters and bytes that are odd are escaped as in JSON.
+    Characters and bytes that are odd are escaped as in JSON; a Path has / between its parts on any system.
     """
-    return json.dumps(str(name), ensure_ascii=False)[1:-1].encode("utf-8", "backslashreplace").decode("utf-8")
+    name = name.as_posix() if isinstance(name, Path) else name
+    return json.dumps(name, ensure_ascii=False)[1:-1].encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def from_cell(text):

@@ -26,7 +26,8 @@ def processors():
 def processor_flags():
     """Returns the names of the processor's instruction sets as Linux lists them for x86, elsewhere none."""
     try:
-        return set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)[1].split())
+        return set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"),
+                             re.MULTILINE)[1].split())
     except (OSError, TypeError):  # not Linux, or a processor that describes itself otherwise
         return set()
 
@@ -66,7 +67,7 @@ def _left_in_container():
     left = math.inf
     for names in CGROUP_FILES:
         try:
-            limit, used, kinds = ((CGROUP / name).read_text() for name in names)
+            limit, used, kinds = ((CGROUP / name).read_text(encoding="utf-8") for name in names)
             cached = re.search(r"^inactive_file (\d+)$", kinds, re.MULTILINE)
             left = min(left, int(limit) - int(used) + int(cached[1]))
         except (OSError, ValueError, TypeError):  # no limit of this version: no file, or "max" in it

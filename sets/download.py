@@ -113,6 +113,8 @@ def _put_in_place(archives, source, folder, workplace):
         for archive in archives:
             left = _unpack(archive, {plain_name(place): place for place in wanted}, aside, left)
         _check(wanted, aside, " and ".join(archive.name for archive in archives))
+        if folder.is_dir():  # and empty: Windows renames nothing over it
+            folder.rmdir()
         aside.rename(folder)
     except Problem:
         for archive in archives:
@@ -129,19 +131,21 @@ def _unpack(archive, places, aside, left):
     Returns how many bytes may still come of `left`.
     """
     try:
-        for name, opened in (_zipped if archive.suffix == ".zip" else _tarred)(archive):
-            if plain_name(name) not in places:
-                continue
-            place = aside / (places[plain_name(name)] + ".gz" * name.endswith(".gz"))
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with opened() as stream, open(place, "wb") as out:
-                while block := stream.read(BLOCK):
-                    left -= len(block)
-                    if left < 0:
-                        raise Problem(f"{archive.name}: unpacks to more than {LARGEST_SET} bytes")
-                    out.write(block)
-                out.flush()
-                os.fsync(out.fileno())
+        members = (_zipped if archive.suffix == ".zip" else _tarred)(archive)
+        with contextlib.closing(members):  # and with it the archive, which may have to be removed
+            for name, opened in members:
+                if plain_name(name) not in places:
+                    continue
+                place = aside / (places[plain_name(name)] + ".gz" * name.endswith(".gz"))
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with opened() as stream, open(place, "wb") as out:
+                    while block := stream.read(BLOCK):
+                        left -= len(block)
+                        if left < 0:
+                            raise Problem(f"{archive.name}: unpacks to more than {LARGEST_SET} bytes")
+                        out.write(block)
+                    out.flush()
+                    os.fsync(out.fileno())
     except OSError as error:
         if error.errno is not None:  # a full disk is not the archive's fault; bzip2's damage has no number
             raise

@@ -46,7 +46,7 @@ def is_original(folder):
             here, known, name = named, digests, candidate
     differing = [file for file in here if not file.is_file() or content_sum(file) != known[plain_name(file)]]
     matching = {plain_name(file) for file in here} - {plain_name(file) for file in differing}
-    places = sorted(str(file.relative_to(folder)) for file in differing)
+    places = sorted(file.relative_to(folder).as_posix() for file in differing)
     return Originals(len(matching), places, len(known), name)
 
 

@@ -92,6 +92,18 @@ def test_a_flag_that_cannot_be_used_is_a_usage_error(command, words):
     assert ended.code == 2 and ended.err.startswith("usage:")
 
 
+def test_words_that_no_shell_has_expanded_mean_the_files_that_fit_them(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b.jpg", "a.jpg", "c.png", "x[1].jpg"):
+        Path(name).touch()
+    words = []
+    for given in (["*.jpg", "--out", "r"], ["x[1].jpg"], ["gone*.jpg"], ["s3://bucket/*.jpg"]):
+        monkeypatch.setattr(sys, "argv", ["eval.py", *given])
+        run(lambda: words.append(sys.argv[1:]))
+    assert words == [["a.jpg", "b.jpg", "x[1].jpg", "--out", "r"], ["x[1].jpg"], ["gone*.jpg"],
+                     ["s3://bucket/*.jpg"]]
+
+
 # ---- memory ----------------------------------------------------------------------------------------------
 
 def no_memory(*_, **__):

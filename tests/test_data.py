@@ -13,9 +13,9 @@ from running.command import Problem
 from sets.layouts import Photograph
 
 
-def imagined(name, patient=None, place="A", path=None):
+def imagined(name, patient=None, place="A", path=None, split="training"):
     """A photograph of which there is no file."""
-    return Photograph(place, f"{name}", "training", f"{name if patient is None else patient}", path)
+    return Photograph(place, f"{name}", split, f"{name if patient is None else patient}", path)
 
 
 def names(photographs):
@@ -139,13 +139,21 @@ def test_a_single_patient_cannot_be_split(draw, tmp_path):
 
 def named(*files):
     """The names of photographs at SET/NAME."""
-    photographs = [imagined(k, place=Path(file).parts[0], path=Path(file)) for k, file in enumerate(files)]
+    photographs = [imagined(Path(file).stem, k, place=Path(file).parts[0], path=Path(file))
+                   for k, file in enumerate(files)]
     given_names = data.names_of(photographs)
     return [given_names[photograph] for photograph in photographs]
 
 
 def test_a_result_is_called_after_its_photograph_and_where_two_are_alike_after_its_set_too():
     assert named("a/x.png", "b/x.png", "b/test/x.jpg", "b/y.png") == ["a_x", "b_x", "b_x_2", "y"]
+
+
+def test_names_that_some_disks_take_for_one_are_two():
+    """As those of macOS and Windows do, which know neither case nor Unicode's forms apart."""
+    assert named("a/X.png", "b/x.png", "b/y.png") == ["a_X", "b_x", "y"]
+    assert named("a/X.png", "a/y/x.jpg") == ["a_X", "a_x_2"]
+    assert named("a/Z\u00fcrich.png", "a/y/Zu\u0308rich.png") == ["a_Z\u00fcrich", "a_Zu\u0308rich_2"]
 
 
 def test_a_name_with_a_number_takes_no_other_photographs_name():

@@ -10,6 +10,7 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 
 from running.command import Problem
@@ -206,6 +207,21 @@ def test_a_wrong_sum_leaves_nothing(site, tmp_path):
     said = refused(site, tmp_path, {"CHASEDB1.zip": zipped({**CHASE, "Image_02R.jpg": b"another"})})
     assert "Image_02R.jpg is not the original" in said
     assert "CHASEDB1.zip in" in said and "kingston.ac.uk" in said  # where to go, what to save where
+
+
+def test_no_archive_is_open_when_it_is_removed(site, tmp_path, monkeypatch):
+    """Windows would refuse it."""
+    unlink, removed = Path.unlink, []
+
+    def watched(path, *rest, **more):
+        assert str(path) not in [file.path for file in psutil.Process().open_files()]
+        removed.append(path.name)
+        unlink(path, *rest, **more)
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    monkeypatch.setattr(module, "LARGEST_SET", 1)
+    assert "unpacks to more" in refused(site, tmp_path, {"CHASEDB1.zip": zipped(CHASE)})
+    assert "CHASEDB1.zip" in removed
 
 
 def test_a_missing_file_leaves_nothing(site, tmp_path):

@@ -17,7 +17,7 @@ def cpuinfo(monkeypatch):
     """Sets what /proc/cpuinfo holds on a machine without GPU."""
     def described(text):
         monkeypatch.setattr(machine, "gpu_capabilities", lambda: [])
-        monkeypatch.setattr(Path, "read_text", lambda self, *rest: text)
+        monkeypatch.setattr(Path, "read_text", lambda self, **how: text)
 
     return described
 
