@@ -9,6 +9,7 @@ MEANINGS documents every key.
 from dataclasses import dataclass
 from pathlib import Path
 
+from prediction.pen import Pens
 from running.command import Problem
 from running.files import read_json, write_json
 
@@ -26,6 +27,11 @@ MEANINGS = {
                                "that was tried",
     "tta": "side, threshold, calibration and validation once more, for the mean of eight views",
     "fov sides": "least and largest side of the training photographs' FOVs, in pixels",
+    "pens": "{set: how much wider than they look its observer drew vessels, on either edge, as a share of "
+            "the FOV's side}; the masks were learned from without it",
+    "habit": "what the pen for an unknown camera differs from half a pixel of its photograph, a share of the "
+             "FOV's side",
+    "picture sizes": "{set: [[width, height], ...]} in pixels, by which its camera is known again",
     "photographs": "least brightness, sharpness and side among the training photographs; "
                    "a photograph with much less is warned of",
     "loss": "name of the loss",
@@ -49,8 +55,7 @@ class Plan:
 
     side: of the square, px; with a `vessel_width`, px, it is chosen for each photograph instead, so that the
     vessels are about that wide. tta: whether eight views are averaged (test-time augmentation). temperature,
-    bias: of the calibration. threshold: in [0, 1]. fov_sides: least and largest side of the training
-    photographs' FOVs, px, or None if not known.
+    bias: of the calibration. threshold: in [0, 1]. pens: how wide vessels are drawn.
     """
 
     side: int = SIDE_WITHOUT_CARD
@@ -59,7 +64,7 @@ class Plan:
     temperature: float = 1.0
     bias: float = 0.0
     threshold: float = 0.5
-    fov_sides: tuple | None = None
+    pens: Pens = Pens()
 
 
 class Card(dict):
@@ -87,13 +92,22 @@ class Card(dict):
     def write(self, path):
         write_json(path, self)
 
-    def plan(self, tta=False, threshold=None):
-        """Returns the Plan with one view or, with `tta`, with eight; `threshold` replaces the card's own."""
+    def plan(self, tta=False, threshold=None, pen=None):
+        """Returns the Plan with one view or, with `tta`, with eight; `threshold` replaces the card's own.
+
+        pen: as Pens.chosen. Raises Problem if the card does not know it.
+        """
         part = self.get("tta", self) if tta else self
         calibration = part.get("calibration") or {}
         return Plan(_side(part), self.get("vessel width"), tta, calibration.get("temperature", 1.0),
                     calibration.get("bias", 0.0), part["threshold"] if threshold is None else threshold,
-                    tuple(self.get("fov sides") or ()) or None)
+                    pens_in(self, pen))
+
+
+def pens_in(card, chosen=None):
+    """Returns the Pens of a card, or of so much of it as is known, of which one was `chosen`."""
+    return Pens(card.get("pens"), card.get("habit", 0.0), card.get("picture sizes", {}),
+                tuple(card.get("fov sides") or ()) or None, chosen)
 
 
 def _side(part):
@@ -122,6 +136,12 @@ def _checks(card):
     yield "vessel width", width is None or _number(width, 0.1, 100)
     yield "range of FOV sides", isinstance(sides, list) and len(sides) == 2 and \
         all(_number(side, 1, 1e5) for side in sides)
+    pens, sizes = card.get("pens", {}), card.get("picture sizes", {})
+    yield "pens", isinstance(pens, dict) and _number(card.get("habit", 0), -0.01, 0.01) and \
+        all(_number(pen, -0.01, 0.01) for pen in pens.values())
+    yield "sizes of pictures", isinstance(sizes, dict) and all(
+        isinstance(own, list) and all(isinstance(size, list) and len(size) == 2 for size in own)
+        for own in sizes.values())
     sets, least = card.get("data", {}), card.get("photographs", {})
     yield "list of photographs", isinstance(sets, dict) and all(
         isinstance(parts, dict) and all(isinstance(part, dict) for part in parts.values())

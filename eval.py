@@ -58,7 +58,7 @@ def main():
 
     # The rest is segmented.
     network, card = checkpoint.load(model_file)
-    predictor = Predictor(network, card.plan(options.tta, options.threshold), options.precision)
+    predictor = Predictor(network, card.plan(options.tta, options.threshold, options.pen), options.precision)
     results.begin(named)
     failed = segment_all(results, left, predictor, card)
     tell_failed(failed, len(named))

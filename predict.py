@@ -16,7 +16,7 @@ import metrics
 from model import shape_of
 from photographs.square import VIEWS, Square, seen_as, seen_back
 from prediction.folded_network import compiled, folded
-from prediction.pen import edges_moved, pen_shift
+from prediction.pen import edges_moved
 from prediction.segmented import Segmented
 from running.machine import hardware_precision
 
@@ -48,17 +48,27 @@ class Predictor:
         mean = np.mean(seen, axis=0)
         return mean, np.std(seen, axis=0) if len(views) > 1 else np.zeros_like(mean)
 
-    def uncalibrated(self, rgb, fov, side, views=VIEWS):
-        """Returns probability and spread over the views from a square of `side`.
+    def seen(self, rgb, fov, side, views=VIEWS):
+        """Returns mean and spread over the views of a square of `side`, (S, S) float32, before any pen."""
+        margin = (math.ceil((side + 2 * MARGIN) / self._step) * self._step - side) // 2
+        square = Square.around(fov).cut(rgb, fov, side)
+        square = np.pad(square, ((margin, margin), (margin, margin), (0, 0)))
+        return [seen[margin:-margin, margin:-margin] for seen in self.look(square, views)]
+
+    def drawn(self, mean, fov, pen=None):
+        """Returns a square's mean, (S, S) float32, drawn with `pen` or the plan's: (H, W) float32."""
+        frame = Square.around(fov)
+        share = self.plan.pens.share(frame.side, fov.shape, pen)
+        return frame.back(edges_moved(mean, share * len(mean)), fov)
+
+    def uncalibrated(self, rgb, fov, side, views=VIEWS, pen=None):
+        """Returns probability and spread over the views from a square of `side`, drawn with `pen`.
 
         Each is (H, W) float32 and zero outside the FOV.
         """
-        frame = Square.around(fov)
-        margin = (math.ceil((side + 2 * MARGIN) / self._step) * self._step - side) // 2
-        square = np.pad(frame.cut(rgb, fov, side), ((margin, margin), (margin, margin), (0, 0)))
-        mean, spread = (seen[margin:-margin, margin:-margin] for seen in self.look(square, views))
-        mean = frame.back(edges_moved(mean, pen_shift(frame.side, side, self.plan.fov_sides)), fov)
-        return mean, frame.back(spread, fov) if len(views) > 1 else np.zeros(fov.shape, np.float32)
+        mean, spread = self.seen(rgb, fov, side, views)
+        spread = Square.around(fov).back(spread, fov) if len(views) > 1 else np.zeros(fov.shape, np.float32)
+        return self.drawn(mean, fov, pen), spread
 
     def vessel_width(self, rgb, fov):
         """Returns the mean width of the vessels at first sight, in px of a square of FIRST_SIDE.

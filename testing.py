@@ -70,7 +70,7 @@ def main():
     mark(options.out, settings, finished=False)
 
     # Each photograph: its probability, mask and comparison are written, and it is scored.
-    predictor = Predictor(network, card.plan(options.tta, options.threshold), options.precision)
+    predictor = Predictor(network, card.plan(options.tta, options.threshold, options.pen), options.precision)
     named = {name: photograph for photograph, name in data.names_of(photographs).items()}
     scores = segment_and_score(predictor, options.out, named, card)
     if not scores.rows:

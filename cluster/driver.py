@@ -176,7 +176,7 @@ def main(options, model_file, card, settings):
         start_ray(address)
         items = ({"place": found[file][0], "file": file, "name": name, "error": ""}
                  for file, name in left.items())
-        model, plan = model_file.read_bytes(), card.plan(options.tta, options.threshold)
+        model, plan = model_file.read_bytes(), card.plan(options.tta, options.threshold, options.pen)
         rows = predicted(items, results.folder.place, model, card, plan, settings["precision"])
         results.add(tqdm(rows, total=len(left), unit="photograph", disable=not sys.stderr.isatty()))
     except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:

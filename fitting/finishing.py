@@ -8,8 +8,9 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
-from card import Card, Plan
+from card import Card, Plan, pens_in
 from checkpoint import load_network
+from fitting.observed_pen import pens_in_table
 from fitting.threshold import native_dice, tune
 from photographs.quality import seen_in
 from predict import Predictor
@@ -23,10 +24,11 @@ def finish(best, last, history, pairs, settings, began):
     pairs: a Pairs. settings: the flags that decide the model. began: the time at which training began, s.
     """
     table, validation = pd.read_csv(history), pairs.photographs("validation")
-    seen = seen_in(pairs.photographs("train"))
+    seen = {**seen_in(pairs.photographs("train")), **pens_in_table(pairs.parts["train"])}
+    plan = Plan(pens=pens_in(seen))
 
     def predictor_of(file):
-        return Predictor(load_network(file), Plan(fov_sides=tuple(seen["fov sides"])), settings["precision"])
+        return Predictor(load_network(file), plan, settings["precision"])
 
     file, row = kept_epoch(best, last, table, lambda file: native_dice(predictor_of(file), validation))
     scores = {key.removeprefix("val_"): round(float(row[key]), 5) for key in table if key.startswith("val_")}

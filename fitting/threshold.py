@@ -19,17 +19,22 @@ def tune(predictor, photographs):
 
     First the side of the squares is chosen, by the best mean Dice: one for all photographs, or the width to
     which the vessels of each are brought, unless that is clearly worse. Then follow calibration and
-    threshold, for one view and for eight. Each photograph counts the same, however many pixels it has.
+    threshold, for one view and for eight. Each photograph counts the same, however many pixels it has, and is
+    drawn with its own observer's pen, if the predictor knows it.
     """
-    examples = [Labelled.read(photograph) for photograph in evenly_spread(photographs)]
+    photographs = evenly_spread(photographs)
+    examples = [Labelled.read(photograph) for photograph in photographs]
+    pens = [_own_pen(predictor, photograph) for photograph in photographs]
     natives = [example.square.side for example in examples]
-    single = [{side: _histogram(predictor, example, side, VIEWS[:1]) for side in SIDES
-               if side == side_near(side, native)} for example, native in zip(examples, natives, strict=True)]
+    single = [{side: _histogram(predictor, example, side, VIEWS[:1], pen) for side in SIDES
+               if side == side_near(side, native)}
+              for example, pen, native in zip(examples, pens, natives, strict=True)]
     widths = [predictor.vessel_width(example.rgb, example.fov) for example in examples]
     side, width, dice_by_side = _best_side(single, widths, natives)
     sides = _sides(side, width, widths, natives)
     one = [by_side[own] for by_side, own in zip(single, sides, strict=True)]
-    eight = [_histogram(predictor, example, own, VIEWS) for example, own in zip(examples, sides, strict=True)]
+    eight = [_histogram(predictor, example, own, VIEWS, pen)
+             for example, own, pen in zip(examples, sides, pens, strict=True)]
     return {"vessel width": width, "validation Dice by side": dice_by_side, "side": side, **_described(one),
             "tta": {"side": side, **_described(eight)}}
 
@@ -39,10 +44,17 @@ def native_dice(predictor, photographs):
 
     Eight views of one square each are enough to tell two models of one training apart.
     """
-    def histogram(example):
-        return _histogram(predictor, example, side_near(COMPARED_AT, example.square.side), VIEWS)
+    def histogram(photograph):
+        example = Labelled.read(photograph)
+        side = side_near(COMPARED_AT, example.square.side)
+        return _histogram(predictor, example, side, VIEWS, _own_pen(predictor, photograph))
 
-    return _best_dice([histogram(Labelled.read(photograph)) for photograph in evenly_spread(photographs)])
+    return _best_dice([histogram(photograph) for photograph in evenly_spread(photographs)])
+
+
+def _own_pen(predictor, photograph):
+    """Returns the name of its set's pen, so that like is compared with like, or None."""
+    return photograph.set if photograph.set in (predictor.plan.pens.of_sets or {}) else None
 
 
 def evenly_spread(photographs):
@@ -83,8 +95,8 @@ def _best_dice(histograms):
     return float(np.mean([metrics.scores(counts, threshold)["dice"] for counts in histograms]))
 
 
-def _histogram(predictor, example, side, views):
-    probability = predictor.uncalibrated(example.rgb, example.fov, side, views)[0]
+def _histogram(predictor, example, side, views, pen):
+    probability = predictor.uncalibrated(example.rgb, example.fov, side, views, pen)[0]
     return metrics.histogram(np.clip(probability, 0, 1), example.mask, example.fov)
 
 

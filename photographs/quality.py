@@ -1,5 +1,7 @@
 """What a photograph is like, and when the user is warned that it is unlike those of the training."""
 
+from collections import Counter, defaultdict
+
 import cv2
 import numpy as np
 
@@ -47,15 +49,20 @@ def warnings_of(description, fov, least):
 def seen_in(photographs):
     """Returns what a network has met in the photographs of its training, for the card.
 
-    `fov sides`: least and largest side of their FOVs, px, which decide how wide vessels are drawn.
+    `fov sides`: least and largest side of their FOVs, px. `picture sizes`: {set: widths and heights, px, of
+    its pictures that no other set has}. Both decide how wide vessels are drawn.
     `photographs`: the least of each quantity of `describe`, of which `warnings_of` takes a share as its
     limit.
     """
-    found = []
+    found, sizes = [], defaultdict(set)
     for photograph in photographs:
         rgb = read_photograph(photograph.path)
         fov = fov_of(photograph, rgb)
         found.append(describe(rgb, fov, Square.around(fov)))
-    sides = [round(description["side"]) for description in found]
+        sizes[photograph.set].add((rgb.shape[1], rgb.shape[0]))
+    everyone = Counter(size for own in sizes.values() for size in own)
+    sizes = {name: [list(size) for size in sorted(own) if everyone[size] == 1]
+             for name, own in sorted(sizes.items())}
+    fovs = [round(description["side"]) for description in found]
     least = {key: float(f"{min(description[key] for description in found):.4g}") for key in found[0]}
-    return {"fov sides": [min(sides), max(sides)], "photographs": least}
+    return {"fov sides": [min(fovs), max(fovs)], "picture sizes": sizes, "photographs": least}

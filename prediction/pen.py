@@ -1,23 +1,76 @@
-"""How wide vessels are drawn: the edges of a probability moved in or out."""
+"""How wide vessels are drawn: the pens that a card knows, and the edges of a probability moved in or out.
+
+A pen is how much wider a drawing is than the vessel looks to the network, on either edge, as a share of the
+FOV's side.
+"""
 
 import math
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
+from running.command import Problem
+
 # A drawing has every pixel that a vessel touches: half a pixel of the photograph too much on each side.
 HALF_PIXEL = 0.5
+DEFAULT, NONE = "default", "none"  # pens that every model knows
 
 
-def pen_shift(native, side, fov_sides=None):
-    """Returns how far the edges of vessels are to be moved out (in if negative), in px of a square.
+@dataclass(frozen=True)
+class Pens:
+    """What a card knows of pens, and the one that was asked for.
 
-    native: px across the photograph's FOV. side: of the square, px. fov_sides: least and largest FOV of the
-    training photographs, px. Within that range a network has learned which share of the FOV HALF_PIXEL is,
-    so there nothing is moved.
+    of_sets: {set: its observer's pen}, which was taken out of its masks before training; None if the network
+    has learned its observers' own. habit: what the default pen differs from half a pixel of the photograph, a
+    share of the FOV's side. sizes: {set: [[width, height], ...]}, px, of pictures that no other set has.
+    fov_sides: least and largest side of the training photographs' FOVs, px. chosen: a set's name, DEFAULT,
+    NONE or a share in percent; None goes by the picture's size.
     """
-    least, most = fov_sides or (native, native)
-    return HALF_PIXEL * side * (1 / native - 1 / min(max(native, least), most))
+
+    of_sets: dict | None = None
+    habit: float = 0.0
+    sizes: dict = field(default_factory=dict)
+    fov_sides: tuple | None = None
+    chosen: str | None = None
+
+    def __post_init__(self):
+        """Raises Problem if the pen that was asked for is not known."""
+        if self.chosen is not None:
+            self.share(1000, (0, 0))
+
+    def share(self, native, shape, chosen=None):
+        """Returns the pen for a photograph whose FOV is `native` px across and whose array has this `shape`.
+
+        chosen: replaces the one that was asked for.
+        """
+        name = chosen or self.chosen or self._by_size(shape)
+        if name == DEFAULT:
+            return self._default(native)
+        if name in (self.of_sets or {}):
+            return self.of_sets[name]
+        try:
+            return 0.0 if name == NONE else float(name) / 100
+        except ValueError:
+            known = ", ".join([*(self.of_sets or {}), DEFAULT, NONE])
+            raise Problem(f"--pen {name}: this model does not know such a pen. "
+                          f"Give one of {known}, or a share of the FOV's side in percent.") from None
+
+    def _by_size(self, shape):
+        """Returns the set whose pictures alone have just this size, or DEFAULT."""
+        size = [shape[1], shape[0]]
+        return next((name for name, sizes in self.sizes.items() if size in sizes), DEFAULT)
+
+    def _default(self, native):
+        """Returns the pen for a camera that nobody drew.
+
+        Without pens a network has learned which share of the FOV HALF_PIXEL is within `fov_sides`, so there
+        nothing is moved.
+        """
+        if self.of_sets is not None:
+            return HALF_PIXEL / native + self.habit
+        least, most = self.fov_sides or (native, native)
+        return HALF_PIXEL * (1 / native - 1 / min(max(native, least), most))
 
 
 def edges_moved(probability, out):

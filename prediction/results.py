@@ -46,7 +46,7 @@ def settings_of(options, model_file):
     """Returns what decides the results beside the photographs: a folder holds those of one such choice."""
     read = {"model sha256": model_file, "card sha256": model_file.with_suffix(".json")}
     return {**{key: sha256(path) if path.is_file() else None for key, path in read.items()},
-            "tta": options.tta, "threshold": options.threshold,
+            "tta": options.tta, "threshold": options.threshold, "pen": options.pen,
             "precision": hardware_precision(options.precision)}
 
 

@@ -79,6 +79,7 @@ SOURCES = {
 def licences_of(names):
     """Returns the licences of the sets that are called so, as a model's card has them."""
     known = {source.folder: source.in_short for source in SOURCES.values()}
+    known |= dict.fromkeys(("ARIA", "ORVS", "DR-HAGIS"), "published for research, without a licence text")
     known["samples"] = "made by this project, CC0"
     return "; ".join(f"{name}: {known.get(name, 'as its owner says')}" for name in sorted(names))
 

@@ -6,6 +6,7 @@ import pytest
 
 import checkpoint
 from card import MEANINGS, Card, Plan
+from prediction.pen import Pens
 from running.command import Problem
 
 SOUND = {"network": {"width": 4, "depth": 2}, "threshold": 0.4}
@@ -59,8 +60,8 @@ def test_a_full_card_is_the_plan_for_one_view_and_for_eight(tmp_path):
         "side": 640, "calibration": {"temperature": 2, "bias": -1}, "vessel width": 6.5,
         "fov sides": [500, 600],
         "tta": {"threshold": 0.5, "side": 768, "calibration": {"temperature": 3, "bias": 1}}})
-    assert card.plan() == Plan(640, 6.5, False, 2, -1, 0.4, (500, 600))
-    assert card.plan(tta=True) == Plan(768, 6.5, True, 3, 1, 0.5, (500, 600))
+    assert card.plan() == Plan(640, 6.5, False, 2, -1, 0.4, Pens(fov_sides=(500, 600)))
+    assert card.plan(tta=True) == Plan(768, 6.5, True, 3, 1, 0.5, Pens(fov_sides=(500, 600)))
     assert card.plan(threshold=0.9).threshold == card.plan(tta=True, threshold=0.9).threshold == 0.9
 
 

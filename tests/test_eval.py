@@ -206,6 +206,12 @@ def test_if_all_of_many_fail_each_is_named(evaluate, photographs, tmp_path):
     assert all(f"p{k}.png: is damaged" in ended.err for k in range(3))
 
 
+def test_a_pen_that_the_model_does_not_know_is_refused_at_once(refused, photographs, tiny_model, tmp_path):
+    out = tmp_path / "out"
+    sentence = refused("eval", photographs, "--out", out, "--model", tiny_model, "--pen", "STARE")
+    assert "--pen STARE" in sentence and "tiny, default, none" in sentence and not out.exists()
+
+
 def test_a_missing_model_and_one_that_is_none_are_named(refused, photographs, tmp_path):
     (tmp_path / "text.keras").write_text("text")
     for name, word in (("gone.keras", "no such model"), ("text.keras", "not a model of this project")):

@@ -1,9 +1,12 @@
 """How wide vessels are drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from prediction.pen import edges_moved, pen_shift
+from prediction.pen import HALF_PIXEL, Pens, edges_moved
+from running.command import Problem
 
 
 def soft_disc(radius, size=128):
@@ -26,10 +29,35 @@ def test_a_thin_vessel_becomes_thinner_but_does_not_vanish():
     assert moved[32, 32] == across[32] and moved[32].sum() < 0.85 * across.sum()
 
 
-def test_vessels_are_drawn_half_a_pixel_of_the_photograph_wide_on_either_side_whatever_the_model_saw():
+# ---- which pen a photograph is drawn with ------------------------------------------------------------------
+
+PENS = Pens({"A": 0.001, "B": -0.002}, habit=-0.0009, sizes={"A": [[600, 500]], "B": []})
+
+
+def test_a_known_camera_is_drawn_as_its_observer_draws_and_any_other_with_the_default():
+    assert PENS.share(400, (500, 600)) == PENS.share(400, (500, 600, 3)) == 0.001
+    for shape in ((600, 500), (500, 601)):
+        assert PENS.share(400, shape) == pytest.approx(HALF_PIXEL / 400 - 0.0009)
+
+
+def test_a_pen_is_asked_for_by_name_or_by_share():
+    default = HALF_PIXEL / 400 - 0.0009
+    for asked, pen in (("B", -0.002), ("-0.05", -0.0005), ("none", 0), ("default", default)):
+        assert PENS.share(400, (500, 600), asked) == pytest.approx(pen)
+        assert replace(PENS, chosen=asked).share(400, (500, 600)) == pytest.approx(pen)
+
+
+def test_a_pen_that_the_card_does_not_know_is_refused_at_once():
+    with pytest.raises(Problem, match="C: this model does not know such a pen.*A, B, default, none"):
+        replace(PENS, chosen="C")
+    with pytest.raises(Problem, match="Give one of default, none"):
+        Pens(chosen="A")
+
+
+def test_without_pens_half_a_pixel_is_drawn_on_either_side_whatever_the_model_saw():
     """A drawing's half pixel is 1/1000 of an FOV of 500 pixels and 1/2000 of one of 1000."""
-    assert pen_shift(1000, 512, (500, 600)) == pytest.approx(512 * (1 / 2000 - 1 / 1200))
-    assert pen_shift(250, 512, (500, 600)) == pytest.approx(512 * (1 / 500 - 1 / 1000))
-    for native in (500, 555, 600):
-        assert pen_shift(native, 768, (500, 600)) == 0
-    assert pen_shift(1000, 512, None) == 0, "a card that says nothing of it"
+    pens = Pens(fov_sides=(500, 600))
+    assert pens.share(1000, (9, 9)) == pytest.approx(1 / 2000 - 1 / 1200)
+    assert pens.share(250, (9, 9)) == pytest.approx(1 / 500 - 1 / 1000)
+    assert [pens.share(native, (9, 9)) for native in (500, 555, 600)] == [0, 0, 0]
+    assert Pens().share(1000, (9, 9)) == 0, "a card that says nothing of it"

@@ -12,6 +12,7 @@ from card import Plan
 from model import unet
 from photographs.square import VIEWS
 from predict import SIDES, Predictor, calibrated, side_near
+from prediction.pen import Pens
 
 GREEN = predictor_of(lambda squares: squares[..., 1:2])
 
@@ -103,7 +104,7 @@ def test_a_finer_photograph_has_thinner_vessels(draw):
     density = {}
     for side in (250, 500):
         bright = predictor_of(
-            lambda squares: (squares[..., 1:2] > 0.4).astype(np.float32), fov_sides=(side, side))
+            lambda squares: (squares[..., 1:2] > 0.4).astype(np.float32), pens=Pens(fov_sides=(side, side)))
         density[side] = bright.uncalibrated(rgb, fov, 512, VIEWS[:1])[0].mean()
     assert density[250] < 0.95 * density[500]
 

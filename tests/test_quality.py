@@ -62,3 +62,12 @@ def test_the_least_of_each_quantity_and_both_ends_of_the_sides_are_kept_of_the_t
     assert met["photographs"] == {
         key: pytest.approx(min(description[key] for description in seen), rel=1e-3) for key in seen[0]}
     assert met["photographs"]["brightness"] == pytest.approx(seen[2]["brightness"], rel=1e-3)
+
+
+def test_sizes_that_one_set_alone_has_are_kept_to_know_its_camera_again(draw, tmp_path):
+    photographs = []
+    for k, (name, width) in enumerate((("A", 110), ("A", 120), ("B", 120), ("B", 130), ("B", 130))):
+        rgb, _, fov = draw.eye(k, 100, width)
+        place = draw.put(tmp_path / f"{k}.png", rgb), draw.put(tmp_path / f"{k}_fov.png", fov)
+        photographs.append(Photograph(name, f"{k}", "training", f"{k}", place[0], fov=place[1]))
+    assert seen_in(photographs)["picture sizes"] == {"A": [[110, 100]], "B": [[130, 100]]}

@@ -1,5 +1,7 @@
 """How prediction is to be done, as it is chosen on validation photographs."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from card import Card
 from fitting import threshold
 from fitting.threshold import evenly_spread, fit_calibration, native_dice, tune
 from predict import SIDES
+from prediction.pen import Pens
 from sets.layouts import Photograph
 
 # ---- calibration -------------------------------------------------------------------------------------------
@@ -86,6 +89,18 @@ def test_two_models_are_told_apart_at_native_size(bright_eyes, tuned):
     blurred = predictor_of(
         lambda squares: np.stack([cv2.blur(square, (9, 9)) for square in squares[..., 1]])[..., None])
     assert native_dice(blurred, bright_eyes) < sharp - 0.05
+
+
+def test_each_photograph_is_drawn_with_its_own_observers_pen(bright_eyes):
+    """The others are of a set whose observer draws what is half as wide."""
+    def predictor(pen):
+        return predictor_of(lambda squares: squares[..., 1:2], pens=Pens({"A": pen, "B": -0.02}))
+
+    same, wider = (native_dice(predictor(pen), bright_eyes) for pen in (0.0, 0.02))
+    others = [replace(photograph, set="B") for photograph in bright_eyes]
+    assert same > wider + 0.05 and same > native_dice(predictor(0.0), others) + 0.05
+    unknown = [replace(photograph, set="C") for photograph in bright_eyes]
+    assert native_dice(GREEN, unknown) == pytest.approx(same)
 
 
 def test_what_is_chosen_is_the_plan_of_the_card_for_one_view_and_for_eight(tuned):

@@ -1,0 +1,57 @@
+"""The augmentation: what cameras, hands and files do to a photograph (docs/recipe.md has its worth)."""
+
+import cv2
+
+from photographs.square import SIDE
+
+
+def recipe():
+    """Returns the augmentation: a square in, 512 x 512 out.
+
+    About every second pair has met something that photographs meet in other hands: compression, blur, a small
+    size, noise, a wrong exposure, a channel alone. The rest is kept as sound as it was.
+    """
+    import albumentations as A  # here: it would make --help take a second
+
+    # The default for masks, the nearest pixel, moves them half a pixel or more against their photograph.
+    bend = {"interpolation": cv2.INTER_CUBIC, "mask_interpolation": cv2.INTER_LINEAR,
+            "border_mode": cv2.BORDER_CONSTANT}
+    smaller = {"downscale": cv2.INTER_AREA, "upscale": cv2.INTER_CUBIC}
+    return A.Compose([
+        A.Affine(rotate=(-180, 180), shear=(-6, 6), scale={"x": (0.92, 1.08), "y": (0.92, 1.08)}, p=1.0,
+                 **bend),
+        A.PadIfNeeded(SIDE, SIDE, border_mode=cv2.BORDER_CONSTANT, p=1.0),
+        A.RandomCrop(SIDE, SIDE, p=1.0),
+        A.D4(p=1.0),
+        A.ElasticTransform(alpha=60, sigma=8, p=0.3, **bend),
+        # Light and colour.
+        A.RandomBrightnessContrast(0.25, 0.25, p=0.7),
+        A.OneOf([A.RandomGamma((65, 150), p=1), A.RandomGamma((35, 65), p=0.25),
+                 A.RandomGamma((150, 220), p=0.4)], p=0.55),
+        A.RandomBrightnessContrast((-0.25, 0.45), (-0.4, 0.2), p=0.1),
+        A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=35, val_shift_limit=0, p=0.5),
+        A.OneOf([A.RGBShift(20, 20, 20, p=1),
+                 A.MultiplicativeNoise((0.65, 1.35), per_channel=True, elementwise=False, p=0.5)], p=0.3),
+        A.OneOf([A.ToGray(method="average", p=0.5), green_alone()], p=0.08),
+        A.Illumination(mode="linear", intensity_range=(0.02, 0.2), effect_type="both", p=0.25),
+        A.Illumination(mode="gaussian", intensity_range=(0.1, 0.2), effect_type="both", p=0.1),
+        # Lens, sensor and file.
+        A.OneOf([A.GaussianBlur(sigma_limit=(0.3, 1.3), blur_limit=0, p=1),
+                 A.GaussianBlur(sigma_limit=(1.3, 3.0), blur_limit=0, p=0.25),
+                 A.Downscale(scale_range=(0.25, 0.7), interpolation_pair=smaller, p=0.35)], p=0.4),
+        A.OneOf([A.GaussNoise(std_range=(0.005, 0.03), p=1),
+                 A.GaussNoise(std_range=(0.03, 0.08), p=0.4)], p=0.3),
+        A.OneOf([A.ImageCompression(quality_range=(50, 95), p=1),
+                 A.ImageCompression(quality_range=(12, 50), p=0.8)], p=0.3),
+    ], strict=True)
+
+
+def green_alone():
+    """Returns the transform that puts the green channel in place of all three, as some viewers do."""
+    import albumentations as A
+
+    class GreenAlone(A.ImageOnlyTransform):
+        def apply(self, img, **_):
+            return img[..., [1, 1, 1]]
+
+    return GreenAlone(p=1)
