@@ -2,6 +2,7 @@
 
     python eval.py image.png                      predictions/image_probability.png, _mask.png, _overlay.png
     python eval.py FOLDER other.jpg --tta         many; eight views averaged, with the uncertainty
+    python eval.py --masks DIR FOLDER             measures the masks in DIR in place of predicting
     python eval.py --ray local FOLDER --out DIR   the same on a cluster (docs/scale.md)
 
 A photograph's results bear its path below FOLDER: those of FOLDER/patient7/left.jpg begin with patient7/left.
@@ -9,6 +10,7 @@ A photograph's results bear its path below FOLDER: those of FOLDER/patient7/left
 
 import argparse
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -26,13 +28,21 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
     add = parser.add_argument
     add("photographs", nargs="+", help="files or folders (with --ray also URIs)")
-    add("--out", default="predictions", help="(default: %(default)s)")
+    add("--out", help="(default: predictions; with --masks, measured)")
     add_prediction_flags(parser)
+    add("--review", type=int, default=40, metavar="N",
+        help="photographs in review.html at most, the least certain ones (default: %(default)s)")
+    add("--masks", type=Path, metavar="DIR", help="measure these masks, named as the photographs are")
+    add("--before", type=Path, default=Path("predictions"), metavar="DIR",
+        help="with --masks: results of eval.py that the masks are compared with (default: %(default)s)")
     add("--show", action="store_true", help="open a window with the result of each photograph")
     add("--ray", metavar="ADDRESS", help="run on this Ray cluster; 'local' starts one on this machine")
     options = parser.parse_args()
     if options.ray and options.show:
         parser.error("--show opens windows on this machine; leave it out with --ray")
+    if options.ray and options.masks:
+        parser.error("--masks measures on this machine; leave out --ray")
+    options.out = options.out or ("measured" if options.masks else "predictions")
     return options
 
 
@@ -42,9 +52,12 @@ def main():
         return on_cluster(options)
     photographs = find_photographs(options.photographs, options.out)
     start_tensorflow()
+    if options.masks:
+        return measured(options, photographs)
     import checkpoint
     from predict import Predictor
     from prediction.results import FolderResults, settings_of
+    from review import page
 
     # What an earlier run has done already stays.
     model_file = checkpoint.find_model(options.model)
@@ -68,11 +81,13 @@ def main():
     rows = [row for row in results.write_table() if row["name"] in done]
     if len(named) > 1:
         results.draw_sheet(rows)
+    if options.review > 0:
+        page.write(results.folder, rows, predictor.plan.threshold, options.photographs, options.review)
     results.finish()
     tell(results.folder, predictor.plan, rows)
     if options.show:
         show(results.folder, sorted(done))
-    return 1 if failed else 0
+    return 1 if failed or not results.complete else 0
 
 
 def segment_all(results, named, predictor, card):
@@ -87,9 +102,40 @@ def segment_all(results, named, predictor, card):
     def write(path, segmented):
         results.add(named[path], path, segmented, card)
 
-    steps = overlapped(named, read, segment, write)
-    shown = tqdm(steps, total=len(named), unit="photograph", disable=not sys.stderr.isatty())
+    return failures(named, read, segment, write)
+
+
+def failures(named, *steps):
+    """Takes the photographs through the steps of `overlapped`; returns {path: Problem} of what failed."""
+    shown = tqdm(overlapped(named, *steps), total=len(named), unit="photograph",
+                 disable=not sys.stderr.isatty())
     return {path: outcome for path, outcome in shown if isinstance(outcome, Problem)}
+
+
+def measured(options, photographs):
+    """Measures and draws the masks of --masks in place of predicting, and returns the exit code."""
+    from prediction.measured import MeasuredResults
+
+    results = MeasuredResults(options.out, options.masks, options.before, options.overwrite)
+    named = results.names(results.with_masks(photographs))
+    left = results.left(named)
+    if not left and results.state == "finished":
+        say(f"All of it is done already; the results are in {options.out}.")
+        return 0
+    results.begin(named)
+    failed = failures(left, results.read, lambda _, read: read,
+                      lambda path, read: results.add(named[path], path, *read))
+    tell_failed(failed, len(named))
+    done = {name for photograph, name in named.items() if photograph not in failed}
+    rows = [row for row in results.write_table() if row["name"] in done]
+    results.draw_sheet(rows)
+    results.finish()
+    if len(named) < len(photographs):
+        complain(f"{len(photographs) - len(named)} photographs have no mask in {options.masks} "
+                 f"and are left out, {next(path for path in photographs if path not in named)} for one.")
+    say(f"The masks of {len(rows)} photographs are measured. "
+        f"Open {results.folder / 'contact_sheet.png'} and {results.folder / 'predictions.csv'}")
+    return 1 if failed or not results.complete else 0
 
 
 def tell_failed(failed, total):

@@ -49,7 +49,8 @@ def test_one_photograph_gets_its_pictures_and_its_row(evaluate, photographs, tmp
     ended = evaluate(out, photographs / "p0.png")
     assert ended.code == 0, ended.err
     assert {path.name for path in out.iterdir()} == {
-        "p0_probability.png", "p0_mask.png", "p0_overlay.png", "predictions.csv", "run.json", ".rows"}
+        "p0_probability.png", "p0_mask.png", "p0_overlay.png", "predictions.csv", "review.html", "run.json",
+        ".rows"}
     rgb = read_photograph(photographs / "p0.png")
     levels, mask, overlay = (picture(out / f"p0_{kind}.png") for kind in ("probability", "mask", "overlay"))
     assert levels.dtype == np.uint16 and mask.dtype == overlay.dtype == np.uint8

@@ -1,13 +1,12 @@
 """The report, as a page in a real browser (skipped where there is no Chromium) and as bytes."""
 
 import re
-import shutil
-import time
 import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from browser import as_telephone, chromium_with, complaints, show, slide, until_shown, words
 
 import pictures
 from report.page import write
@@ -17,9 +16,6 @@ from viewer.photographs import HERE, Sheet, edges, level_of, packed
 THRESHOLD = 0.37
 HOSTILE = "<img src=x onerror=alert(1)>.png"
 ENDING = "</script><script>window.broken = 1</script>\u2028'\".png"
-FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-background-networking --disable-sync
-           --disable-component-update --no-first-run --disable-quic --disable-dev-shm-usage
-           --window-size=1440,1000""".split()
 
 
 def dice_of(sheet, threshold):
@@ -85,20 +81,8 @@ def page(sheets, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
-    missing = "selenium is not installed (requirements-dev.txt)"
-    webdriver = pytest.importorskip("selenium.webdriver", reason=missing)
-    programs = [next(filter(None, map(shutil.which, names)), None)
-                for names in (["chromium", "chromium-browser", "google-chrome"], ["chromedriver"])]
-    if None in programs:
-        pytest.skip("there is no Chromium with its driver (Debian: apt-get install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    options.binary_location = programs[0]
-    for flag in [*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(programs[1]))
-    yield driver
-    driver.quit()
+    with chromium_with(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -107,34 +91,7 @@ def browser(chromium, page):
     chromium.get(page.as_uri())
     until_shown(chromium)
     yield chromium
-    assert [entry for entry in chromium.get_log("browser") if entry["level"] == "SEVERE"] == []
-
-
-def until_shown(browser, number=None):
-    end = time.monotonic() + 10
-    while time.monotonic() < end:
-        shown = browser.execute_script("return document.getElementById('viewer').dataset.shown")
-        if shown is not None and number in (None, int(shown)):
-            return
-        time.sleep(0.02)
-    raise AssertionError(f"photograph {number} was not shown")
-
-
-def show(browser, number):
-    browser.execute_script(f"show(view.photographs[{number}])")
-    until_shown(browser, number)
-
-
-def slide(browser, name, value):
-    """Move a slider as a hand does, and wait until the picture has followed."""
-    browser.execute_async_script("""const [name, value, done] = arguments;
-        const slider = document.getElementById(name);
-        slider.value = value; slider.dispatchEvent(new Event("input", { bubbles: true }));
-        requestAnimationFrame(() => requestAnimationFrame(done));""", name, value)
-
-
-def words(browser, name):
-    return browser.execute_script(f"return document.getElementById('{name}').textContent")
+    assert complaints(chromium) == []
 
 
 def picture(browser):
@@ -223,13 +180,9 @@ def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, sheets):
     assert words(browser, "count") == "2 of 5 photographs"
     slide(browser, "text", "no such name")
     assert words(browser, "count") == "No photograph fits."
-    size = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    try:
+    with as_telephone(browser):
         widths = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
         assert widths == [390, 390]
-    finally:
-        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 @pytest.mark.parametrize("threshold", [0.001, 0.1, 1 / 3, THRESHOLD, 0.5, 0.6180339, 0.999])

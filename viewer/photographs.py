@@ -20,6 +20,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from metrics import probability_of
+
 HERE = Path(__file__).parent
 SCRIPTS = [HERE / name for name in ("viewer.js", "list.js", "controls.js")]  # in this order
 LEVELS = 256  # probabilities travel as bytes
@@ -32,8 +34,8 @@ QUALITY, QUALITY_OF_THUMBNAIL = 90, 80
 class Sheet:
     """What the page holds of one photograph.
 
-    rgb (H, W, 3) uint8; fov (H, W) bool; probability (H, W) float32 in [0, 1]; reference (H, W) bool, or
-    None; dice as in the table, or None; threshold in [0, 1].
+    rgb (H, W, 3) uint8; fov (H, W) bool; probability (H, W) float32 in [0, 1], or uint16, 65535 = 1;
+    reference (H, W) bool, or None; dice as in the table, or None; threshold in [0, 1].
     """
 
     name: str
@@ -73,12 +75,15 @@ def fingerprint(text):
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def embedded(number, sheet):
-    """Returns a Sheet as three script elements that the browser does not run: facts, JPEG, numbers."""
+def embedded(number, sheet, **more):
+    """Returns a Sheet as three script elements that the browser does not run: facts, JPEG, numbers.
+
+    more: facts that the page has beside those of the viewer.
+    """
     height, width = sheet.fov.shape
     facts = {"number": number, "name": sheet.name, "width": width, "height": height,
              "labelled": sheet.reference is not None, "dice": sheet.dice, "threshold": sheet.threshold,
-             "level": level_of(sheet.threshold), "thumbnail": base64_of(thumbnail(sheet.rgb))}
+             "level": level_of(sheet.threshold), "thumbnail": base64_of(thumbnail(sheet.rgb)), **more}
     numbers = packed(sheet.probability, sheet.fov, sheet.reference, sheet.threshold)
     return (f'<script type="application/json" class="photograph">{as_json(facts)}</script>\n'
             f'<script type="text/plain" id="jpeg-{number}">{base64_of(jpeg(sheet.rgb, QUALITY))}</script>\n'
@@ -90,7 +95,10 @@ def packed(probability, fov, reference, threshold):
 
     The differences of a photograph of 3504 x 2336 deflate to 0.8 of the size of the levels themselves.
     """
-    levels = np.searchsorted(edges(threshold), probability.ravel(), side="right").astype(np.uint8)
+    sixteen = probability.dtype == np.uint16  # there are so few values that a table of them is faster
+    known = probability_of(np.arange(65536, dtype=np.uint16)) if sixteen else probability.ravel()
+    levels = np.searchsorted(edges(threshold), known, side="right").astype(np.uint8)
+    levels = levels[probability.ravel()] if sixteen else levels
     flags = fov.astype(np.uint8)
     if reference is not None:
         flags |= reference.astype(np.uint8) << 1

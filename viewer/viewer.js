@@ -82,14 +82,24 @@ function clipTo({ x, y, width, height }) {
   brush.clip();
 }
 
+// The part and what lies up to `by` pixels around it: smoothing mixes neighbours, and must find them.
+function widened(part, by) {
+  const { width, height } = view.current;
+  if (by === Infinity) return { x: 0, y: 0, width, height };
+  const [x, y] = [part.x, part.y].map(low => Math.max(Math.floor(low - by), 0));
+  const right = Math.min(Math.ceil(part.x + part.width + by), width);
+  const bottom = Math.min(Math.ceil(part.y + part.height + by), height);
+  return { x, y, width: right - x, height: bottom - y };
+}
+
 function draw(kind, bare, opacity, part) {
   const size = scale();
-  const whole = { x: 0, y: 0, width: view.current.width, height: view.current.height };
-  const { x, y, width, height } = kind === "photograph" ? whole : (part ?? whole);
+  const single = part && kind !== "photograph";
+  const { x, y, width, height } = widened(part, single ? 2 + 2 / size : Infinity);
   brush.globalAlpha = opacity;
   brush.imageSmoothingEnabled = size < 3; // magnified more, its pixels are to be seen
   brush.imageSmoothingQuality = "high";
-  const picture = part && kind !== "photograph" ? partOf(kind, bare, part) : layer(kind, bare);
+  const picture = single ? partOf(kind, bare, { x, y, width, height }) : layer(kind, bare);
   brush.drawImage(picture, ...onCanvas(x, y), width * size, height * size);
 }
 

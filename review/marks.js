@@ -1,0 +1,180 @@
+// Strokes: which pixels are added or erased, undo and redo. A step is {to, at, from}: it gave the pixels `at`
+// the mark `to`, and they had the marks `from` before. The first `done` steps of a photograph hold.
+
+let stroke = null; // the one under the pen
+
+function put(data, at, flags) {
+  const code = data.codes[at];
+  data.counts[code]--;
+  data.counts[(data.codes[at] = (code & ~(MARKS << 8)) | (flags << 8))]++;
+}
+
+const marksAt = (data, at) => (data.codes[at] >> 8) & MARKS;
+
+function take(data, step) {
+  step.at.forEach((at, k) => {
+    step.from[k] = marksAt(data, at);
+    put(data, at, step.to);
+  });
+}
+
+const takeBack = (data, { at, from }) => at.forEach((place, k) => put(data, place, from[k]));
+
+// The smallest part of the photograph with all of these pixels; `at` is sorted.
+function partWith(at, across) {
+  let [left, right] = [across, 0];
+  for (const place of at) {
+    left = Math.min(left, place % across);
+    right = Math.max(right, place % across);
+  }
+  const [top, bottom] = [Math.floor(at[0] / across), Math.floor(at.at(-1) / across)];
+  return { x: left, y: top, width: right - left + 1, height: bottom - top + 1 };
+}
+
+// ---- one stroke
+
+function beginStroke(to) {
+  stroke = { to, at: [], from: [] };
+}
+
+function mark(at) {
+  const { codes } = view.data;
+  const before = marksAt(view.data, at);
+  if (!((codes[at] >> 8) & FOV) || before === stroke.to) return;
+  stroke.at.push(at);
+  stroke.from.push(before);
+  put(view.data, at, stroke.to);
+}
+
+// Marks what lies within `radius` of the line from a to b, each [x, y] in pixels of the photograph, where the
+// probability is at least that of level `floor`. Returns the part that may have changed.
+function sweep(a, b, radius, floor) {
+  const { width, height, codes } = view.data;
+  const [first, last] = [0, 1].map(axis => [Math.min(a[axis], b[axis]), Math.max(a[axis], b[axis])]).map(
+    ([low, high], axis) => [
+      Math.max(Math.floor(low - radius), 0),
+      Math.min(Math.ceil(high + radius), axis ? height : width),
+    ],
+  );
+  const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
+  const length = dx * dx + dy * dy || 1;
+  for (let y = last[0]; y < last[1]; y++)
+    for (let x = first[0]; x < first[1]; x++) {
+      const at = y * width + x;
+      if ((codes[at] & 255) < floor) continue;
+      const [px, py] = [x + 0.5 - a[0], y + 0.5 - a[1]];
+      const along = Math.min(Math.max((px * dx + py * dy) / length, 0), 1);
+      const [ox, oy] = [px - along * dx, py - along * dy];
+      if (ox * ox + oy * oy <= radius * radius) mark(at);
+    }
+  const size = { width: Math.max(first[1] - first[0], 0), height: Math.max(last[1] - last[0], 0) };
+  return { x: first[0], y: last[0], ...size };
+}
+
+function endStroke() {
+  const { data } = view;
+  const { to, at, from } = stroke;
+  stroke = null;
+  if (!at.length) return;
+  takeBack(data, { at, from }); // and is taken again in the order of the pixels, in which steps are kept
+  addStep({ to, at: Uint32Array.from(at).sort(), from: new Uint8Array(at.length) });
+}
+
+function cancelStroke() {
+  if (!stroke) return;
+  takeBack(view.data, stroke);
+  stroke = null;
+  repaint();
+}
+
+// ---- steps
+
+function addStep(step) {
+  const { data } = view;
+  data.steps.length = data.work.done;
+  data.steps.push(step);
+  take(data, step);
+  data.work.done++;
+  data.work.fingerprint = view.current.fingerprint;
+  keepStep(data.work, step);
+  changed(step);
+}
+
+function undo() {
+  const { data } = view;
+  if (!data?.work.done || stroke) return;
+  const step = data.steps[--data.work.done];
+  takeBack(data, step);
+  keepWork(data.work);
+  changed(step);
+}
+
+function redo() {
+  const { data } = view;
+  const step = data?.steps[data.work.done];
+  if (!step || stroke) return;
+  take(data, step);
+  data.work.done++;
+  keepWork(data.work);
+  changed(step);
+}
+
+// Takes all marks away, as a step that can be undone.
+function startOver() {
+  const at = [];
+  view.data.codes.forEach((code, place) => (code >> 8) & MARKS && at.push(place));
+  if (at.length) addStep({ to: 0, at: Uint32Array.from(at), from: new Uint8Array(at.length) });
+}
+
+function changed(step) {
+  const part = partWith(step.at, view.data.width);
+  refresh(part);
+  writeReadings();
+  writeState();
+  repaint(part);
+}
+
+// The vessel pixel, [x, y], that is nearest to a place, at most `reach` pixels away.
+function nearestVessel(x, y, reach) {
+  const { width, height, codes } = view.data;
+  let [nearest, least] = [null, reach * reach];
+  const [left, top] = [x, y].map(middle => Math.max(Math.floor(middle - reach), 0));
+  for (let row = top; row < Math.min(y + reach, height); row++)
+    for (let column = left; column < Math.min(x + reach, width); column++) {
+      const code = codes[row * width + column];
+      const away = (column + 0.5 - x) ** 2 + (row + 0.5 - y) ** 2;
+      if (away > least || !isVessel(code & 255, code >> 8, view.level)) continue;
+      [nearest, least] = [[column, row], away];
+    }
+  return nearest;
+}
+
+// Erases the vessel at a pixel with all that hangs together with it; returns how many pixels that is.
+function erasePiece(x, y) {
+  const { width, height, codes } = view.data;
+  const vessel = at => isVessel(codes[at] & 255, codes[at] >> 8, view.level);
+  const open = [];
+  beginStroke(ERASED);
+  const visit = (x, y) => {
+    const at = y * width + x;
+    if (x < 0 || y < 0 || x >= width || y >= height || !vessel(at)) return;
+    mark(at);
+    open.push(at);
+  };
+  visit(x, y);
+  while (open.length) {
+    const at = open.pop();
+    const [x, y] = [at % width, Math.floor(at / width)];
+    for (let down = -1; down <= 1; down++) for (let right = -1; right <= 1; right++) visit(x + right, y + down);
+  }
+  const count = stroke.at.length;
+  endStroke();
+  return count;
+}
+
+// ---- the mask
+
+// 0 and 255 for each pixel of a photograph that has been opened.
+function maskOf({ codes }, threshold) {
+  return Uint8Array.from(codes, code => (isVessel(code & 255, code >> 8, threshold) ? 255 : 0));
+}

@@ -1,0 +1,93 @@
+// The page: what it says of itself, opening a photograph, saving.
+
+function begun() {
+  document.title = byId("title").textContent = facts.title;
+  byId("about").append(...facts.about.map(sentence => make("p", {}, sentence)));
+  byId("place").textContent = facts.place;
+  byId("next-command").textContent = facts.command;
+  const words = { worst: "least certain", best: "most certain" };
+  for (const [value, text] of Object.entries(words))
+    byId("order").querySelector(`[value=${value}]`).textContent = text;
+  listenToTools();
+  const listen = (id, answer) => byId(id).addEventListener("click", answer);
+  listen("save", saveThis);
+  listen("save-all", saveAll);
+  listen("copy", () => navigator.clipboard?.writeText(facts.command));
+  byId("copy").hidden = !navigator.clipboard;
+  worksFound = findAllWork().then(() => {
+    fillList();
+    writeSaving();
+  });
+  new MutationObserver(() => view.data && shown()).observe(byId("viewer"), {
+    attributeFilter: ["data-shown"],
+  });
+}
+
+// After a photograph has been opened.
+function shown() {
+  if (!("shown" in byId("viewer").dataset)) return;
+  byId("floor").max = Math.max(view.current.level - 1, 1);
+  setFloor(Math.min(pen.floor || Math.ceil(view.current.level / 3), byId("floor").max));
+  setSize(pen.size);
+  hold(pen.held);
+  tell("");
+  writeState();
+}
+
+// ---- saving
+
+const workedOn = () => view.photographs.filter(({ work, level }) => isWorkedOn(work, level));
+
+function writeSaving() {
+  const count = workedOn().length;
+  byId("save-all").disabled = !count;
+  byId("save-all").textContent = count
+    ? `Save all ${count} that you have worked on …`
+    : "Save all that you have worked on …";
+}
+
+async function pngOfPhotograph(photograph) {
+  const data =
+    photograph === view.current && view.data ? view.data : await opened(photograph, await unpacked(photograph));
+  return pngOf(maskOf(data, data.work.level), data.width, data.height);
+}
+
+async function saveThis() {
+  if (!view.data) return;
+  const photograph = view.current;
+  const name = photograph.file.split("/").at(-1);
+  download(name, await pngOfPhotograph(photograph), "image/png");
+  tell(`${name} is among your downloads. Put it into the folder below.`);
+}
+
+async function saveAll() {
+  const photographs = workedOn();
+  const total = photographs.length;
+  let [done, folder] = [0, null];
+  try {
+    if (window.showDirectoryPicker)
+      folder = await window.showDirectoryPicker({ id: "masks", mode: "readwrite" });
+  } catch (error) {
+    if (error.name === "AbortError") return tell("No folder was chosen, so nothing was saved.");
+    // this browser lets no page write into folders, so it becomes an archive
+  }
+  const files = [];
+  try {
+    for (const photograph of photographs) {
+      tell(`Saving ${done + 1} of ${total} …`);
+      const content = await pngOfPhotograph(photograph);
+      if (folder) await writeInto(folder, photograph.file, content);
+      else files.push({ path: photograph.file, content });
+      done++;
+    }
+  } catch (error) {
+    return tell(
+      `${photographs[done].file} could not be saved (${error.message}). ${done} of ${total} are saved, and ` +
+        "all of your work is kept in this browser: make room or choose another folder, and save again.",
+    );
+  }
+  const masks = total === 1 ? "1 mask" : `${total} masks`;
+  if (folder) return tell(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
+  download("masks.zip", zipOf(files), "application/zip");
+  tell(`${masks} in masks.zip, among your downloads. Unpack it into the folder below.`);
+}

@@ -1,0 +1,159 @@
+// The tools: which one is held, how large it is, what hands do with it; keys.
+
+const TOOLS = { h: "move", b: "add", f: "follow", e: "erase", x: "piece" }; // by their keys
+const pen = { held: "move", size: 7, floor: 0, last: null };
+const ring = make("span", { id: "ring", hidden: "" });
+
+// ---- over the photograph
+
+function inPhotograph(event) {
+  const [x, y] = inCanvas(event);
+  return [
+    (x - canvas.width / 2) / scale() + view.x,
+    (y - canvas.height / 2) / scale() + view.y,
+  ];
+}
+
+function drawTo(event) {
+  const here = inPhotograph(event);
+  const floor = pen.held === "follow" ? pen.floor : 0;
+  repaint(sweep(pen.last ?? here, here, Math.max(pen.size / 2, 0.75), floor));
+  pen.last = here;
+}
+
+const tool = {
+  down(event) {
+    if (pen.held === "piece") {
+      const reach = Math.max((8 * dense()) / scale(), 1.5);
+      const vessel = nearestVessel(...inPhotograph(event), reach);
+      if (!vessel) return tell("There is no vessel here.");
+      return tell(`Erased a piece of ${erasePiece(...vessel).toLocaleString("en")} pixels.`);
+    }
+    pen.last = null;
+    beginStroke(pen.held === "erase" ? ERASED : ADDED);
+    drawTo(event);
+  },
+  move(event) {
+    if (!stroke) return;
+    const passed = event.getCoalescedEvents?.() ?? [];
+    for (const each of passed.length ? passed : [event]) drawTo(each);
+  },
+  up() {
+    if (stroke) endStroke();
+  },
+  cancel: cancelStroke,
+  over(event) {
+    const box = canvas.getBoundingClientRect();
+    const across = Math.max((pen.size * scale()) / dense(), 3);
+    ring.hidden = event.pointerType === "touch" || pen.held === "piece" || !view.data;
+    Object.assign(ring.style, {
+      width: `${across}px`,
+      height: `${across}px`,
+      left: `${event.clientX - box.left - across / 2}px`,
+      top: `${event.clientY - box.top - across / 2}px`,
+    });
+  },
+  wheel(event) {
+    if (!event.shiftKey && !event.altKey) return false;
+    setSize(pen.size * ((event.deltaY || event.deltaX) < 0 ? 1.2 : 1 / 1.2));
+    tool.over(event);
+    return true;
+  },
+};
+
+// ---- choosing
+
+function hold(name) {
+  pen.held = name;
+  view.tool = name === "move" ? null : tool;
+  canvas.classList.toggle("painting", name !== "move");
+  ring.hidden = true;
+  for (const button of document.querySelectorAll("[data-tool]"))
+    button.setAttribute("aria-pressed", button.dataset.tool === name);
+  byId("size-row").hidden = ["move", "piece"].includes(name);
+  byId("floor-row").hidden = name !== "follow";
+  repaint();
+}
+
+function setSize(size) {
+  const rounded = size > pen.size ? Math.ceil(size) : Math.floor(size);
+  pen.size = Math.min(Math.max(rounded, 1), 99);
+  byId("size").value = pen.size;
+  byId("size-value").textContent = `${pen.size} px`;
+}
+
+function setFloor(level) {
+  pen.floor = Number(level);
+  byId("floor").value = pen.floor;
+  byId("floor-value").textContent = view.data ? probabilityOf(pen.floor).toFixed(3) : "";
+}
+
+function setApproved(approved) {
+  Object.assign(view.data.work, { approved, fingerprint: view.current.fingerprint });
+  keepWork(view.data.work);
+  writeState();
+}
+
+// After the threshold has moved: that is part of the work too.
+function keepLevel() {
+  if (!view.data) return;
+  Object.assign(view.data.work, { level: view.level, fingerprint: view.current.fingerprint });
+  keepWork(view.data.work);
+  writeState();
+}
+
+// ---- what is said of the work
+
+const tell = sentence => (byId("status").textContent = sentence);
+
+function writeState() {
+  const { work, steps } = view.data;
+  byId("undo").disabled = !work.done;
+  byId("redo").disabled = work.done === steps.length;
+  byId("over").disabled = !work.done;
+  byId("approved").checked = work.approved;
+  const photograph = view.current;
+  photograph.button?.querySelector("b").replaceChildren(
+    formatted(photograph.scores.certainty),
+    ...marksOf(photograph),
+  );
+  writeSaving();
+}
+
+// ---- hands and keys
+
+function listenToTools() {
+  const listen = (id, kind, answer) => byId(id).addEventListener(kind, answer);
+  byId("stage").append(ring);
+  canvas.addEventListener("pointerleave", () => (ring.hidden = true));
+  for (const button of document.querySelectorAll("[data-tool]"))
+    button.addEventListener("click", () => hold(button.dataset.tool));
+  listen("size", "input", event => setSize(Number(event.target.value)));
+  listen("floor", "input", event => setFloor(event.target.value));
+  listen("undo", "click", undo);
+  listen("redo", "click", redo);
+  listen("over", "click", startOver);
+  listen("approved", "change", event => setApproved(event.target.checked));
+  listen("threshold", "change", keepLevel);
+  listen("reset", "click", keepLevel);
+  document.addEventListener("keydown", event => {
+    const typing = event.target.matches("select, [type=search], [type=number]");
+    if (!view.data || event.altKey || typing || !pressedTool(event)) return;
+    event.preventDefault();
+  });
+}
+
+// Does what the key means to the tools; returns whether it means something.
+function pressedTool({ key, ctrlKey, metaKey, shiftKey }) {
+  const letter = key.toLowerCase();
+  if (letter === "z") (shiftKey ? redo : undo)();
+  else if (letter === "y") redo();
+  else if (ctrlKey || metaKey) return false;
+  else if (TOOLS[letter]) hold(TOOLS[letter]);
+  else if (key === "[") setSize(pen.size / 1.2);
+  else if (key === "]") setSize(pen.size * 1.2);
+  else if (letter === "d") setApproved(!view.data.work.approved);
+  else if (letter === "s") saveThis();
+  else return false;
+  return true;
+}

@@ -1,0 +1,103 @@
+"""eval.py --masks: masks that are there, measured and drawn in place of predicting."""
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from photographs.fov import find_fov
+from prediction.measured import file_of
+
+
+@pytest.fixture
+def eyes(draw, tmp_path):
+    """Three photographs, one of them in a folder of its patient; returns the folder and their masks."""
+    masks = {}
+    for k, name in enumerate(["a", "patient7/left", "c"]):
+        rgb, masks[name], _ = draw.eye(80 + k)
+        draw.put(tmp_path / f"eyes/{name}.png", rgb)
+    return tmp_path / "eyes", masks
+
+
+@pytest.fixture
+def drawn(draw, eyes, tmp_path):
+    """The masks of two of them, as the review saves them."""
+    for name in ("a", "patient7/left"):
+        draw.put(tmp_path / "drawn" / file_of(name), eyes[1][name])
+    return tmp_path / "drawn"
+
+
+@pytest.fixture
+def measure(command, eyes, drawn, tmp_path):
+    def measuring(*words, out="measured"):
+        before = tmp_path / "predictions"
+        return command("eval", eyes[0], "--masks", drawn, "--out", tmp_path / out, "--before", before, *words)
+
+    return measuring
+
+
+def table(folder):
+    return pd.read_csv(folder / "predictions.csv").set_index("name")
+
+
+def test_masks_are_measured_and_drawn_and_what_has_none_is_named(measure, eyes, drawn, tmp_path):
+    ended = measure()
+    assert ended.code == 0 and "1 photographs have no mask" in ended.err and "c.png" in ended.err
+    found = table(tmp_path / "measured")
+    assert sorted(found.index) == ["a", "patient7/left"] and "certainty" not in found
+    for name, row in found.iterrows():
+        fov = find_fov(cv2.imread(str(eyes[0] / f"{name}.png"))[..., ::-1])
+        assert row["mask"] == (drawn / f"{name}.png").as_posix()
+        assert row["vessel_density"] == pytest.approx(eyes[1][name][fov].mean(), rel=1e-3)
+        written = cv2.imread(str(tmp_path / f"measured/{name}_mask.png"), cv2.IMREAD_UNCHANGED)
+        assert np.array_equal(written == 255, eyes[1][name] & fov)
+        assert (tmp_path / f"measured/{name}_overlay.png").exists()
+
+
+def test_what_a_correction_changed_stands_beside_it(measure, command, eyes, tiny_model, tmp_path):
+    ended = command("eval", eyes[0], "--model", tiny_model, "--precision", "float32",
+                    "--out", tmp_path / "predictions")
+    assert ended.code == 0, ended.err
+    assert (tmp_path / "predictions/review.html").exists()
+    assert measure().code == 0
+    found, predicted = table(tmp_path / "measured"), table(tmp_path / "predictions")
+    for name, row in found.iterrows():
+        mask, before = (cv2.imread(str(tmp_path / f"{folder}/{name}_mask.png"), 0) > 0
+                        for folder in ("measured", "predictions"))
+        assert row["added_px"] == (mask & ~before).sum() and row["erased_px"] == (before & ~mask).sum()
+        assert row["dice_with_prediction"] == pytest.approx(
+            2 * (mask & before).sum() / (mask.sum() + before.sum()), abs=1e-5)
+        assert row["predicted_density"] == predicted.loc[name, "vessel_density"]
+
+
+def test_running_again_measures_only_what_changed(measure, draw, eyes, drawn, everything, tmp_path):
+    measure()
+    before = everything(tmp_path / "measured")
+    assert "done already" in measure().out and everything(tmp_path / "measured") == before
+    draw.put(drawn / "a.png", eyes[1]["c"])
+    assert measure().code == 0
+    changed = {name for name, kept in everything(tmp_path / "measured").items() if kept != before[name]}
+    assert {"a_mask.png", "predictions.csv"} <= changed and "patient7/left_mask.png" not in changed
+
+
+def test_a_mask_of_another_size_is_named_and_the_others_are_measured(measure, draw, drawn, tmp_path):
+    draw.put(drawn / "a.png", draw.eye(3, 90, 90)[1])
+    ended = measure()
+    assert ended.code == 1 and "a.png: is 90 x 90, its photograph 110 x 100" in ended.err
+    assert list(table(tmp_path / "measured").index) == ["patient7/left"]
+
+
+def test_masks_that_fit_nothing_are_a_sentence(refused, draw, eyes, tmp_path):
+    draw.put(tmp_path / "others/x.png", eyes[1]["a"])
+    assert "x.png" in refused("eval", eyes[0], "--masks", tmp_path / "others", "--out", tmp_path / "o")
+    (tmp_path / "empty").mkdir()
+    assert "no mask" in refused("eval", eyes[0], "--masks", tmp_path / "empty", "--out", tmp_path / "o")
+    assert "not a folder" in refused("eval", eyes[0], "--masks", tmp_path / "gone", "--out", tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_masks_that_lie_among_the_photographs_are_not_photographs(command, draw, eyes, tmp_path):
+    draw.put(eyes[0] / "masks/a.png", eyes[1]["a"])
+    ended = command("eval", eyes[0], "--masks", eyes[0] / "masks", "--out", tmp_path / "o")
+    assert ended.code == 0, ended.err
+    assert list(table(tmp_path / "o").index) == ["a"]

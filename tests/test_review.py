@@ -1,0 +1,391 @@
+"""The review in a real browser (skipped where there is no Chromium): correcting, keeping, saving."""
+
+import base64
+import io
+import re
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+from browser import as_telephone, chromium_with, complaints, show, slide, until, until_shown, words
+
+import metrics
+from photographs.fov import found_fov
+from photographs.reading import read_photograph
+from prediction.measured import file_of
+from prediction.segmented import Segmented, row_of
+from review import page
+from running.files import Folder, write_png
+
+THRESHOLD = 0.4
+HOSTILE = "<img src=x onerror=alert(1)>.png"
+NAMES = "patient7/left.png", HOSTILE, "third.png"
+
+
+def predicted(draw, folder, name, seed):
+    """A photograph and its prediction in a results folder, as eval.py leaves them; returns its row."""
+    path = folder / "photographs" / name
+    rgb, mask, _ = draw.eye(seed)
+    draw.put(path, rgb)
+    rgb = read_photograph(path)
+    fov = found_fov(path, rgb)
+    random = np.random.default_rng(seed)
+    soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5) + random.random(mask.shape) / 5
+    levels = metrics.levels_of(np.clip(soft, 0, 1) * fov)
+    segmented = Segmented(rgb, fov, levels, metrics.cut(levels, THRESHOLD) & fov)
+    stem = name.removesuffix(".png")
+    write_png(folder / "out" / f"{stem}_probability.png", levels)
+    write_png(folder / "out" / f"{stem}_mask.png", segmented.mask.astype(np.uint8) * 255)
+    return row_of(stem, path, segmented, {}) | {"levels": levels, "fov": fov, "mask": segmented.mask}
+
+
+def write(folder, rows, most=40):
+    page.write(Folder(folder / "out"), rows, THRESHOLD, [folder / "photographs"], most)
+    return (folder / "out/review.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def rows(draw, tmp_path_factory):
+    """Three photographs in the order of the page, with `folder`, that of photographs and results."""
+    folder = tmp_path_factory.mktemp("review")
+    found = [predicted(draw, folder, name, 70 + k) | {"folder": folder} for k, name in enumerate(NAMES)]
+    return sorted(found, key=lambda row: row["certainty"])
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory):
+    return tmp_path_factory.mktemp("browser")
+
+
+@pytest.fixture(scope="module")
+def chromium(profile):
+    with chromium_with(profile) as driver:
+        yield driver
+
+
+@pytest.fixture
+def browser(chromium, rows, tmp_path):
+    """The page just opened with nothing kept; what it downloads goes to tmp_path."""
+    chromium.get(write(rows[0]["folder"], rows))
+    until_shown(chromium)
+    chromium.execute_async_script("""const [done] = arguments;
+        within("readwrite", (works, steps) => (works.clear(), steps.clear())).then(() => done());""")
+    again(chromium)
+    download = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    chromium.execute_cdp_cmd("Browser.setDownloadBehavior", download)
+    yield chromium
+    assert complaints(chromium) == []
+
+
+def again(browser, address=None):
+    """Closes the page and opens it again."""
+    address = address or browser.current_url
+    browser.get("about:blank")
+    browser.get(address)
+    until_shown(browser)
+
+
+def on_screen(browser, x, y):
+    return browser.execute_script("""const box = canvas.getBoundingClientRect();
+        return onCanvas(...arguments).map((at, axis) => at / dense() + [box.left, box.top][axis]);""", x, y)
+
+
+def stroke(browser, tool, *points, size=7):
+    """Draws with a mouse from point to point, each (x, y) in pixels of the photograph."""
+    browser.execute_script("byId('stage').scrollIntoView(); hold(arguments[0])", tool)
+    slide(browser, "size", size)
+    kinds = ["mousePressed", *["mouseMoved"] * (len(points) - 1), "mouseReleased"]
+    for kind, point in zip(kinds, [*points, points[-1]], strict=True):
+        x, y = on_screen(browser, *point)
+        event = {"type": kind, "x": x, "y": y, "button": "left", "buttons": int(kind != "mouseReleased"),
+                 "clickCount": 1}
+        browser.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+    settled(browser)
+
+
+def settled(browser):
+    """Waits until what was done has been painted and kept."""
+    browser.execute_async_script("""const [done] = arguments;
+        requestAnimationFrame(() => within("readwrite", works => works.count()).then(() => done()));""")
+
+
+def mask_of(browser):
+    """The mask on the page, (H, W) bool."""
+    text, height, width = browser.execute_script("""const mask = maskOf(view.data, view.level);
+        return [btoa(String.fromCharCode(...mask)), view.data.height, view.data.width];""")
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width) == 255
+
+
+def near(shape, *points, radius):
+    """Which pixels' centres lie within `radius` of the line through the points, (H, W) bool."""
+    y, x = np.mgrid[:shape[0], :shape[1]] + 0.5
+    found = np.zeros(shape, bool)
+    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+        along = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2)
+        along = np.clip(along, 0, 1)
+        found |= np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)) <= radius
+    return found
+
+
+LINE = (30, 50), (55, 40), (80, 60)
+
+
+def almost(found, expected):
+    """Whether two masks are the same but for what less than a hundredth of a pixel of the mouse decides."""
+    return (found != expected).sum() <= 4
+
+
+# ---- correcting ------------------------------------------------------------------------------------------
+
+def test_untouched_the_mask_is_the_prediction_and_follows_the_threshold(browser, rows):
+    for number, row in enumerate(rows):
+        show(browser, number)
+        assert np.array_equal(mask_of(browser), row["mask"])
+    slide(browser, "threshold", 180)
+    level = browser.execute_script("return probabilityOf(180)")
+    assert np.array_equal(mask_of(browser), metrics.cut(rows[2]["levels"], level) & rows[2]["fov"])
+
+
+def test_brushes_add_erase_and_follow_what_is_probable(browser, rows):
+    row = rows[0]
+    under = near(row["mask"].shape, *LINE, radius=3.5) & row["fov"]
+    stroke(browser, "add", *LINE)
+    added = mask_of(browser)
+    assert almost(added, row["mask"] | under) and added.sum() > row["mask"].sum()
+    stroke(browser, "erase", *LINE, size=9)
+    erased = mask_of(browser)
+    assert almost(erased, row["mask"] & ~near(row["mask"].shape, *LINE, radius=4.5))
+    browser.execute_script("startOver(); setFloor(40)")
+    assert np.array_equal(mask_of(browser), row["mask"])
+    stroke(browser, "follow", *LINE, size=15)
+    floor = browser.execute_script("return probabilityOf(40)")
+    probable = metrics.cut(row["levels"], floor) & near(row["mask"].shape, *LINE, radius=7.5)
+    assert almost(mask_of(browser), row["mask"] | probable) and (probable & ~row["mask"]).any()
+
+
+def test_a_click_erases_a_whole_piece(browser, rows):
+    row = rows[0]
+    _, pieces, sizes, _ = cv2.connectedComponentsWithStats(row["mask"].astype(np.uint8), connectivity=8)
+    largest = pieces == 1 + np.argmax(sizes[1:, cv2.CC_STAT_AREA])
+    y, x = np.argwhere(largest)[len(np.argwhere(largest)) // 2]
+    stroke(browser, "piece", (x + 0.5, y + 0.5))
+    assert np.array_equal(mask_of(browser), row["mask"] & ~largest)
+    assert f"{largest.sum():,} pixels" in words(browser, "status")
+
+
+def test_undo_and_redo_go_all_the_way(browser):
+    body = browser.find_element("tag name", "body")
+    masks = [mask_of(browser)]
+    for k in range(4):
+        stroke(browser, ["add", "erase"][k % 2], (30 + 5 * k, 40), (70, 50 + 3 * k))
+        masks.append(mask_of(browser))
+    for mask in reversed(masks[:-1]):
+        body.send_keys("z")
+        assert np.array_equal(mask_of(browser), mask)
+    assert browser.find_element("id", "undo").get_property("disabled")
+    for mask in masks[1:]:
+        body.send_keys("y")
+        assert np.array_equal(mask_of(browser), mask)
+    body.send_keys("z")
+    stroke(browser, "add", (50, 60), (60, 70))
+    assert browser.find_element("id", "redo").get_property("disabled"), "a new stroke ends that"
+
+
+def test_the_canvas_shows_a_stroke_as_a_full_painting_would(browser):
+    for layers in ("overlay", "correction", "changes"):
+        browser.execute_script("setMix(60); choose('right', arguments[0]); zoomBy(2)", layers)
+        stroke(browser, "add", *LINE)
+        settled(browser)
+        painted, anew = browser.execute_script("""const taken = () => canvas.toDataURL();
+            const before = taken(); paint(); return [before, taken()];""")
+        pictures = [cv2.imdecode(np.frombuffer(base64.b64decode(text.split(",")[1]), np.uint8), 1).astype(int)
+                    for text in (painted, anew)]
+        assert (abs(pictures[0] - pictures[1]) > 48).mean() < 0.001
+        browser.execute_script("startOver()")
+
+
+# ---- keeping ---------------------------------------------------------------------------------------------
+
+def test_work_is_found_again_after_closing_with_its_undo(browser, rows):
+    stroke(browser, "add", *LINE)
+    first = mask_of(browser)
+    stroke(browser, "erase", (60, 30), (60, 80))
+    slide(browser, "threshold", 90)
+    before = mask_of(browser)
+    again(browser)
+    until(lambda: "corrected" in words(browser, "list"))
+    assert np.array_equal(mask_of(browser), before)
+    browser.find_element("tag name", "body").send_keys("z")
+    slide(browser, "threshold", browser.execute_script("return view.current.level"))
+    assert np.array_equal(mask_of(browser), first)
+    again(browser)
+    browser.find_element("tag name", "body").send_keys("z")
+    assert np.array_equal(mask_of(browser), rows[0]["mask"])
+    browser.find_element("tag name", "body").send_keys("y")
+    assert np.array_equal(mask_of(browser), first)
+
+
+def test_a_prediction_that_changed_underneath_is_noticed_and_strokes_stay(browser, rows):
+    row = rows[0]
+    stroke(browser, "add", *LINE)
+    assert not browser.find_element("id", "remark").is_displayed()
+    other = np.where(row["levels"] > 40000, np.uint16(100), row["levels"])
+    file = row["folder"] / "out" / f"{row['name']}_probability.png"
+    try:
+        write_png(file, other)
+        again(browser, write(row["folder"], rows))
+        assert "has changed" in words(browser, "remark")
+        under = near(row["mask"].shape, *LINE, radius=3.5) & row["fov"]
+        assert almost(mask_of(browser), metrics.cut(other, THRESHOLD) & row["fov"] | under)
+    finally:
+        write_png(file, row["levels"])
+
+
+def test_a_browser_that_keeps_nothing_says_so_and_work_goes_on(browser):
+    browser.execute_script("store = Promise.resolve(null)")
+    browser.execute_script("beginStroke(ADDED); sweep([30, 50], [60, 50], 4, 0); endStroke()")
+    until(lambda: "could not keep" in words(browser, "unkept"))
+    mask = mask_of(browser)
+    show(browser, 1)
+    show(browser, 0)
+    assert np.array_equal(mask_of(browser), mask)
+
+
+# ---- saving ----------------------------------------------------------------------------------------------
+
+def test_a_mask_is_saved_under_the_photographs_name(browser, rows, tmp_path):
+    stroke(browser, "add", *LINE)
+    browser.find_element("tag name", "body").send_keys("s")
+    file = tmp_path / file_of(rows[0]["name"]).split("/")[-1]
+    until(file.exists)
+    until(lambda: file.stat().st_size > 60)
+    saved = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    assert saved.dtype == np.uint8 and saved.ndim == 2 and set(np.unique(saved)) == {0, 255}
+    assert np.array_equal(saved == 255, mask_of(browser))
+
+
+def worked_on(browser):
+    """One photograph corrected, one looked over; returns their masks by number."""
+    stroke(browser, "add", *LINE)
+    masks = {0: mask_of(browser)}
+    show(browser, 1)
+    browser.find_element("id", "approved").click()
+    settled(browser)
+    return masks | {1: mask_of(browser)}
+
+
+def decoded(content):
+    return cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) == 255
+
+
+def test_all_masks_become_an_archive_where_no_folder_can_be_chosen(browser, rows, tmp_path):
+    masks = worked_on(browser)
+    again(browser)
+    browser.execute_script("window.showDirectoryPicker = undefined")
+    until(lambda: "all 2" in words(browser, "save-all"))
+    browser.find_element("id", "save-all").click()
+    until(lambda: "2 masks in masks.zip" in words(browser, "status"))
+    until((tmp_path / "masks.zip").exists)
+    archive = zipfile.ZipFile(io.BytesIO(until((tmp_path / "masks.zip").read_bytes)))
+    assert archive.testzip() is None
+    assert sorted(archive.namelist()) == sorted(file_of(rows[k]["name"]) for k in masks)
+    for number, mask in masks.items():
+        assert np.array_equal(decoded(archive.read(file_of(rows[number]["name"]))), mask)
+
+
+FOLDER = """window.written = {};
+    const folder = above => ({
+      name: "chosen",
+      getDirectoryHandle: async part => folder(above + part + "/"),
+      getFileHandle: async name => ({ createWritable: async () => ({
+        write: async content => {
+          if (arguments[0] && above + name === arguments[0]) throw new DOMException("The disk is full.");
+          written[above + name] = btoa(String.fromCharCode(...content));
+        },
+        close: async () => {},
+        abort: async () => {} }) }) });
+    window.showDirectoryPicker = async () => folder("");"""
+
+
+def test_all_masks_go_into_a_chosen_folder(browser, rows):
+    masks = worked_on(browser)
+    browser.execute_script(FOLDER)
+    browser.find_element("id", "save-all").click()
+    until(lambda: "2 masks saved in the folder chosen" in words(browser, "status"))
+    written = browser.execute_script("return written")
+    assert sorted(written) == sorted(file_of(rows[k]["name"]) for k in masks)
+    for number, mask in masks.items():
+        assert np.array_equal(decoded(base64.b64decode(written[file_of(rows[number]["name"])])), mask)
+
+
+def test_a_full_disk_is_a_sentence_and_nothing_is_lost(browser, rows):
+    masks = worked_on(browser)
+    browser.execute_script(FOLDER, file_of(rows[1]["name"]))
+    browser.find_element("id", "save-all").click()
+    until(lambda: "could not be saved (The disk is full.). 1 of 2" in words(browser, "status"))
+    again(browser)
+    assert np.array_equal(mask_of(browser), masks[0])
+
+
+def test_the_page_says_where_masks_go_and_what_to_type(browser, rows):
+    folder = rows[0]["folder"]
+    assert words(browser, "place") == str(folder / "out/corrected")
+    command = words(browser, "next-command")
+    assert f"--masks {folder}/out/corrected" in command and f"{folder}/photographs" in command
+
+
+# ---- the page --------------------------------------------------------------------------------------------
+
+def test_a_finger_paints_and_two_fingers_zoom_on_a_telephone(browser, rows):
+    def touch(kind, *points):
+        points = [dict(zip(("x", "y", "id"), (*on_screen(browser, *point), k), strict=True))
+                  for k, point in enumerate(points)]
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+    with as_telephone(browser):
+        assert browser.execute_script("return document.documentElement.scrollWidth") == 390
+        browser.execute_script("hold('add'); setSize(7); byId('stage').scrollIntoView()")
+        settled(browser)
+        touch("touchStart", LINE[0])
+        for point in LINE[1:]:
+            touch("touchMove", point)
+        touch("touchEnd")
+        settled(browser)
+        under = near(rows[0]["mask"].shape, *LINE, radius=3.5) & rows[0]["fov"]
+        painted = mask_of(browser)
+        assert almost(painted, rows[0]["mask"] | under)
+        touch("touchStart", (40, 50))
+        touch("touchMove", (42, 50))
+        touch("touchStart", (42, 50), (60, 50))
+        touch("touchMove", (35, 50), (75, 50))
+        touch("touchEnd")
+        settled(browser)
+        assert browser.execute_script("return view.zoom") > 1.2
+        assert np.array_equal(mask_of(browser), painted), "the stroke that was begun is gone"
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+def test_names_are_harmless_and_fit_any_system(browser):
+    assert browser.execute_script("return document.querySelectorAll('img:not([src^=data])').length") == 0
+    assert "<img src=x onerror=alert(1)>" in words(browser, "list")
+    assert file_of("a/<img src=x onerror=alert(1)>") == "a/_img src=x onerror=alert(1)_.png"
+    assert file_of("../x. /..") == "_/x/_.png"
+
+
+def test_photographs_that_are_left_out_are_counted(rows, monkeypatch):
+    folder = rows[0]["folder"]
+    write(folder, rows, most=2)
+    text = (folder / "out/review.html").read_text(encoding="utf-8")
+    assert "1 photographs are left out" in text and text.count('class="photograph"') == 2
+    monkeypatch.setattr(page, "MOST_PIXELS", 12_000)
+    assert [row["name"] for row in page.least_certain(rows, 40)] == [rows[0]["name"]]
+
+
+def test_nothing_in_the_page_is_fetched(rows):
+    write(rows[0]["folder"], rows)
+    text = (rows[0]["folder"] / "out/review.html").read_text(encoding="utf-8")
+    content = re.sub(r'<script type="text/plain".*?</script>', "", text)
+    assert set(re.findall(r"https?://[^\s\"']*", content)) <= {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"""(src|href)=["'](?!#|data:)""", content) and "default-src 'none'" in content
