@@ -21,7 +21,7 @@ from machine import describe, flags  # noqa: E402
 def rows_of(history):
     if not history.exists():
         return []
-    with open(history, newline="") as lines:
+    with open(history, encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
 
 

@@ -38,7 +38,7 @@ class Contender:
 
     def __init__(self, task, name, shape):
         command = [sys.executable, __file__, task, name, *map(str, shape)]
-        self.complaints = tempfile.TemporaryFile("w+")
+        self.complaints = tempfile.TemporaryFile("w+", encoding="utf-8")
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=self.complaints, text=True)
 

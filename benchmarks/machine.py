@@ -18,7 +18,7 @@ def flags(doc):
 def describe():
     """Returns a line to print above a table: processor, its bfloat16, cores, memory, Python, load."""
     try:
-        text = Path("/proc/cpuinfo").read_text()
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         name = next(line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name"))
         known = next(line.split() for line in text.splitlines() if line.startswith("flags"))
         name += "".join(f", {flag.upper()}" for flag in ("avx512_bf16", "amx_bf16") if flag in known)

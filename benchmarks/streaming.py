@@ -51,7 +51,7 @@ def repeat(pairs, out, count):
 
 def confine(more):
     """Lets the process take `more` bytes of address space than it has; returns how many that are in all."""
-    has = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    has = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (has + more, has + more))
     return has + more
 

@@ -11,7 +11,6 @@ import importlib
 import io
 import json
 import os
-import resource
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -26,6 +25,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
+
+LINUX = sys.platform == "linux" and resource is not None
+linux_only = pytest.mark.skipif(not LINUX, reason="tests what the system does, as Linux does it")
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -255,7 +261,7 @@ def tiny_model(tmp_path_factory, tiny_training):
     """The same with a card that looks at each photograph once, which spares tests its vessels' width."""
     path = tmp_path_factory.mktemp("model") / "model.keras"
     path.write_bytes((tiny_training / "model.keras").read_bytes())
-    card = json.loads((tiny_training / "model.json").read_text())
+    card = json.loads((tiny_training / "model.json").read_text(encoding="utf-8"))
     path.with_suffix(".json").write_text(json.dumps(card | {"vessel width": None}))
     return path
 
@@ -272,7 +278,8 @@ def short_runs(tiny_set, tiny_pairs, tiny_model):
 
 @contextlib.contextmanager
 def limited(kind, most):
-    """Limits a resource of this process, resource.RLIMIT_FSIZE say, for a while."""
+    """Limits a resource of this process, "RLIMIT_FSIZE" say, for a while; for tests that are linux_only."""
+    kind = getattr(resource, kind)
     before = resource.getrlimit(kind)
     resource.setrlimit(kind, (most, before[1]))
     try:

@@ -14,7 +14,6 @@ import io
 import multiprocessing
 import os
 import random
-import resource
 import struct
 import sys
 import tempfile
@@ -27,6 +26,7 @@ from threading import Thread
 
 import cv2
 import numpy as np
+import psutil
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -218,10 +218,12 @@ def judged(kind, path):
 
 def work(numbers, seed, folder, connection):
     """A worker's life: says the number before and the outcome after each file."""
+    import resource  # here: Windows lacks it, and has use for the rest of this file
+
     cv2.setNumThreads(1)
     originals(folder)
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY,) * 2)
+    used = psutil.Process().memory_info().vms
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 2)  # libtiff and libjpeg tell their own stories there

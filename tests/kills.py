@@ -138,7 +138,7 @@ def meaning(path):
     import h5py
 
     if path.suffix == ".json":
-        return without_times(json.loads(path.read_text()))
+        return without_times(json.loads(path.read_text(encoding="utf-8")))
     if path.suffix == ".keras":
         arrays = {}
 
@@ -177,7 +177,7 @@ def after_a_kill(name, place, chance, seconds, expected, most_kills=3):
         wrong += [f"{path.relative_to(place)} is broken" for path in visible(out) if broken(path)]
     code = ended(start(name, place))
     if code:
-        log = (place / f"{name}.log").read_text()[-600:]
+        log = (place / f"{name}.log").read_text(encoding="utf-8")[-600:]
         return kills, [*wrong, f"the next try ended with {code}: {log}"]
     left = [str(path.relative_to(place)) for path in out.rglob(".unfinished-*")]
     wrong += [f"left behind: {left[:3]}"] if left else []

@@ -112,7 +112,7 @@ def test_an_out_that_is_something_else(name, make, short_runs, refused, tmp_path
 def test_overwrite_touches_nobody_elses_files(name, short_runs, command, tmp_path):
     other_things(tmp_path / "out")
     ended = command(name, *short_runs[name], "--out", tmp_path / "out", "--overwrite")
-    assert ended.code in (0, 2) and (tmp_path / "out/thesis.txt").read_text() == "years"
+    assert ended.code in (0, 2) and (tmp_path / "out/thesis.txt").read_text(encoding="utf-8") == "years"
 
 
 def test_overwrite_with_a_flag_or_model_that_cannot_be_used_removes_nothing(

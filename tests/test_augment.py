@@ -251,7 +251,7 @@ def test_an_unfinished_run_is_finished_to_the_same_bytes(command, tiny_set, tiny
     assert kept.stat().st_mtime_ns == before, "what is there is not made again"
     assert pictures(pairs) == pictures(tiny_pairs)
     assert (pairs / "manifest.csv").read_bytes() == (tiny_pairs / "manifest.csv").read_bytes()
-    assert "true" in (pairs / "run.json").read_text()
+    assert "true" in (pairs / "run.json").read_text(encoding="utf-8")
 
 
 def test_other_flags_are_refused_and_named(refused, tiny_set, pairs, everything):

@@ -68,9 +68,9 @@ def test_a_history_that_cannot_be_written_leaves_the_one_before(tmp_path, monkey
     history = callbacks.History(tmp_path / "h.csv")
     history.set_model(network)
     history.on_epoch_end(0, {"loss": 0.5})
-    before = (tmp_path / "h.csv").read_text()
+    before = (tmp_path / "h.csv").read_text(encoding="utf-8")
     assert before.splitlines()[0] == "epoch,loss,learning_rate"
     monkeypatch.setattr(files.os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError):
         history.on_epoch_end(1, {"loss": 0.4})
-    assert (tmp_path / "h.csv").read_text() == before
+    assert (tmp_path / "h.csv").read_text(encoding="utf-8") == before

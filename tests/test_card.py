@@ -81,5 +81,5 @@ def test_a_card_comes_back_as_it_was_written(tmp_path):
 
 @pytest.mark.parametrize("path", sorted(checkpoint.SHIPPED.parent.glob("*.json")), ids=lambda path: path.stem)
 def test_every_key_of_a_shipped_card_is_documented(path):
-    card = json.loads(path.read_text())
+    card = json.loads(path.read_text(encoding="utf-8"))
     assert set(card) - set(MEANINGS) <= {"sides"}, "earlier versions had a list of sides"

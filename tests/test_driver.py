@@ -12,13 +12,15 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import LINUX, ROOT
 
 from cluster.shipping import runtime_env
 from running.command import Problem
 from running.files import read_json
 
 pytest.importorskip("ray", reason="pip install -r requirements-ray.txt")
+if not LINUX:
+    pytest.skip("clusters are tested on Linux", allow_module_level=True)
 
 from cluster import driver  # noqa: E402
 

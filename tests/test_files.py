@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ import hostile
 import kills
 import numpy as np
 import pytest
-from conftest import ROOT, limited
+from conftest import LINUX, ROOT, limited, linux_only
 
 from running import files
 from running.command import Problem
@@ -29,9 +28,10 @@ def test_after_an_error_the_old_file_is_as_it_was_and_nothing_lies_beside_it(tmp
     with pytest.raises(ZeroDivisionError), files.whole(path) as beside:
         beside.write_text("half")
         raise ZeroDivisionError
-    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text(encoding="utf-8") == "old" and list(tmp_path.iterdir()) == [path]
 
 
+@linux_only
 @pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
 def test_a_file_gets_the_rights_of_any_new_file_whichever_thread_writes_it(mask, tmp_path):
     before = os.umask(mask)
@@ -140,18 +140,22 @@ def again(name):
     return ["--resume"] if name == "training" else []
 
 
+@linux_only
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("most", [pytest.param(0, marks=pytest.mark.slow), 1500,
                                   pytest.param(40_000, marks=pytest.mark.slow)])
 def test_files_that_may_not_grow(name, most, short_runs, refused, command, tmp_path):
     """RLIMIT_FSIZE stands for a disk that is full after so many bytes of a file."""
     out = tmp_path / "out"
-    with limited(resource.RLIMIT_FSIZE, most):
+    with limited("RLIMIT_FSIZE", most):
         sentence = refused(name, *short_runs[name], "--out", out)
     assert "raise the limit" in sentence
     assert not out.exists() or all_sound(out)
     ended = command(name, *short_runs[name], "--out", out, *again(name))
     assert ended.code == 0 and all_sound(out), ended.err
+
+
+mounts = pytest.mark.skipif(not LINUX or os.geteuid() != 0, reason="mounts a file system on Linux")
 
 
 @pytest.fixture
@@ -174,7 +178,7 @@ def small_disk(tmp_path):
         subprocess.run(["umount", "-l", place], check=False)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@mounts
 @pytest.mark.parametrize("name, kilobytes", [
     ("augment", 700), pytest.param("training", 40, marks=pytest.mark.slow), ("testing", 60), ("eval", 60)])
 def test_a_full_disk(name, kilobytes, short_runs, refused, command, small_disk):
@@ -186,7 +190,7 @@ def test_a_full_disk(name, kilobytes, short_runs, refused, command, small_disk):
     assert ended.code == 0 and all_sound(disk), ended.err
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@mounts
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_read_only_disk(name, short_runs, refused, small_disk):
     disk = small_disk(100)
@@ -195,12 +199,13 @@ def test_a_read_only_disk(name, short_runs, refused, small_disk):
     assert "read-only" in refused(name, *short_runs[name], "--out", disk / "out")
 
 
+@linux_only
 def test_results_of_before_survive_a_full_disk(command, refused, tiny_set, tiny_model, tmp_path, everything):
     photographs = sorted((tiny_set / "test/images").iterdir())
     out = ("--out", tmp_path / "out", "--model", tiny_model)
     assert command("eval", *photographs[:2], *out).code == 0
     before = everything(tmp_path / "out")
-    with limited(resource.RLIMIT_FSIZE, 1500):
+    with limited("RLIMIT_FSIZE", 1500):
         refused("eval", *photographs, *out)
     after = everything(tmp_path / "out")
     assert {name for name in before if after[name] != before[name]} <= {"run.json"}
@@ -213,6 +218,8 @@ def test_results_of_before_survive_a_full_disk(command, refused, tiny_set, tiny_
 def humbly():
     """Starts a script as somebody for whom rights of files count: not root, or root without its powers."""
     before = []
+    if not LINUX:
+        pytest.skip("folders have other rights here")
     if os.geteuid() == 0:
         before = ["setpriv", "--bounding-set=-all", "--inh-caps=-all"]
         if not shutil.which("setpriv") \

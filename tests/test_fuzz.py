@@ -5,14 +5,17 @@ import signal
 
 import fuzz
 import pytest
+from conftest import linux_only
 
 
+@linux_only
 def test_two_thousand_mutated_files_are_read_or_refused():
     seen, bad = fuzz.fuzz(2000, workers=2)
     assert not bad, "\n".join(f"--only {number}: {outcome}" for number, outcome in sorted(bad.items()))
     assert seen["read"] + seen["refused"] == 2000 and seen["read"] > 200, seen
 
 
+@linux_only
 def test_real_files_are_mutated_too(shared):
     seen, bad = fuzz.fuzz(60, seed=7, folder=str(shared), workers=2)
     assert not bad and sum(seen.values()) == 60
@@ -38,6 +41,7 @@ def test_a_file_that_takes_long_is_seen(monkeypatch, tmp_path):
     assert fuzz.judged("photograph", tmp_path / "a.png").startswith("took")
 
 
+@linux_only
 def test_a_worker_that_dies_costs_its_file_only(monkeypatch):
     """Workers are other processes, so a death is made by a limit that they cannot live under."""
     monkeypatch.setattr(fuzz, "work", dying)

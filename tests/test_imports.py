@@ -16,7 +16,7 @@ NEED_RAY = {"cluster.driver", "cluster.stores"}
 
 def imports(path):
     """Yields the project's modules that a file imports, at its top or anywhere, with the names asked for."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((alias.name, [], node.lineno) for alias in node.names if alias.name in OURS)
         elif isinstance(node, ast.ImportFrom):
@@ -61,7 +61,7 @@ def test_nothing_is_imported_for_others_to_import_it_from_here():
 def _defined(path):
     """The names that a file defines itself at its top level."""
     found = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             found.add(node.name)
         elif isinstance(node, (ast.Assign, ast.AnnAssign)):

@@ -5,9 +5,10 @@ import sys
 
 import kills
 import pytest
-from conftest import ROOT
+from conftest import ROOT, linux_only
 
 
+@linux_only
 @pytest.mark.slow
 def test_ten_kills_break_nothing_and_every_second_try_finishes():
     """A process of its own: one that has used TensorFlow cannot be forked."""

@@ -46,15 +46,16 @@ def test_bfloat16_only_where_the_gpu_computes_in_it(monkeypatch, capability, pre
 
 # ---- processors --------------------------------------------------------------------------------------------
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+@pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="this system has no affinity")
 def test_only_processors_that_this_process_may_use_are_counted():
-    allowed = os.sched_getaffinity(0)
+    process = psutil.Process()
+    allowed = process.cpu_affinity()
     assert processors() == len(allowed)
     try:
-        os.sched_setaffinity(0, {min(allowed)})
+        process.cpu_affinity(allowed[:1])
         assert processors() == 1
     finally:
-        os.sched_setaffinity(0, allowed)
+        process.cpu_affinity(allowed)
 
 
 def test_without_an_affinity_all_processors_count(monkeypatch):

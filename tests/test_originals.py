@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from conftest import linux_only
 
 from sets import originals
 from sets.originals import about_originals, content_sum, is_original, plain_name, sums
@@ -47,6 +48,7 @@ def test_a_folder_of_other_photographs_is_nothing_known(known, tmp_path):
     assert is_original(tmp_path) == (0, [], 0, "") and about_originals(tmp_path) == ""
 
 
+@linux_only
 def test_strange_things_with_an_originals_name_do_no_harm(known, tmp_path):
     os.mkfifo(tmp_path / "Image_01L.jpg")
     (tmp_path / "Image_01R.jpg").symlink_to("Image_01R.jpg")

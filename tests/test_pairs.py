@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import ROOT, linux_only
 
 from fitting.pairs import Pairs, lit_crop
 from running.command import Problem
@@ -258,7 +258,7 @@ import resource, sys
 from pathlib import Path
 import tensorflow as tf
 from fitting.pairs import BYTES, Pairs
-used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+used = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]) * resource.getpagesize()
 limit = used + (2 << 30)
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 pairs = Pairs(sys.argv[1])
@@ -270,6 +270,7 @@ print(seen, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before >> 10)
 """
 
 
+@linux_only
 def test_pairs_that_do_not_fit_into_memory_are_streamed(tiny_pairs, tmp_path):
     """The process may take 2 GB of addresses more than TensorFlow maps; the pairs would take 4."""
     folder = repeated(tiny_pairs, tmp_path / "many", 4000)

@@ -14,7 +14,7 @@ DRIVER = ROOT / "cluster/driver.py"
 
 def imports(path, anywhere=True):
     """The dotted names that a file imports, at its top or anywhere."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     found = set()
     for node in ast.walk(tree) if anywhere else tree.body:
         if isinstance(node, ast.Import):

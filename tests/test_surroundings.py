@@ -1,4 +1,4 @@
-"""What surrounds a command on other people's machines: Jupyter's settings, Keras's, closed streams, held files."""
+"""What surrounds a command elsewhere: Jupyter's settings, Keras's, closed streams, held files."""
 
 import json
 import os
@@ -29,7 +29,7 @@ print(keras.backend.backend(), unet(1, 1).output.shape)
 
 @pytest.mark.parametrize("settings, said", [
     ({"KERAS_BACKEND": "torch"}, "KERAS_BACKEND=torch is left aside"), ({}, "")])
-def test_keras_computes_with_tensorflow_and_channels_last_whatever_the_users_settings(settings, said, tmp_path):
+def test_keras_computes_with_tensorflow_and_channels_last_whatever_is_set(settings, said, tmp_path):
     file = {"backend": "jax", "image_data_format": "channels_first", "floatx": "float16", "epsilon": 1e-7}
     (tmp_path / "keras.json").write_text(json.dumps(file), encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
@@ -44,8 +44,8 @@ def test_keras_computes_with_tensorflow_and_channels_last_whatever_the_users_set
 def test_curves_are_drawn_whatever_backend_the_surroundings_ask_for(backend, tmp_path):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import pictures; " \
            "pictures.draw_line(sys.argv[2], [0, 1], [0, 1], 'x', 'y', 'a line')"
-    ended = subprocess.run([sys.executable, "-c", code, ROOT, tmp_path / "line.png"], capture_output=True, text=True,
-                           env={**os.environ, "MPLBACKEND": backend})
+    ended = subprocess.run([sys.executable, "-c", code, ROOT, tmp_path / "line.png"], capture_output=True,
+                           text=True, env={**os.environ, "MPLBACKEND": backend})
     assert ended.returncode == 0, ended.stderr
     assert files.read_png(tmp_path / "line.png", -1).shape[0] > 100
 
@@ -121,5 +121,3 @@ def test_a_test_whose_table_is_open_elsewhere_writes_all_else_and_goes_on_afterw
     assert (tmp_path / "results/report.html").exists() and not (tmp_path / "results/metrics.csv").exists()
     held.clear()
     assert command("testing", *words).code == 0 and (tmp_path / "results/metrics.csv").exists()
-
-

@@ -159,7 +159,7 @@ def test_a_network_that_finds_nothing_leaves_a_summary_that_every_reader_of_json
     monkeypatch.setattr(Predictor, "segment",
                         lambda self, rgb, fov: self.cut(rgb, fov, np.zeros(fov.shape, np.uint16)))
     assert test(draw.plain(tmp_path / "s", train=0, test=1), tmp_path / "r").code == 0
-    assert "NaN" not in (tmp_path / "r/summary.json").read_text()
+    assert "NaN" not in (tmp_path / "r/summary.json").read_text(encoding="utf-8")
     summary = read_json(tmp_path / "r/summary.json")
     assert summary["pooled at 0.5"]["precision"] is None and summary["pooled"]["precision"] is None
     assert summary["pooled"]["dice"] == 0
@@ -351,7 +351,7 @@ def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_
     assert ended.code == 2 and "split: test before, all now" in ended.err
     assert "tta: False before, True now" in ended.err
     card = tiny_model.with_suffix(".json")
-    whole = card.read_text()
+    whole = card.read_text(encoding="utf-8")
     try:
         card.write_text(whole + "\n")
         ended = test(tiny_set, results)

@@ -7,18 +7,20 @@ import sys
 import time
 
 import kills
-from conftest import ROOT
+from conftest import ROOT, linux_only
 
 
 def dies(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@linux_only
 def test_a_worker_that_the_system_ends(short_runs, refused, monkeypatch, tmp_path):
     monkeypatch.setattr("augment.make_pairs", dies)
     assert "--workers" in refused("augment", *short_runs["augment"], "--out", tmp_path / "out")
 
 
+@linux_only
 def test_workers_end_with_a_command_that_is_killed(tiny_set, tmp_path):
     """Only the command is killed: its workers, in its process group, must notice by themselves."""
     words = ("--data", tiny_set, "--out", tmp_path / "out", "--copies", 500, "--workers", 2)
