@@ -13,6 +13,7 @@ import itertools
 import random
 import sys
 from collections import Counter, defaultdict
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ from running.files import write_png
 from running.names import first_free, folded
 from samples import FOLDER as SAMPLES
 from sets.download import download
-from sets.layouts import recognise
+from sets.examining import duplicates, examine
 from sets.licences import how_to_get
 from sets.originals import about_originals
+from sets.pairing import sets_in
 
 DATASETS = Path("datasets")
 BY_HAND = ("drive", "fives")  # sets that a program may not fetch, or cannot unpack
@@ -35,23 +37,27 @@ BY_HAND = ("drive", "fives")  # sets that a program may not fetch, or cannot unp
 
 def default_folders():
     """Returns [datasets/] if a set lies there, else [samples/]."""
-    return [DATASETS] if DATASETS.is_dir() and _sets_in(DATASETS) else [SAMPLES]
+    return [DATASETS] if DATASETS.is_dir() and sets_in(DATASETS)[0] else [SAMPLES]
 
 
 def find_sets(folders, strict=True):
     """Returns the sets in `folders`, each of which is a set's own folder or holds the folders of sets.
 
-    Raises Problem if a folder holds none or, unless `strict` is false, if something in a set does not pair.
+    Says what of the folders is left out. Raises Problem if a folder holds none or, unless `strict` is false,
+    if something in a set does not pair.
     """
     sets = []
     for folder in map(Path, folders):
         if not folder.is_dir():
             raise Problem(f"{folder}: there is no such folder. Give the folder of a data set.")
-        inside = _sets_in(folder)
+        inside, left_out = sets_in(folder)
         if not inside:
             raise Problem(f"{folder}: no data set is recognised here. README lists the layouts; "
                           "the plain one is images/ and masks/ with the same file names.")
+        for sentence in [*(each for found in inside for each in found.left_out), *left_out]:
+            _complain_once(sentence)
         sets += inside
+    sets = told_apart(sets)
     problems = [problem for found in sets for problem in found.problems]
     if strict and problems:
         more = f" (and {len(problems) - 1} more: python data.py lists them)" if len(problems) > 1 else ""
@@ -59,12 +65,22 @@ def find_sets(folders, strict=True):
     return sets
 
 
-def _sets_in(folder):
-    own = recognise(folder)
-    if own:
-        return [own]
-    inner = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith(".")]
-    return [found for found in map(recognise, inner) if found]
+def told_apart(sets):
+    """Returns each Set once, those of one name called after the folders above theirs too: site1_data."""
+    sets = list({found.folder.resolve(): found for found in sets}.values())
+    alike = {name for name, count in Counter(folded(found.name) for found in sets).items() if count > 1}
+    if not alike:
+        return sets
+    above = {id(found): found.folder.resolve().parts[:-1] for found in sets}
+    for depth in range(1, max(map(len, above.values())) + 1):
+        names = ["_".join([*above[id(found)][-depth:], found.name]) if folded(found.name) in alike
+                 else found.name for found in sets]
+        if len(set(map(folded, names))) == len(names):
+            break
+    return [found.renamed(name) for found, name in zip(sets, names, strict=True)]
+
+
+_complain_once = lru_cache(complain)  # a command looks into its folders several times
 
 
 def photographs_of(folders, split, whole_sets=()):
@@ -91,27 +107,43 @@ def photographs_of(folders, split, whole_sets=()):
 def split_validation(photographs, share=0.2, seed=0):
     """Returns (training, validation), patient by patient within each set, whatever the order given.
 
-    Each set gives about `share` of its patients, at least one and never all. Seed 0 takes the last ones, as
-    published recipes do (DRIVE 37-40, HRF 05 of each group); any other seed draws them. Raises Problem if a
-    set has but one.
+    A set with an official validation part gives that. Any other gives about `share` of its patients, at
+    least one and never all: seed 0 takes the last ones, as published recipes do (DRIVE 37-40, HRF 05 of each
+    group), any other seed draws them. Raises Problem if a set has but one, or one on both sides.
     """
     training, validation = [], []
     for name in sorted({photograph.set for photograph in photographs}):
         own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
-        patients = sorted({photograph.patient for photograph in own})
-        if len(patients) < 2:
-            raise Problem(f"{own[0].path.parent}: all photographs are of one patient; "
-                          "two or more are needed for a validation part.")
-        count = min(max(1, round(share * len(patients))), len(patients) - 1)
-        chosen = set(random.Random(f"{seed} {name}").sample(patients, count) if seed else patients[-count:])
+        drawn = f"{seed} {name}" if seed else None
+        chosen = _official_validation(own) or _drawn_validation(own, share, drawn)
         validation += [photograph for photograph in own if photograph.patient in chosen]
         training += [photograph for photograph in own if photograph.patient not in chosen]
     return training, validation
 
 
+def _official_validation(photographs):
+    """Returns the patients of a set's own validation part; raises Problem if one is of the training too."""
+    chosen = {photograph.patient for photograph in photographs if photograph.split == "validation"}
+    for photograph in photographs:
+        if chosen and photograph.split != "validation" and photograph.patient in chosen:
+            raise Problem(f"{photograph.path}: is of patient {photograph.patient}, who is in the set's "
+                          "validation part too. Move one of them.")
+    return chosen
+
+
+def _drawn_validation(photographs, share, seed):
+    """Returns a share of the patients: the last ones if `seed` is None."""
+    patients = sorted({photograph.patient for photograph in photographs})
+    if len(patients) < 2:
+        raise Problem(f"{photographs[0].path.parent}: all photographs are of one patient; "
+                      "two or more are needed for a validation part.")
+    count = min(max(1, round(share * len(patients))), len(patients) - 1)
+    return set(patients[-count:] if seed is None else random.Random(seed).sample(patients, count))
+
+
 def names_of(photographs):
-    """Returns {photograph: name} for results: its file's stem, after its set's name where two are alike."""
-    stems = [photograph.path.stem for photograph in photographs]
+    """Returns {photograph: name} for results: its own, after its set's name where two are alike."""
+    stems = [photograph.name for photograph in photographs]
     alike = {stem for stem, count in Counter(map(folded, stems)).items() if count > 1}
     wanted = [f"{photograph.set}_{stem}" if folded(stem) in alike else stem
               for photograph, stem in zip(photographs, stems, strict=True)]
@@ -122,39 +154,6 @@ def names_of(photographs):
         free = (each for each in numbered if each == name or folded(each) not in reserved)
         names[photograph] = first_free(free, taken)
     return names
-
-
-def examine(found):
-    """Reads all files of a Set. Returns a row of the table for each split, and what is wrong as sentences."""
-    rows, wrong = [], list(found.problems)
-    for split in ("training", "test", "all"):
-        photographs = [photograph for photograph in found.photographs if photograph.split == split]
-        if photographs:
-            sizes = _sizes(photographs, wrong)
-            shown = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
-            rows.append({"set": found.name, "split": split if split != "all" else "(none)",
-                         "photographs": len(photographs),
-                         "patients": len({photograph.patient for photograph in photographs}),
-                         "masks": sum(photograph.mask is not None for photograph in photographs),
-                         "second observer": sum(photograph.second is not None for photograph in photographs),
-                         "FOVs": sum(photograph.fov is not None for photograph in photographs) or "found",
-                         "width x height": shown + ", ..." * (len(sizes) > 3)})
-    return rows, wrong
-
-
-def _sizes(photographs, wrong):
-    """Reads the photographs and their masks. Returns the sizes, [(width, height)]; adds what is wrong."""
-    sizes = set()
-    for photograph in photographs:
-        try:
-            rgb = read_photograph(photograph.path)
-            sizes.add((rgb.shape[1], rgb.shape[0]))
-            fov_of(photograph, rgb)
-            for mask in filter(None, (photograph.mask, photograph.second)):
-                read_vessels(mask, rgb.shape)
-        except Problem as problem:
-            wrong.append(str(problem))
-    return sorted(sizes)
 
 
 def as_text(rows):
@@ -215,12 +214,16 @@ def doctor(folders, picture):
     Returns the exit code: 1 if something is wrong.
     """
     sets = find_sets(folders or default_folders(), strict=False)
-    rows, wrong = [], []
+    rows, wrong, pixels = [], [], defaultdict(list)
     for found in sets:
-        own_rows, own_wrong = examine(found)
+        own_rows, own_wrong, own_remarks, own_pixels = examine(found)
         rows, wrong = rows + own_rows, wrong + own_wrong
-        remarks = [*(remark.rstrip(".") for remark in found.remarks), about_originals(found.folder)]
+        for key, photographs in own_pixels.items():
+            pixels[key] += photographs
+        remarks = [*(remark.rstrip(".") for remark in [*found.remarks, *own_remarks]),
+                   about_originals(found.folder)]
         say(". ".join([f"{found.folder}: {found.name}", *remarks]).rstrip())
+    wrong += duplicates(pixels)
     say(as_text(rows))
     if picture:
         draw_found(sets, picture)

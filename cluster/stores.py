@@ -9,14 +9,16 @@ import contextlib
 import socket
 import time
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 
 import pyarrow.dataset
 import pyarrow.parquet
 from pyarrow import fs
 
-from photographs.finding import looks_like_photograph, none_in
+from photographs.finding import is_passed_over, none_in, photographs_among
 from prediction.results import Results, names_apart
+from running.again import RUN
 from running.command import Problem, complain, say
 from running.files import sweep, write_bytes
 
@@ -71,13 +73,26 @@ def find_stored(places, out):
             found.setdefault(before + root, (place, Path(root).name))
             continue
         own = results if results.startswith(f"{before}{root}/") else None
-        inside = [path for path in files_below(system, root, place)
-                  if looks_like_photograph(path) and not (own and f"{before}{path}".startswith(own))]
+        files = [path for path in files_below(system, root, place)
+                 if not (own and f"{before}{path}".startswith(own))]
+        inside = photographs_among({path: f"/{path}" for path in not_passed_over(files, root)}, place)
         if not inside:
             raise none_in(place)
         for path in inside:
             found.setdefault(before + path, (place, path[len(root):].strip("/")))
     return found
+
+
+def not_passed_over(files, root):
+    """Returns the files that are in no hidden folder, none of a system's own and none of earlier results."""
+    ours = {path.rpartition("/")[0] for path in files if path.endswith((f"/{RUN}", "/model.keras"))} - {root}
+
+    def kept(path):
+        parts = path[len(root):].strip("/").split("/")
+        folders = accumulate(parts[:-1], "{}/{}".format, initial=root)
+        return not any(map(is_passed_over, parts)) and not (ours and ours.intersection(folders))
+
+    return [path for path in files if kept(path)]
 
 
 def files_below(system, root, place):

@@ -1,15 +1,33 @@
 """Which files in the folders that a user gives are photographs, and where each lies below its folder."""
 
+import json
 import os
 from pathlib import Path
 
-from photographs.formats import EXTENSIONS
-from running.command import Problem
+from photographs.dicom import is_dicom
+from photographs.formats import EXTENSIONS, is_picture
+from running.again import RUN
+from running.command import Problem, complain
+from sets.layouts import drawings_in
+
+PASSED_OVER = {"__macosx", "thumbnails", "thumbs", "@eadir", "$recycle.bin"}  # folders of other programs
+LITTER = {"thumbs.db", "desktop.ini", "dicomdir"}  # files of theirs
+RESULTS = ("_probability.png", "_mask.png", "_overlay.png", "_uncertainty.png", "contact_sheet.png")
 
 
-def looks_like_photograph(path):
-    """Returns whether a file's name is one of a picture, whatever the case of its extension."""
-    return Path(path).suffix.lower() in EXTENSIONS and not Path(path).name.startswith(".")
+def is_passed_over(name):
+    """Returns whether a file or folder of this name is hidden or a system's own, such as thumbnails."""
+    return name.startswith(".") or name.lower() in PASSED_OVER | LITTER
+
+
+def is_ours(folder):
+    """Returns whether a folder holds what a command of this project wrote: pairs, results or a model."""
+    try:
+        if (folder / "model.keras").is_file():
+            return True
+        return "settings" in json.loads((folder / RUN).read_text(encoding="utf-8", errors="replace"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def none_in(place):
@@ -20,16 +38,18 @@ def none_in(place):
 def find_photographs(places, out):
     """Returns {path: path below the folder that was given} of all photographs, in order; of a file its name.
 
-    These are the files as given and every picture in and below the folders, but nothing in `out`, which holds
-    results. What is gone or cannot be opened comes last: reading it will say so. Raises Problem if it is all.
+    These are the files as given and every photograph in and below the folders, but nothing in `out` or in
+    another folder of results; `photographs_among` says what else is left out. What is gone or cannot be
+    opened comes last: reading it will say so. Raises Problem if it is all.
     """
     found, gone = {}, {}
     for place in map(Path, places):
         if place.is_dir():
-            pictures, closed = pictures_in(place, Path(out).resolve())
-            if not pictures and not closed:
+            files, closed = files_in(place, Path(out).resolve())
+            photographs = photographs_among(files, place)
+            if not photographs and not closed:
                 raise none_in(place)
-            found = {**found, **{path: below for path, below in pictures.items() if path not in found}}
+            found |= {path: path.relative_to(place).as_posix() for path in photographs if path not in found}
             gone |= closed
         elif place.exists():
             found.setdefault(place, place.name)
@@ -41,14 +61,52 @@ def find_photographs(places, out):
     return found | gone
 
 
-def pictures_in(place, out):
-    """Returns {path: path below `place`} of the pictures in a folder, {path: name} of closed folders."""
-    found, closed = {}, []
-    for folder, below, names in os.walk(place, onerror=lambda error: closed.append(Path(error.filename))):
-        below.sort()
-        if Path(folder).resolve() == out:
+def files_in(place, out):
+    """Returns {file: its absolute path with `/`} of a folder, in order, and {path: name} of closed folders.
+
+    Links to folders are followed, unless they lead back to where one has been.
+    """
+    found, closed, visited = {}, [], set()
+    for folder, below, names in os.walk(place, onerror=lambda error: closed.append(Path(error.filename)),
+                                        followlinks=True):
+        real = Path(folder).resolve()
+        if real == out or real in visited:
             below.clear()
             continue
-        for path in (Path(folder) / name for name in sorted(names) if looks_like_photograph(name)):
-            found[path] = path.relative_to(place).as_posix()
+        visited.add(real)
+        below[:] = sorted(name for name in below
+                          if not is_passed_over(name) and not is_ours(Path(folder, name)))
+        if is_ours(Path(folder)):  # the one that was given
+            names = [name for name in names if name != RUN and not name.endswith(RESULTS)]
+        absolute = Path(folder).absolute().as_posix()
+        found |= {Path(folder, name): f"{absolute}/{name}" for name in sorted(names)
+                  if not is_passed_over(name)}
     return found, {path: path.name for path in closed}
+
+
+def photographs_among(files, place):
+    """Returns which files of a folder are photographs, in order; says how many are left out, and why.
+
+    files: {file: its absolute path with `/`}. The masks of a known layout are none beside their photographs,
+    nor are files of other formats.
+    """
+    drawings = drawings_in(files.values())
+    drawn = [file for file, path in files.items() if path in drawings]
+    others = [file for file, path in files.items() if not (is_picture(path) or _is_nameless_dicom(file))]
+    left_out = {*drawn, *others}
+    photographs = [file for file in files if file not in left_out]
+    for left, what in ((drawn, "masks or FOVs of photographs beside them"), (others, "of other formats")):
+        if left and photographs:
+            complain(f"{place}: {len(left)} file{'s' * (len(left) > 1)} {what}, {left[0]} for one: left out.")
+    return photographs
+
+
+def _is_nameless_dicom(file):
+    """Returns whether a file without extension, as those of DICOM archives often are, is a DICOM file."""
+    if not isinstance(file, Path) or file.suffix:
+        return False
+    try:
+        with open(file, "rb") as content:
+            return is_dicom(content.read(132))
+    except OSError:
+        return False

@@ -1,10 +1,11 @@
 """Which files in the folders that a user gives are photographs, and where each lies below its folder."""
 
+import time
 from pathlib import Path
 
 import pytest
 
-from photographs.finding import find_photographs
+from photographs.finding import find_photographs, photographs_among
 from running.command import Problem
 
 
@@ -64,3 +65,70 @@ def test_a_folder_without_photographs_is_named(touch):
     touch("empty/notes.txt", "a/x.png")
     with pytest.raises(Problem, match="empty: there is no photograph in this folder"):
         found("a", "empty")
+
+
+# ---- what is left out, and said ----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("hidden", [
+    ".ipynb_checkpoints/a-checkpoint.png", ".thumbnails/a.png", "@eaDir/a.png", "__MACOSX/._a.jpg",
+    "Thumbnails/a.png", "deep/.cache/a.png"])
+def test_hidden_folders_and_thumbnails_are_passed_over(touch, hidden, capsys):
+    touch("a/x.png", f"a/{hidden}")
+    assert found("a") == {"a/x.png": "x.png"} and capsys.readouterr().err == ""
+
+
+def test_earlier_results_in_whatever_folder_are_not_photographs(touch):
+    touch("a/x.png", "a/old/x_mask.png", "a/old/deep/y_mask.png", "a/model/curves.png", "a/model/model.keras",
+          "a/other/run.json", "a/other/z.png")
+    Path("a/old/run.json").write_text('{"settings": {}, "finished": true}')
+    Path("a/other/run.json").write_text('{"a program of their own": 1}')
+    assert found("a") == {"a/x.png": "x.png", "a/other/z.png": "other/z.png"}
+
+
+def test_results_among_the_photographs_are_known_by_their_names(touch):
+    touch("a/x.png", "a/x_mask.png", "a/x_overlay.png", "a/contact_sheet.png")
+    Path("a/run.json").write_text('{"settings": {}, "finished": true}')
+    assert found("a") == {"a/x.png": "x.png"}
+
+
+def test_the_masks_of_known_sets_beside_their_photographs_are_not_photographs(draw, tmp_path, capsys):
+    for make, expected in (("chase", 8), ("drive", 5), ("stare", 3), ("hrf", 5), ("fives", 5)):
+        getattr(draw, make)(tmp_path / make)
+        below = find_photographs([tmp_path / make], "out").values()
+        assert len(below) == expected and not any("HO" in name or "man" in name for name in below)
+        assert "masks or FOVs of photographs beside them" in capsys.readouterr().err
+    assert len(find_photographs([tmp_path], "out")) == 26
+    assert len(find_photographs([tmp_path / "drive/test"], "out")) == 2
+    assert len(find_photographs([tmp_path / "chase/Image_01L_1stHO.png"], "out")) == 1, "given by name"
+
+
+def test_a_mask_without_its_photograph_is_taken_for_one(touch):
+    touch("masks/a.png", "images/b.png")
+    assert found(".") == {"images/b.png": "images/b.png", "masks/a.png": "masks/a.png"}
+
+
+def test_files_of_other_formats_are_counted_and_one_is_named(touch, capsys):
+    touch("a/x.png", "a/b.raw", "a/deep/c.psd", "a/Thumbs.db")
+    assert found("a") == {"a/x.png": "x.png"}
+    said = capsys.readouterr().err
+    assert "a: 2 files of other formats, a/b.raw for one: left out" in said and "Thumbs" not in said
+
+
+def test_all_formats_that_are_read_are_found_even_dicom_without_extension(touch):
+    touch("a/x.jfif", "a/y.jp2", "a/z.PPM.GZ", "a/v.dcm", "a/IM0001", "a/README")
+    Path("a/IM0001").write_bytes(bytes(128) + b"DICM" + bytes(9))
+    assert set(found("a").values()) == {"x.jfif", "y.jp2", "z.PPM.GZ", "v.dcm", "IM0001"}
+
+
+def test_folders_that_are_links_are_gone_into_but_never_in_circles(touch):
+    touch("real/x.png", "a/y.png")
+    Path("a/link").symlink_to(Path("real").resolve())
+    Path("real/back").symlink_to(Path("a").resolve())
+    assert found("a") == {"a/y.png": "y.png", "a/link/x.png": "link/x.png"}
+
+
+def test_a_hundred_thousand_files_are_looked_through_in_seconds():
+    files = {k: f"/data/eyes/{k % 1000}/images/left_{k}.jpg" for k in range(100_000)}
+    began = time.process_time()
+    assert len(photographs_among(files, "eyes")) == len(files)
+    assert time.process_time() - began < 10

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from photographs.reading import read_mask
-from sets.layouts import recognise
+from sets.pairing import recognise
 
 
 def by_name(found):
@@ -91,7 +91,7 @@ def test_a_picture_beside_the_photographs_that_is_not_of_the_layout_is_told_of(d
     draw.put(folder / "training/images/99_other.png", draw.eye(99)[0])
     found = recognise(folder)
     assert found.name == "DRIVE" and len(found.photographs) == 5
-    assert any("99_other.png" in remark and "1 picture " in remark for remark in found.remarks)
+    assert any("99_other.png" in sentence and "1 picture " in sentence for sentence in found.left_out)
 
 
 @pytest.mark.parametrize("suffix", ["_mask", "-mask", "_manual1", "_vessels", "_label", "_1stHO", ""])
@@ -99,6 +99,15 @@ def test_masks_of_a_plain_set_may_carry_a_suffix(draw, tmp_path, suffix):
     found = recognise(draw.plain(tmp_path, suffix=suffix))
     assert not found.problems
     assert all(photograph.mask.stem == photograph.name + suffix for photograph in found.photographs)
+
+
+def test_a_mask_whose_name_has_another_unicode_form_belongs_to_its_photograph(draw, tmp_path):
+    """As on a disk of macOS, or after unpacking there."""
+    photograph, mask, _ = draw.eye(1)
+    draw.put(tmp_path / "images" / "Z\u00fcrich.png", photograph)
+    draw.put(tmp_path / "masks" / "Zu\u0308rich.png", mask)
+    found = recognise(tmp_path)
+    assert not found.problems and found.photographs[0].mask
 
 
 def test_a_folder_without_a_set_is_nothing(tmp_path):

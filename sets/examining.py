@@ -1,0 +1,61 @@
+"""What the doctor finds when it reads all files of a set: rows of its table, and what is wrong.
+
+    rows, wrong, remarks, pixels = examine(found)     of a Set
+    sentences = duplicates(pixels)                    photographs that are there under two names
+"""
+
+from collections import defaultdict
+from hashlib import sha256
+
+from photographs.fov import fov_of
+from photographs.labelled import check_turn
+from photographs.reading import read_photograph, read_vessels, summed_up
+from running.command import Problem
+
+SPLITS = "training", "validation", "test", "all"
+
+
+def examine(found):
+    """Reads all files of a Set.
+
+    Returns a row of the table for each split, what is wrong and what is to be known as sentences, and
+    {sum of the pixels: photographs}.
+    """
+    rows, wrong, remarks, pixels = [], list(found.problems), [], defaultdict(list)
+    for split in SPLITS:
+        photographs = [photograph for photograph in found.photographs if photograph.split == split]
+        if photographs:
+            sizes = _read(photographs, wrong, remarks, pixels)
+            shown = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
+            rows.append({"set": found.name, "split": split if split != "all" else "(none)",
+                         "photographs": len(photographs),
+                         "patients": len({photograph.patient for photograph in photographs}),
+                         "masks": sum(photograph.mask is not None for photograph in photographs),
+                         "second observer": sum(photograph.second is not None for photograph in photographs),
+                         "FOVs": sum(photograph.fov is not None for photograph in photographs) or "found",
+                         "width x height": shown + ", ..." * (len(sizes) > 3)})
+    return rows, wrong, summed_up(remarks), pixels
+
+
+def _read(photographs, wrong, remarks, pixels):
+    """Reads the photographs and their masks. Returns the sizes, [(width, height)]; adds to the others."""
+    sizes = set()
+    for photograph in photographs:
+        try:
+            rgb = read_photograph(photograph.path, remarks)
+            sizes.add((rgb.shape[1], rgb.shape[0]))
+            pixels[sha256(rgb).hexdigest()].append(photograph)
+            fov_of(photograph, rgb)
+            for mask in filter(None, (photograph.mask, photograph.second)):
+                drawn = read_vessels(mask, rgb.shape, remarks=remarks)
+                if mask == photograph.mask:
+                    check_turn(photograph, rgb, drawn)
+        except Problem as problem:
+            wrong.append(str(problem))
+    return sorted(sizes)
+
+
+def duplicates(pixels):
+    """Returns sentences on photographs of the same pixels: {sum of the pixels: photographs} of all sets."""
+    return [f"{' and '.join(str(photograph.path) for photograph in alike)} are the same photograph. "
+            "Remove all but one." for alike in pixels.values() if len(alike) > 1]

@@ -1,0 +1,193 @@
+"""Finds the sets in folders, and pairs each photograph with what is called like it.
+
+    found, strange = sets_in(folder)     the Sets, and folders with pictures in which none is recognised
+    found = recognise(folder)            the Set whose own folder this is, or None
+"""
+
+from pathlib import Path
+
+from photographs.finding import is_ours, is_passed_over
+from photographs.formats import is_picture
+from running.names import folded
+from sets.layouts import LAYOUTS, Photograph, Set, key_of, match, without_suffix
+from sets.patients import patients_in
+
+DEPTH = 8  # folders below a set's own in which its files may lie
+SETS_DEPTH = 3  # folders below the given one in which sets may lie
+NOT_PICTURES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".xlsx", ".xls", ".ods", ".pdf", ".docx",
+                ".html", ".py", ".npy", ".yaml", ".yml", ".zip"}  # are not missed among photographs
+
+
+def sets_in(folder, depth=SETS_DEPTH):
+    """Returns the Sets in a folder, and sentences on the folders whose pictures are not of a known layout."""
+    own = recognise(folder)
+    if own:
+        return [own], []
+    sets, strange = [], []
+    for entry in sorted(Path(folder).iterdir()) if depth else []:
+        if entry.is_dir() and not is_passed_over(entry.name) and not is_ours(entry):
+            inner, unknown = sets_in(entry, depth - 1)
+            pictures = [] if inner or unknown else [path for path in _files(entry) if is_picture(path)]
+            if pictures:
+                unknown = [f"{entry}: holds {len(pictures)} picture{'s' * (len(pictures) > 1)}, "
+                           "but no layout of a set is recognised: left out."]
+            sets, strange = sets + inner, strange + unknown
+    return sets, strange
+
+
+def recognise(folder):
+    """Returns the Set that lies in `folder`, or None."""
+    folder = Path(folder)
+    files = _files(folder)
+    known = {layout: _known(layout, files) for layout in LAYOUTS
+             if any(match(layout.photograph, path) for path in files)}
+    if not known:
+        return None
+    # DRIVE's photographs in images/ and masks/ are a plain set, of which DRIVE's layout knows half of the
+    # files. But the plain one takes for its own whatever lies beside DRIVE's photographs and masks.
+    layout = max(known, key=lambda layout: len(known[layout]) * (1.5 if layout.has_name else 1))
+    found = _paired(layout, folder, files)
+    _note_unlabelled(found)
+    if layout.name == "FIVES":
+        found.remarks.append("FIVES does not say which photographs are of one patient: each counts as its "
+                             "own, so a validation part taken from its training split may share patients "
+                             "with the rest.")
+    _note_strangers(found, [path for path in files if path not in known[layout]])
+    return found
+
+
+def _files(folder):
+    """Returns the relative paths of the files in a folder and below, in order.
+
+    Links to folders are followed, unless they lead back. Hidden ones, systems' own and results are left out.
+    """
+    found = []
+
+    def visit(place, above):
+        for entry in sorted(place.iterdir()):
+            if is_passed_over(entry.name):
+                continue
+            if not entry.is_dir():
+                found.append(entry.relative_to(folder))
+            elif len(above) < DEPTH and (real := entry.resolve()) not in above and not is_ours(entry):
+                visit(entry, (*above, real))
+
+    visit(folder, (folder.resolve(),))
+    return found
+
+
+def _known(layout, files):
+    """Returns the set of those files that are something in this layout."""
+    patterns = layout.patterns().values()
+    return {path for path in files if any(match(pattern, path) for pattern in patterns)}
+
+
+def _paired(layout, folder, files):
+    """Returns the Set of a layout's photographs, each with what is called like it."""
+    found = Set(layout.name if layout.has_name else folder.resolve().name, folder)
+    places = _places(layout.photograph, files, found.problems)
+    parts = {part: _parts(layout, part, places, files, folder, found.problems)
+             for part in ("mask", "fov", "second")}
+    patients, problems, remarks = patients_in(folder, {place: path for place, (path, _) in places.items()})
+    found.problems += problems
+    found.remarks += remarks
+    if not patients:
+        patients = _folders_as_patients(places, found.remarks)
+    listed = _listed(layout, folder)
+    for place, (path, own) in places.items():
+        split = listed.get(place[1], layout.split(own))
+        if listed and place[1] not in listed:
+            found.problems.append(f"{folder / path}: is in none of the lists of splits. Add it to one.")
+        beside = {part: folder / parts[part][place] for part in parts if place in parts[part]}
+        patient = patients.get(place, layout.patient(own))
+        name = _name(path, own, layout)
+        found.photographs.append(Photograph(found.name, name, split, patient, folder / path, **beside))
+    return found
+
+
+def _name(path, own, layout):
+    """Returns a photograph's name: its file's, and in the plain layout the folders that it lies deeper in."""
+    folders = own["key"].split("/")[:-1] if not layout.has_name else []
+    return "_".join([*folders, path.name.removesuffix(".gz").rsplit(".", 1)[0]])
+
+
+def _places(pattern, files, problems):
+    """Returns {key_of a photograph: (path, match)}; two files of one key (.ppm, .ppm.gz) are a problem."""
+    found = {}
+    for path in files:
+        own = match(pattern, path)
+        if own:
+            before = found.setdefault(key_of(own), (path, own))[0]
+            if before != path:
+                problems.append(_claim(before, path))
+    return found
+
+
+def _parts(layout, part, places, files, folder, problems):
+    """Returns {place: path} of the masks, FOVs or second observers; whose place is not there is a problem."""
+    pattern, found = getattr(layout, part), {}
+    plain = {(split, without_suffix("photograph", key)): (split, key) for split, key in places}
+    for path in files if pattern else []:
+        own = match(pattern, path)
+        if not own:
+            continue
+        split, key = key_of(own)
+        keys = [(split, key)] if layout.has_name else [(split, key), (split, without_suffix(part, key))]
+        place = next((place for place in keys if place in places), None)
+        if place is None and not layout.has_name:
+            place = next((plain[place] for place in keys if place in plain), None)
+        if place is None:
+            problems.append(f"{folder / path}: there is no photograph for it. "
+                            "Add the photograph or remove the file.")
+        elif place in found:
+            problems.append(_claim(found[place], path))
+        else:
+            found[place] = path
+    return found
+
+
+def _claim(one, other):
+    return f"{one.as_posix()} and {other.as_posix()} claim the same place: remove one."
+
+
+def _folders_as_patients(places, remarks):
+    """Returns {place: folder} where photographs lie in folders of their own, which are those of patients."""
+    folders = {place: own["key"].split("/")[0] for place, (_, own) in places.items() if "/" in own["key"]}
+    count = len(set(folders.values()))
+    if count < 2:
+        return {}
+    remarks.append(f"its photographs lie in {count} folders, of which each counts as one patient; "
+                   "a patients.csv can say otherwise")
+    return folders
+
+
+def _listed(layout, folder):
+    """Returns {folded stem: split} of the photographs that a layout's lists name."""
+    lists = [(folder / name, split) for name, split in layout.lists if (folder / name).is_file()]
+    return {folded(Path(line.strip()).stem): split for path, split in lists
+            for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()}
+
+
+def _note_unlabelled(found):
+    """A split without any mask can be predicted; one with some masks is a mistake that must be named."""
+    for split in ("training", "validation", "test", "all"):
+        photographs = [photograph for photograph in found.photographs if photograph.split == split]
+        without = [photograph for photograph in photographs if photograph.mask is None]
+        if without and len(without) == len(photographs):
+            found.remarks.append(f"its {split} photographs have no masks: "
+                                 "they can be segmented, but not scored or trained on.")
+        else:
+            found.problems += [f"{photograph.path}: has no mask. Add the mask or remove the photograph."
+                               for photograph in without]
+
+
+def _note_strangers(found, others):
+    """Pictures that the layout does not know are left out, and so is what is not a picture among them."""
+    folders = {photograph.path.parent for photograph in found.photographs}
+    folders |= {photograph.mask.parent for photograph in found.photographs if photograph.mask}
+    strange = [path for path in others if is_picture(path) or (
+        found.folder / path.parent in folders and path.suffix.lower() not in NOT_PICTURES)]
+    if strange:
+        count = f"{len(strange)} picture{'s' * (len(strange) > 1)} with another name, place or format"
+        found.left_out.append(f"{found.folder}: {count} than this layout's, {strange[0].as_posix()} for one: "
+                              "left out.")

@@ -1,0 +1,83 @@
+"""Who is whose: patients.csv, as any program of any country saves it."""
+
+from pathlib import Path
+
+import pytest
+
+from sets.pairing import recognise
+from sets.patients import patients_in
+
+PLACES = {k: Path(f"images/eye{k}.png") for k in range(4)}
+EXPECTED = {0: "Ann", 1: "Ann", 2: "Bo", 3: "Bo"}
+
+
+def table(text, encoding="utf-8", header="name,patient"):
+    return f"{header}\n{text}".encode(encoding)
+
+
+ROWS = "eye0.png,Ann\neye1,Ann\neye2.PNG,Bo\nimages/eye3.png,Bo\n"
+FORMS = {
+    "plain": table(ROWS),
+    "semicolons, as a European Excel": table(ROWS.replace(",", ";"), header="name;patient"),
+    "sep= line": b"sep=;\r\n" + table(ROWS.replace(",", ";"), header="name;patient"),
+    "capitals": table(ROWS, header="Name,Patient"),
+    "other words": table(ROWS, header="File Name,Patient_ID"),
+    "a space after the comma": table(ROWS.replace(",", ", "), header="name, patient"),
+    "tabs in UTF-16": table(ROWS.replace(",", "\t"), "utf-16", "name\tpatient"),
+    "UTF-16 without a mark": table(ROWS, "utf-16-le"),
+    "UTF-8 with a mark": table(ROWS, "utf-8-sig"),
+    "old line ends": table(ROWS.replace("\n", "\r\n") + "\r\n;;\r\n"),
+    "quotes and more columns": table("".join(f'"{row.replace(",", chr(34) + ",7," + chr(34))}"\n'
+                                             for row in ROWS.split()), header='"name","age","patient"'),
+    "paths of Windows": table(ROWS.replace("images/", "images\\")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_table_is_read_whatever_wrote_it(tmp_path, form):
+    """Semicolons were ignored, so a patient came to both sides of the split."""
+    (tmp_path / "patients.csv").write_bytes(FORMS[form])
+    assert patients_in(tmp_path, PLACES) == (EXPECTED, [], [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "utf-16"])
+def test_names_with_umlauts_are_read_in_every_encoding(tmp_path, encoding):
+    (tmp_path / "Patients.CSV").write_bytes(table("Z\u00fcrich,M\u00fcller\n", encoding))
+    places = {0: Path("images/Zu\u0308rich.png")}  # as macOS writes the name
+    assert patients_in(tmp_path, places) == ({0: "M\u00fcller"}, [], [])
+
+
+def test_excel_takes_the_zeros_of_a_number(tmp_path):
+    (tmp_path / "patients.csv").write_bytes(table("1,Ann\n2,Bo\n"))
+    places = {0: Path("images/01.png"), 1: Path("images/02.png")}
+    assert patients_in(tmp_path, places)[0] == {0: "Ann", 1: "Bo"}
+
+
+@pytest.mark.parametrize("content, word", [
+    (table("eye9,Ann\n"), "names eye9, which is none of the photographs"),
+    (table("eye0,Ann\neye0,Bo\n"), "gives eye0 two patients, Ann and Bo"),
+    (table("eye0,\n"), "has no patient for eye0"), (table(",Ann\n"), "has no name for Ann"),
+    (b"eye0,Ann\neye1,Ann\n", "must have the columns name and patient"), (b"", "must have the columns")])
+def test_what_cannot_be_meant_is_a_problem(tmp_path, content, word):
+    (tmp_path / "patients.csv").write_bytes(content)
+    (problem,) = patients_in(tmp_path, PLACES)[1]
+    assert "patients.csv: " in problem and word in problem
+
+
+def test_a_sheet_of_excel_is_no_csv_and_that_is_said(tmp_path):
+    (tmp_path / "patients.xlsx").write_bytes(b"PK")
+    assert "Save it as patients.csv" in patients_in(tmp_path, PLACES)[1][0]
+
+
+def test_photographs_that_the_table_leaves_out_are_counted(tmp_path):
+    (tmp_path / "patients.csv").write_bytes(table("eye0,Ann\n"))
+    found, problems, (remark,) = patients_in(tmp_path, PLACES)
+    assert found == {0: "Ann"} and not problems and "does not name 3 of the photographs" in remark
+
+
+def test_the_table_of_a_set_decides_and_its_errors_are_the_sets(draw, tmp_path):
+    folder = draw.plain(tmp_path, train=4)
+    (folder / "patients.csv").write_bytes(table("eye0,Ann\neye1,Ann\neye7,Bo\n"))
+    found = recognise(folder)
+    assert [p.patient for p in found.photographs if p.split == "training"] == ["Ann", "Ann", "eye2", "eye3"]
+    assert len(found.problems) == 1 and "eye7" in found.problems[0]
