@@ -2,8 +2,7 @@
 
     python data.py [DIR ...]                    says what is there, what pairs and what is wrong
     python data.py DIR --picture found.png      draws it: every photograph, its vessels and its FOV outlined
-    python data.py --download chase_db1         fetches a set into datasets/: chase_db1, hrf or stare
-    python data.py --download drive             says how to get it; fives too
+    python data.py --download chase_db1         fetches a set into datasets/, or says how to get it
 
 sets/layouts.py knows how a set lies in its folder, photographs/ how its files are read.
 """
@@ -25,14 +24,14 @@ from running.command import Problem, complain, run, say
 from running.files import write_png
 from running.names import first_free, folded
 from samples import FOLDER as SAMPLES
+from sets.archives import download_archive
 from sets.download import download
 from sets.examining import duplicates, examine
-from sets.licences import how_to_get
+from sets.licences import SOURCES, how_to_get
 from sets.originals import about_originals
 from sets.pairing import sets_in
 
 DATASETS = Path("datasets")
-BY_HAND = ("drive", "fives")  # sets that a program may not fetch, or cannot unpack
 
 
 def default_folders():
@@ -192,17 +191,19 @@ def arguments():
         help="folders of data sets (default: datasets/, else samples/)")
     add("--picture", type=Path, metavar="FILE.png",
         help="draw every photograph with vessels (blue) and FOV (orange)")
-    add("--download", choices=["chase_db1", "hrf", "stare", *BY_HAND],
-        help="fetch a set into datasets/, or say how to get it")
+    add("--download", choices=list(SOURCES), help="fetch a set into datasets/, or say how to get it")
     return parser.parse_args()
 
 
 def main():
     options = arguments()
-    if options.download in BY_HAND:
-        say(how_to_get(options.download))
-    elif options.download:
+    source = SOURCES.get(options.download)
+    if source and source.archive:
+        say(f"{download_archive(source, DATASETS)}: is complete. Next: python augment.py")
+    elif source and source.ways:
         say(f"{download(options.download, DATASETS)}: is complete. Next: python augment.py")
+    elif source:
+        say(how_to_get(options.download))
     else:
         return doctor(options.folders, options.picture)
     return 0

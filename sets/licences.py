@@ -8,7 +8,8 @@ class Source:
     """A public set: where it is offered, its licence in full and in short, its paper, and how to get it.
 
     `ways`: each is a tuple of addresses whose archives together hold the set, the best way first; without
-    any, `by_hand` says what a person does, with {into} for the folder of all sets.
+    any, `by_hand` says what a person does, with {into} for the folder of all sets. `archive`: the address of
+    one archive, of which the sum is known and not those of its files.
     """
 
     folder: str
@@ -18,6 +19,9 @@ class Source:
     citation: str
     ways: tuple = ()
     by_hand: str = ""
+    archive: str = ""
+    archive_name: str = ""
+    archive_sha256: str = ""
 
 
 CC_BY = "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
@@ -72,7 +76,17 @@ SOURCES = {
         by_hand="It is one RAR archive of about 1.8 GB, and no account is needed. Python cannot unpack RAR; "
                 "7-Zip, unar and bsdtar can. Unpack it, so that there are\n"
                 "    {into}/FIVES/train/Original/1_A.png ... 600 photographs, train/Ground truth/1_A.png\n"
-                "    {into}/FIVES/test/Original/1_A.png ... 200 photographs, test/Ground truth/1_A.png"),
+                "    {into}/FIVES/test/Original/1_A.png ... 200 photographs, test/Ground truth/1_A.png",
+        archive="https://ndownloader.figshare.com/files/34969398", archive_name="FIVES.rar",
+        archive_sha256="be72f9af286b107bcebcc08a9dae7fc55c3fb0959409b689e14c72f9fdc4ad8e"),
+    "fundus-avseg": Source(
+        "Fundus-AVSeg", "https://doi.org/10.6084/m9.figshare.27938034", CC_BY, "CC BY 4.0",
+        "Z. Deng et al., A fundus image dataset for AI-based artery-vein vessel segmentation, "
+        "Scientific Data 12, 2025, doi:10.1038/s41597-025-05381-2",
+        by_hand="Save Fundus-AVSeg.zip in {into} without unpacking, and give the command again: it unpacks "
+                "and checks.",
+        archive="https://ndownloader.figshare.com/files/54093641", archive_name="Fundus-AVSeg.zip",
+        archive_sha256="6db5ff43c4e9c25aa93093aa295c67b10fa0c089ac650df6665c7a6bbae9539f"),
 }
 
 
@@ -81,7 +95,13 @@ def licences_of(names):
     known = {source.folder: source.in_short for source in SOURCES.values()}
     known |= dict.fromkeys(("ARIA", "ORVS", "DR-HAGIS"), "published for research, without a licence text")
     known["samples"] = "made by this project, CC0"
-    return "; ".join(f"{name}: {known.get(name, 'as its owner says')}" for name in sorted(names))
+
+    def licence(name):
+        """Of DRIVE, and of site1_DRIVE, as it is called beside another one."""
+        return next((known[end] for end in known if name == end or name.endswith(f"_{end}")),
+                    "as its owner says")
+
+    return "; ".join(f"{name}: {licence(name)}" for name in sorted(names))
 
 
 def how_to_get(name, into="datasets"):

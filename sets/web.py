@@ -17,7 +17,7 @@ from sets.originals import BLOCK
 
 TIMEOUT = 30  # seconds without an answer
 TRIES, PAUSE = 5, 1.0  # how often a cut connection is taken up again, after how many seconds
-LARGEST_ARCHIVE = 500_000_000  # bytes; the largest, HRF, has 73 MB
+LARGEST_ARCHIVE = 2_000_000_000  # bytes; the largest, FIVES, has 1.76 GB
 REFUSALS = {401: "a login is asked for", 403: "programs are refused", 404: "the file is not there any more",
             410: "the file is not there any more", 429: "too many requests",
             503: "busy, or programs are refused"}
