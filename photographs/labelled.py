@@ -48,7 +48,7 @@ def check_turn(photograph, rgb, mask):
     """
     orientation = orientation_of(photograph.path)
     too = turned(mask, orientation)
-    if orientation == 1 or too.shape != mask.shape:
+    if orientation == 1 or too.shape != mask.shape or not mask.any():
         return
     green = rgb[..., 1].astype(np.float32)
     detail = green - cv2.GaussianBlur(green, (0, 0), max(rgb.shape) / 60)  # vessels are dark in it

@@ -6,6 +6,7 @@ An archive that a person saved in datasets/ is taken instead of the network, and
 only if its sum is right; what is in it is then known, and nothing need be mistrusted.
 """
 
+import contextlib
 import hashlib
 import shutil
 import subprocess
@@ -16,8 +17,8 @@ from running.command import Problem, say
 from sets.pairing import sets_in
 from sets.web import fetch
 
-# Python cannot unpack RAR. Each of these can if it is there: 7-Zip not always, and tar only where it is bsdtar,
-# as on Windows and macOS.
+# Python cannot unpack RAR. Each of these can if it is there: 7-Zip not always, and tar only where it is
+# bsdtar, as on Windows and macOS.
 UNRAR = (("bsdtar", "-xf", "{archive}", "-C", "{folder}"), ("unar", "-q", "-o", "{folder}", "{archive}"),
          ("7zz", "x", "-y", "-o{folder}", "{archive}"), ("7z", "x", "-y", "-o{folder}", "{archive}"),
          ("unrar", "x", "-idq", "{archive}", "{folder}/"), ("tar", "-xf", "{archive}", "-C", "{folder}"))
@@ -42,23 +43,25 @@ def download_archive(source, into, address=None, progress=True):
         except Problem as problem:
             raise Problem(f"{problem}. Open {source.page} in a browser, save {source.archive_name} in {into} "
                           "without unpacking, and give the command again.") from problem
-    _check(archive, source)
+    _check(archive, source, fetched=archive != saved)
     try:
         _unpack(archive, workplace / "unpacked", source, into)
         _set_in(workplace / "unpacked", source).rename(folder)
     finally:
         shutil.rmtree(workplace / "unpacked", ignore_errors=True)
     shutil.rmtree(workplace)
+    with contextlib.suppress(OSError):
+        workplace.parent.rmdir()
     say(f"{folder}: complete, the archive's sum is right.")
     return folder
 
 
-def _check(archive, source):
+def _check(archive, source, fetched):
     with open(archive, "rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     if digest == source.archive_sha256:
         return
-    if archive.parent.name == source.folder:  # fetched: the next call starts anew
+    if fetched:  # the next call starts anew
         archive.unlink()
     raise Problem(f"{archive}: is not the original archive, by its SHA-256. Delete it if it is still there, "
                   "and give the command again.")

@@ -237,6 +237,8 @@ def test_masks_of_classes_are_told_of_once_a_set(command, draw, tmp_path):
     ended = command("data", folder)
     assert ended.code == 0 and ended.out.count("all but the background count as vessel") == 1
     assert "6 files, " in ended.out
+    ended = command("augment", "--data", folder, "--out", tmp_path / "out", "--copies", 1, "--workers", 1)
+    assert ended.code == 0 and ended.out.count("4 files, ") == 1
 
 
 def test_what_is_left_out_is_said_by_every_command_once(command, draw, tmp_path):

@@ -151,3 +151,35 @@ def test_a_dicom_file_that_cannot_be_read_is_named_without_a_word_of_its_header(
         with pytest.raises(Problem, match=f"{bad.name}: .*{word}") as problem:
             read_photograph(bad)
         assert not any(word in str(problem.value) for word in ("Secret", "Anna", "4711", "1950"))
+
+
+# ---- through the commands ----------------------------------------------------------------------------------
+
+def test_eval_reads_dicom_and_pages_says_so_and_lets_nothing_of_the_header_out(
+        command, draw, tiny_model, tmp_path):
+    rgb, _, _ = draw.eye(4)
+    folder, out = tmp_path / "eyes", tmp_path / "out"
+    folder.mkdir()
+    dicom(folder / "IM0001", rgb)
+    pages = [Image.fromarray(rgb[::2, ::2]), Image.fromarray(rgb)]
+    pages[0].save(folder / "pages.tif", save_all=True, append_images=pages[1:])
+    ended = command("eval", folder, "--out", out, "--model", tiny_model)
+    assert ended.code == 0 and ended.err.count(f"pages.tif: {SEVERAL_PAGES}") == 1, ended
+    assert (out / "IM0001_mask.png").exists() and (out / "pages_mask.png").exists()
+    for path in [path for path in out.rglob("*") if path.is_file()]:
+        content = path.read_bytes()
+        assert not any(word in content for word in (b"Secret", b"Anna", b"4711", b"19500101")), path
+
+
+def test_every_command_of_a_set_refuses_a_mask_that_was_not_turned(command, draw, tiny_model, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for split, number in (("train", 1), ("train", 2), ("test", 3)):
+        rgb, mask, _ = draw.eye(number, 300, 320)
+        draw.put(tmp_path / "set" / split / f"images/{number}.jpg", rgb, quality=95, exif=exif)
+        draw.put(tmp_path / "set" / split / f"masks/{number}.png", mask)
+    for words in (("data", tmp_path / "set"),
+                  ("augment", "--data", tmp_path / "set", "--out", tmp_path / "a", "--workers", 1),
+                  ("testing", "--data", tmp_path / "set", "--out", tmp_path / "t", "--model", tiny_model)):
+        ended = command(*words)
+        assert ended.code != 0 and "fits its photograph only if it is turned" in ended.err + ended.out, ended
