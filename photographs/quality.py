@@ -3,6 +3,7 @@
 docs/quality.md says how often each warning is right, and benchmarks/quality.py measures it.
 """
 
+import re
 from collections import Counter, defaultdict
 
 import cv2
@@ -21,15 +22,15 @@ UNLIKE_TRAINING = (
     ("dark", "brightness", 0.5, "too dark ({value:.3g}, the training photographs {least:.3g} or more)"),
     ("small", "side", 0.6, "too small ({value:.3g} pixels across the FOV, the training photographs "
                            "{least:.3g} or more)"))
-# Kind, quantity, the least and the most that are not warned of, sentence. What sound ones have was measured
-# on 180 photographs of six sets.
+# Kind, quantity, the least and the most that are not warned of, sentence, its numbers in brackets. What sound
+# ones have was measured on 180 photographs of six sets.
 UNSOUND = (
     ("bright", "green", 0, 145, "too bright (mean green {value:.0f}, in sound ones under 130): expose less"),
     ("blurred", "sharpness", 0.55, np.inf,
-     "blurred (fine detail is {value:.2f} of coarser detail, in sound ones 0.57 or more)"),
+     "blurred (fine detail is {value:.2f} of coarser detail, in sound ones 0.58 or more)"),
     ("noisy", "noise", 0, 2.5, "noisy (grain of {value:.1f} grey levels, in sound ones under 1.7)"),
     ("compressed", "blocks", 0, 1.1,
-     "heavily compressed (JPEG's blocks show: {value:.1f}, in sound ones under 1): use the original file"),
+     "heavily compressed (JPEG's blocks show: {value:.1f}, in sound ones under 1.1): use the original file"),
     # 1.09 to 1.90 in sound ones, 0.53 to 0.92 in inverted ones.
     ("inverted", "dark lines", 1.0, np.inf,
      "vessels look brighter than what is beside them, as in inverted photographs and fluorescein angiograms, "
@@ -39,7 +40,7 @@ UNSOUND = (
     ("eyes", "eyes", 0, 1,
      "more than one eye, of which at most one is segmented rightly: cut it into one file for each eye"),
     ("density", "vessel_density", 0.02, 0.25,
-     "implausible vessel density {value:.3f} (people draw 0.03 to 0.17)"))
+     "implausible vessel density ({value:.3f}, people draw 0.03 to 0.17)"))
 
 
 def describe(rgb, fov, square):
@@ -147,6 +148,17 @@ def warnings_of(description, fov, least):
         if quantity in description and not lowest <= description[quantity] <= highest:
             found[kind] = sentence.format(value=description[quantity])
     return found
+
+
+def looked_over(rgb, fov, mask=None):
+    """Returns the warnings of a photograph that no model is asked for, without numbers: [sentence].
+
+    mask: its vessels as they were drawn, (H, W) bool, or None.
+    """
+    description = describe(rgb, fov, Square.around(fov))
+    if mask is not None:
+        description["vessel_density"] = mask[fov].mean()
+    return [re.sub(r" \(.*?\)", "", sentence) for sentence in warnings_of(description, fov, {}).values()]
 
 
 def seen_in(photographs):

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from photographs.fov import fov_of
 from photographs.labelled import check_turn
+from photographs.quality import looked_over
 from photographs.reading import read_photograph, read_vessels, summed_up
 from running.command import Problem
 
@@ -45,11 +46,14 @@ def _read(photographs, wrong, remarks, pixels):
             rgb = read_photograph(photograph.path, remarks)
             sizes.add((rgb.shape[1], rgb.shape[0]))
             pixels[sha256(rgb).hexdigest()].append(photograph)
-            fov_of(photograph, rgb)
+            fov, own = fov_of(photograph, rgb), None
             for mask in filter(None, (photograph.mask, photograph.second)):
                 drawn = read_vessels(mask, rgb.shape, remarks=remarks)
                 if mask == photograph.mask:
+                    own = drawn
                     check_turn(photograph, rgb, drawn)
+            remarks += [(photograph.path, f"is warned of: {warning}")
+                        for warning in looked_over(rgb, fov, own)]
         except Problem as problem:
             wrong.append(str(problem))
     return sorted(sizes)

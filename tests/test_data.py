@@ -4,11 +4,13 @@ import time
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import data
+from photographs.reading import read_photograph
 from running.command import Problem
 from sets.layouts import Photograph
 
@@ -41,6 +43,36 @@ def test_a_folder_that_is_missing_empty_or_a_file_is_named(tmp_path, make, word)
     make(tmp_path / "x")
     with pytest.raises(Problem, match=f"x: .*{word}"):
         data.find_sets([tmp_path / "x"])
+
+
+def test_sets_of_one_name_are_two_and_their_patients_too(command, draw, tmp_path):
+    """Two sites whose folders are called alike: of each name the card has kept one photograph."""
+    sites = [draw.plain(tmp_path / site / "data", train=3, test=None) for site in ("siteA", "siteB")]
+    draw.put(sites[1] / "images/eye0.png", draw.eye(77)[0])
+    sets = data.find_sets(sites)
+    assert [found.name for found in sets] == ["siteA_data", "siteB_data"]
+    photographs = data.photographs_of(sites, "training")
+    assert len({(photograph.set, photograph.patient) for photograph in photographs}) == 6
+    assert set(data.names_of(photographs).values()) == {
+        f"site{site}_data_eye{k}" for site in "AB" for k in range(3)}
+    training, validation = data.split_validation(photographs)
+    assert (len(training), len(validation)) == (4, 2)
+
+
+def test_a_folder_given_twice_or_within_another_counts_once(draw, tmp_path):
+    draw.plain(tmp_path / "a/data", train=3, test=None)
+    assert len(data.photographs_of([tmp_path / "a", tmp_path / "a/data", tmp_path / "a"], "all")) == 3
+    assert data.find_sets([tmp_path / "a/data"] * 2)[0].name == "data"
+
+
+@pytest.mark.parametrize("places, names", [
+    (["x/DRIVE", "y/DRIVE"], ["x_DRIVE", "y_DRIVE"]), (["1/x/s", "2/x/s", "t"], ["1_x_s", "2_x_s", "t"]),
+    (["x/s", "x/S"], ["x_s", "x_S_2"])])
+def test_names_go_up_until_they_differ(places, names, draw, tmp_path):
+    for place in places:
+        draw.plain(tmp_path / place, train=1, test=None)
+    found = [found.name for found in data.find_sets([tmp_path / place for place in places])]
+    assert found[:2] == names[:2] if places[1] != "x/S" else len({name.lower() for name in found}) == 2
 
 
 def test_what_does_not_pair_is_refused_unless_one_only_looks(draw, tmp_path):
@@ -194,6 +226,16 @@ def test_the_doctor_says_what_is_there_and_what_is_wrong(command, draw, tmp_path
     assert ended.code == 1, ended
     assert "wrong: " in ended.err and "eye0.png" in ended.err and "eye5.png" in ended.err
     assert "6 photographs, 2 wrong" in ended.out
+
+
+def test_the_doctor_says_which_photographs_are_not_what_they_seem(command, draw, tmp_path):
+    folder = draw.plain(tmp_path / "P", size=(400, 420))
+    for path in sorted((folder / "train/images").iterdir())[:2]:
+        draw.put(path, np.ascontiguousarray(read_photograph(path)[..., ::-1]))
+    ended = command("data", folder)
+    assert ended.code == 0 and "0 wrong" in ended.out
+    swapped = folder / "train/images/eye0.png"
+    assert f"2 files, {swapped} for one: each is warned of: more blue than red" in ended.out
 
 
 def test_the_doctor_counts_what_is_labelled(command, draw, tmp_path):

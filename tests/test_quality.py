@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from photographs.fov import find_fov
-from photographs.quality import describe, seen_in, warnings_of
+from photographs.quality import describe, looked_over, seen_in, warnings_of
 from photographs.square import Square
 from samples.draw import drawn
 from sets.layouts import Photograph
@@ -91,6 +91,14 @@ def test_sentences_hold_the_number_and_the_limit(sound):
     fov = find_fov(noise)
     sentence = warnings_of(described(noise, fov), fov, {})["noisy"]
     assert sentence.startswith("noisy (grain of ") and "in sound ones under 1.7" in sentence
+
+
+def test_without_a_model_warnings_are_told_without_numbers_so_that_files_can_be_counted(sound):
+    noise = DAMAGES["noisy"](sound)
+    fov = find_fov(noise)
+    assert looked_over(noise, fov) == ["noisy"]
+    assert looked_over(sound, fov) == []
+    assert looked_over(sound, fov, np.zeros_like(fov)) == ["implausible vessel density"]
 
 
 # ---- more than one eye -------------------------------------------------------------------------------------
