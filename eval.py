@@ -57,7 +57,7 @@ def main():
     import checkpoint
     from predict import Predictor
     from prediction.results import FolderResults, settings_of
-    from review import page
+    from review.page import Review
 
     # What an earlier run has done already stays.
     model_file = checkpoint.find_model(options.model)
@@ -72,8 +72,9 @@ def main():
     # The rest is segmented.
     network, card = checkpoint.load(model_file)
     predictor = Predictor(network, card.plan(options.tta, options.threshold, options.pen), options.precision)
+    page = Review(results.folder, predictor.plan.threshold, options.review)
     results.begin(named)
-    failed = segment_all(results, left, predictor, card)
+    failed = segment_all(results, left, predictor, card, page)
     tell_failed(failed, len(named))
 
     # What was asked for, in a table, on a sheet and in a sentence.
@@ -81,8 +82,7 @@ def main():
     rows = [row for row in results.write_table() if row["name"] in done]
     if len(named) > 1:
         results.draw_sheet(rows)
-    if options.review > 0:
-        page.write(results.folder, rows, predictor.plan.threshold, options.photographs, options.review)
+    page.write(rows, options.photographs)
     results.finish()
     tell(results.folder, predictor.plan, rows)
     if options.show:
@@ -90,7 +90,7 @@ def main():
     return 1 if failed or not results.complete else 0
 
 
-def segment_all(results, named, predictor, card):
+def segment_all(results, named, predictor, card, page):
     """Reads, predicts and writes at once; returns {path: Problem} of what could not be done."""
     def read(path):
         rgb = read_photograph(path)
@@ -100,7 +100,7 @@ def segment_all(results, named, predictor, card):
         return predictor.segment(*photograph)
 
     def write(path, segmented):
-        results.add(named[path], path, segmented, card)
+        page.offer(results.add(named[path], path, segmented, card), segmented)
 
     return failures(named, read, segment, write)
 

@@ -149,11 +149,12 @@ class FolderResults(Results):
         return all((self.folder / picture).exists() for picture in self.pictures(name))
 
     def add(self, name, path, segmented, card):
-        """Writes a photograph's pictures, and then its row."""
+        """Writes a photograph's pictures, and then its row, which is returned."""
         for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
             write_png(self.folder / picture, picture_of(kind, segmented))
         row = row_of(name, path, segmented, card)
         write_json(self.folder / ROWS / f"{name}.json", {**row, "sha256": sha256(path)})
+        return row
 
     def write_table(self):
         """Writes predictions.csv from the rows of all photographs done so far, and returns them."""

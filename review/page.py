@@ -1,23 +1,25 @@
 """review.html: predictions to be looked at, corrected and saved as masks, in one page that works offline.
 
-    write(folder, rows, threshold, places, most)
+    page = Review(folder, threshold, most)      folder: of results; threshold: of the predictions
+    page.offer(row, segmented)                  each photograph, from any thread
+    page.write(rows, places)
 
-viewer/photographs.py puts it together. The photographs are read again, so only those in the page cost time.
+viewer/photographs.py says what of a photograph is in the page. It is taken while the photograph is at hand:
+reading it again would cost twice as much.
 """
 
 import os
 import shlex
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
 from pathlib import Path
 
 from photographs.fov import found_fov
 from photographs.reading import read_photograph
 from prediction.measured import file_of
-from prediction.overlap import FINISHERS
 from running.files import read_levels, sha256, whole
-from viewer.photographs import Sheet, as_json, assembled, embedded
+from viewer.photographs import Sheet, as_json, assembled, contents, elements
 
 HERE = Path(__file__).parent
 SCRIPTS = [HERE / name for name in ("kinds.js", "marks.js", "kept.js", "files.js", "tools.js", "review.js")]
@@ -25,23 +27,55 @@ MOST_PIXELS = 100_000_000  # of all photographs in a page: some 40 MB; a dozen o
 MOST_PLACES = 4  # on the command line that the page proposes
 
 
-def write(folder, rows, threshold, places, most):
-    """Writes review.html into a folder of results, for the `most` least certain photographs of these rows.
+class Review:
+    """The page of the `most` least certain photographs; fewer if they have more than MOST_PIXELS together."""
 
-    threshold: of the prediction; places: the files and folders of photographs that eval.py was given. There
-    are fewer photographs than `most` in the page if they have more than MOST_PIXELS together.
-    """
-    chosen = least_certain(rows, most)
-    before, after = template().split("<!-- photographs -->")
-    facts = facts_of(folder, rows, chosen, places)
-    with whole(folder / "review.html") as beside, open(beside, "w", encoding="utf-8") as file, \
-            ThreadPoolExecutor(FINISHERS) as pool:
-        file.write(before.replace("{{facts}}", as_json(facts)))
-        for start in range(0, len(chosen), FINISHERS):  # no more than that many in memory
-            part = list(enumerate(chosen))[start:start + FINISHERS]
-            for text in pool.map(lambda numbered: entry(folder, threshold, *numbered), part):
-                file.write(text)
-        file.write(after)
+    def __init__(self, folder, threshold, most):
+        self.folder, self.threshold, self.most = folder, threshold, most
+        self.taken, self.lock = {}, threading.Lock()  # {name: (row, what the page holds of it)}
+
+    def chosen(self, *more):
+        rows = [*(row for row, _ in self.taken.values()), *more]
+        return [row["name"] for row in least_certain(rows, self.most)]
+
+    def offer(self, row, segmented):
+        """Takes what the page needs of a Segmented photograph if it is among the least certain so far."""
+        with self.lock:
+            wanted = row["name"] in self.chosen(row)
+        if wanted:
+            taken = self.contents(row, segmented.rgb, segmented.fov, segmented.levels)
+            with self.lock:
+                self.taken[row["name"]] = row, taken
+                self.taken = {name: self.taken[name] for name in self.chosen()}
+
+    def contents(self, row, rgb, fov, levels):
+        name = row["name"]
+        return contents(Sheet(name, rgb, fov, levels, None, None, self.threshold), file=file_of(name),
+                        key=f"{Path(self.folder / name).resolve()} {row['width']}x{row['height']}",
+                        fingerprint=sha256(self.folder / f"{name}_probability.png"),
+                        scores={"certainty": row["certainty"]})
+
+    def read(self, row):
+        """Returns what the page needs of a photograph that an earlier run has done."""
+        rgb = read_photograph(row["file"])
+        levels = read_levels(self.folder / f"{row['name']}_probability.png")
+        return self.contents(row, rgb, found_fov(row["file"], rgb), levels)
+
+    def write(self, rows, places):
+        """Writes the page, whole or not at all, unless there is to be none.
+
+        rows: of all photographs; places: the files and folders of photographs that eval.py was given.
+        """
+        chosen = least_certain(rows, self.most)
+        if not chosen:
+            return
+        before, after = template().split("<!-- photographs -->")
+        with whole(self.folder / "review.html") as beside, open(beside, "w", encoding="utf-8") as file:
+            file.write(before.replace("{{facts}}", as_json(facts_of(self.folder, rows, chosen, places))))
+            for number, row in enumerate(chosen):
+                _, taken = self.taken.get(row["name"]) or (row, self.read(row))
+                file.write(elements(number, *taken))
+            file.write(after)
 
 
 def template():
@@ -79,14 +113,3 @@ def command(folder, corrected, places):
     words = ["python", Path(sys.argv[0]).resolve(), *places, "--masks", corrected, "--before", before,
              "--out", before.with_name(before.name + "-corrected")]
     return (subprocess.list2cmdline if os.name == "nt" else shlex.join)([str(word) for word in words])
-
-
-def entry(folder, threshold, number, row):
-    """Returns a photograph of the page as text."""
-    rgb = read_photograph(row["file"])
-    fov = found_fov(row["file"], rgb)
-    probability = folder / f"{row['name']}_probability.png"
-    sheet = Sheet(row["name"], rgb, fov, read_levels(probability), None, None, threshold)
-    key = f"{Path(folder / row['name']).resolve()} {row['width']}x{row['height']}"
-    return embedded(number, sheet, key=key, file=file_of(row["name"]),
-                    fingerprint=sha256(probability), scores={"certainty": row["certainty"]})

@@ -41,7 +41,7 @@ def predicted(draw, folder, name, seed):
 
 
 def write(folder, rows, most=40):
-    page.write(Folder(folder / "out"), rows, THRESHOLD, [folder / "photographs"], most)
+    page.Review(Folder(folder / "out"), THRESHOLD, most).write(rows, [folder / "photographs"])
     return (folder / "out/review.html").as_uri()
 
 
@@ -381,6 +381,19 @@ def test_photographs_that_are_left_out_are_counted(rows, monkeypatch):
     assert "1 photographs are left out" in text and text.count('class="photograph"') == 2
     monkeypatch.setattr(page, "MOST_PIXELS", 12_000)
     assert [row["name"] for row in page.least_certain(rows, 40)] == [rows[0]["name"]]
+
+
+def test_the_page_is_the_same_whether_photographs_are_at_hand_or_read_again(rows):
+    folder = rows[0]["folder"]
+    write(folder, rows, most=2)
+    again = (folder / "out/review.html").read_bytes()
+    review = page.Review(Folder(folder / "out"), THRESHOLD, most=2)
+    for row in reversed(rows):
+        segmented = Segmented(read_photograph(row["file"]), row["fov"], row["levels"], row["mask"])
+        review.offer(row, segmented)
+    assert list(review.taken) == [row["name"] for row in rows[:2]]
+    review.write(rows, [folder / "photographs"])
+    assert (folder / "out/review.html").read_bytes() == again
 
 
 def test_nothing_in_the_page_is_fetched(rows):

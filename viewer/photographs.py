@@ -75,18 +75,25 @@ def fingerprint(text):
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def embedded(number, sheet, **more):
-    """Returns a Sheet as three script elements that the browser does not run: facts, JPEG, numbers.
+def embedded(number, sheet):
+    """Returns a Sheet as three script elements that the browser does not run: facts, JPEG, numbers."""
+    return elements(number, *contents(sheet))
 
-    more: facts that the page has beside those of the viewer.
-    """
+
+def contents(sheet, **more):
+    """Returns what the page holds of a Sheet: facts as a dict, with `more` of them, JPEG, numbers."""
     height, width = sheet.fov.shape
-    facts = {"number": number, "name": sheet.name, "width": width, "height": height,
+    facts = {"name": sheet.name, "width": width, "height": height,
              "labelled": sheet.reference is not None, "dice": sheet.dice, "threshold": sheet.threshold,
              "level": level_of(sheet.threshold), "thumbnail": base64_of(thumbnail(sheet.rgb)), **more}
     numbers = packed(sheet.probability, sheet.fov, sheet.reference, sheet.threshold)
-    return (f'<script type="application/json" class="photograph">{as_json(facts)}</script>\n'
-            f'<script type="text/plain" id="jpeg-{number}">{base64_of(jpeg(sheet.rgb, QUALITY))}</script>\n'
+    return facts, jpeg(sheet.rgb, QUALITY), numbers
+
+
+def elements(number, facts, picture, numbers):
+    facts = as_json({"number": number} | facts)
+    return (f'<script type="application/json" class="photograph">{facts}</script>\n'
+            f'<script type="text/plain" id="jpeg-{number}">{base64_of(picture)}</script>\n'
             f'<script type="text/plain" id="numbers-{number}">{base64_of(numbers)}</script>\n')
 
 
@@ -102,7 +109,9 @@ def packed(probability, fov, reference, threshold):
     flags = fov.astype(np.uint8)
     if reference is not None:
         flags |= reference.astype(np.uint8) << 1
-    return zlib.compress(np.diff(levels, prepend=np.uint8(0)).tobytes() + flags.tobytes(), 6)
+    numbers = np.diff(levels, prepend=np.uint8(0)).tobytes() + flags.tobytes()
+    deflate = zlib.compressobj(strategy=zlib.Z_RLE)  # a quarter of the time of the default, 2 % larger
+    return deflate.compress(numbers) + deflate.flush()
 
 
 def level_of(threshold):
