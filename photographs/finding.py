@@ -22,12 +22,15 @@ def is_passed_over(name):
 
 def is_ours(folder):
     """Returns whether a folder holds what a command of this project wrote: pairs, results or a model."""
+    return (folder / "model.keras").is_file() or bool(_settings_in(folder))
+
+
+def _settings_in(folder):
+    """Returns the settings of the run that a folder holds, or {}."""
     try:
-        if (folder / "model.keras").is_file():
-            return True
-        return "settings" in json.loads((folder / RUN).read_text(encoding="utf-8", errors="replace"))
-    except (OSError, ValueError, TypeError):
-        return False
+        return dict(json.loads((folder / RUN).read_text(encoding="utf-8", errors="replace"))["settings"])
+    except (OSError, ValueError, TypeError, KeyError):
+        return {}
 
 
 def none_in(place):
@@ -76,7 +79,10 @@ def files_in(place, out):
         visited.add(real)
         below[:] = sorted(name for name in below
                           if not is_passed_over(name) and not is_ours(Path(folder, name)))
-        if is_ours(Path(folder)):  # the one that was given
+        settings = _settings_in(Path(folder))  # of the folder that was given: others are not gone into
+        if {"copies", "split"} & settings.keys():  # pairs, or the results of a test
+            below.clear()
+        if settings:
             names = [name for name in names if name != RUN and not name.endswith(RESULTS)]
         absolute = Path(folder).absolute().as_posix()
         found |= {Path(folder, name): f"{absolute}/{name}" for name in sorted(names)

@@ -143,7 +143,7 @@ def _levels(values):
         values = (values if largest <= 255 else values * (255 / largest)).round().astype(np.uint8)
     counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel()
     levels, background = np.flatnonzero(counts), int(counts.argmax())
-    if not 3 <= len(levels) <= FEW or background > levels[-1] / 2:
+    if not 3 <= len(levels) <= FEW or background == levels[-1]:
         return None
     drawn = values > background
     lost = drawn & (values <= levels[-1] / 2)  # by cutting at half

@@ -10,7 +10,7 @@ from photographs.finding import is_ours, is_passed_over
 from photographs.formats import is_picture
 from running.names import folded
 from sets.layouts import LAYOUTS, Photograph, Set, key_of, match, without_suffix
-from sets.patients import patients_in
+from sets.patients import TABLES, patients_in
 
 DEPTH = 8  # folders below a set's own in which its files may lie
 SETS_DEPTH = 3  # folders below the given one in which sets may lie
@@ -90,6 +90,8 @@ def _paired(layout, folder, files):
              for part in ("mask", "fov", "second")}
     patients, problems, remarks = patients_in(folder, {place: path for place, (path, _) in places.items()})
     found.problems += problems
+    found.problems += [f"{folder / path}: lies deeper than the table of a set may. Move it to {folder}."
+                       for path in files if path.name.lower() in TABLES and len(path.parts) > 1]
     found.remarks += remarks
     if not patients:
         patients = _folders_as_patients(places, found.remarks)

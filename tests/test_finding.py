@@ -80,15 +80,23 @@ def test_hidden_folders_and_thumbnails_are_passed_over(touch, hidden, capsys):
 def test_earlier_results_in_whatever_folder_are_not_photographs(touch):
     touch("a/x.png", "a/old/x_mask.png", "a/old/deep/y_mask.png", "a/model/curves.png", "a/model/model.keras",
           "a/other/run.json", "a/other/z.png")
-    Path("a/old/run.json").write_text('{"settings": {}, "finished": true}')
+    Path("a/old/run.json").write_text('{"settings": {"tta": false}, "finished": true}')
     Path("a/other/run.json").write_text('{"a program of their own": 1}')
     assert found("a") == {"a/x.png": "x.png", "a/other/z.png": "other/z.png"}
 
 
 def test_results_among_the_photographs_are_known_by_their_names(touch):
     touch("a/x.png", "a/x_mask.png", "a/x_overlay.png", "a/contact_sheet.png")
-    Path("a/run.json").write_text('{"settings": {}, "finished": true}')
+    Path("a/run.json").write_text('{"settings": {"tta": false}, "finished": true}')
     assert found("a") == {"a/x.png": "x.png"}
+
+
+@pytest.mark.parametrize("settings", ["copies", "split"])
+def test_pairs_and_results_of_a_test_are_not_photographs_even_if_they_are_given(touch, settings):
+    touch("a/train/images/x_0001.png", "a/masks/x.png")
+    Path("a/run.json").write_text(f'{{"settings": {{"{settings}": 1}}}}')
+    with pytest.raises(Problem, match="no photograph in this folder"):
+        found("a")
 
 
 def test_the_masks_of_known_sets_beside_their_photographs_are_not_photographs(draw, tmp_path, capsys):

@@ -93,7 +93,7 @@ def test_what_the_layout_does_not_know_is_counted_and_named_wherever_it_lies(dra
 def test_results_of_this_project_inside_a_set_are_passed_over(draw, tmp_path):
     pair(draw, tmp_path, "images/a.png", "masks/a.png")
     draw.put(tmp_path / "predictions/a_mask.png", draw.eye(1)[1])
-    (tmp_path / "predictions/run.json").write_text('{"settings": {}}')
+    (tmp_path / "predictions/run.json").write_text('{"settings": {"tta": false}}')
     assert whole(recognise(tmp_path))
 
 

@@ -1,5 +1,6 @@
 """Who is whose: patients.csv, as any program of any country saves it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_the_table_of_a_set_decides_and_its_errors_are_the_sets(draw, tmp_path):
     found = recognise(folder)
     assert [p.patient for p in found.photographs if p.split == "training"] == ["Ann", "Ann", "eye2", "eye3"]
     assert len(found.problems) == 1 and "eye7" in found.problems[0]
+
+
+def test_a_table_that_lies_too_deep_is_not_passed_over_in_silence(draw, tmp_path):
+    folder = draw.plain(tmp_path)
+    (folder / "train/patients.csv").write_bytes(table("eye0,Ann\neye1,Ann\n"))
+    (problem,) = recognise(folder).problems
+    assert f"train{os.sep}patients.csv: lies deeper" in problem and f"Move it to {folder}" in problem

@@ -237,6 +237,8 @@ CLASSED = {
     "16-bit 0, 1 and 2": Image.fromarray((MASK * np.where(LEFT, 1, 2)).astype(np.uint16)),
     "100 and 255": Image.fromarray((MASK * np.where(LEFT, 100, 255)).astype(np.uint8)),
     "85, 170 and 255": Image.fromarray((MASK * (85 * (1 + np.arange(70) // 8 % 3))).astype(np.uint8)),
+    "a background that is grey in the FOV": Image.fromarray(
+        np.where(MASK, 255, np.where(np.arange(70) < 60, 128, 0)).astype(np.uint8)),
     "arteries red, veins blue": painted(RED, BLUE),
     "five colours, as of Fundus-AVSeg": painted(RED, BLUE, GREEN, WHITE),
     "dark red and white": painted((90, 0, 0), WHITE),
