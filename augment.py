@@ -23,12 +23,14 @@ import data
 from fitting.observed_pen import pens_of_sets, without_pen
 from fitting.recipe import recipe
 from photographs.labelled import Labelled
+from photographs.reading import summed_up
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
 from running.again import clear, mark, same_as_before
 from running.command import run, say, seed_number
 from running.files import as_cell, as_csv, read_png, sha256, write_png, write_text
 from running.machine import processors
+from running.sources import Sources, place_of
 from running.workers import process_pool
 from samples import FOLDER as SAMPLES
 
@@ -107,7 +109,7 @@ def balanced(training, copies):
     return {photograph: max(1, round(pairs_of_set / photographs[photograph.set])) for photograph in training}
 
 
-def manifest(parts, names, copies, seed, pens):
+def manifest(parts, names, options, sources, copies, pens):
     """Returns a row, {column: cell}, for each pair and for each photograph that is kept out of training.
 
     copies: {photograph: number} of those in training. pens: {set: its pen and habit}.
@@ -118,14 +120,15 @@ def manifest(parts, names, copies, seed, pens):
             count = {"train": copies.get(photograph), "validation": VALIDATION_COPIES, "test": 1}[part]
             pen, habit = pens.get(photograph.set, ("", ""))
             source = {"set": photograph.set, "split": part, "patient": photograph.patient,
-                      "source name": as_cell(photograph.name), "source sha256": sha256(photograph.path),
+                      "source name": as_cell(photograph.name),
+                      "source sha256": sources.now[names[photograph]]["photograph"]["sha256"],
                       "pen": pen, "habit": habit}
             places = {"path": photograph.path, "mask path": photograph.mask, "fov path": photograph.fov}
-            places = {key: as_cell(place.resolve()) if place else "" for key, place in places.items()}
+            places = {key: place_of(place, sources.folders) if place else "" for key, place in places.items()}
             for copy in range(count):
                 file = "" if part == "test" else as_cell(file_name(names[photograph], copy))
-                rows.append({"file": file, **source, "copy": copy, "seed": seed if part == "train" else "",
-                             **places})
+                rows.append({"file": file, **source, "copy": copy,
+                             "seed": options.seed if part == "train" else "", **places})
     return rows
 
 
@@ -162,24 +165,32 @@ def main():
     if not options.data:
         samples = " (the drawn samples; put data sets under datasets/)" if folders == [SAMPLES] else ""
         say(f"Data: {', '.join(map(str, folders))}{samples}")
-    settings = {"data": [str(folder.resolve()) for folder in folders], "copies": options.copies,
-                "seed": options.seed, "validation": options.validation, "whole": options.whole, "side": SIDE}
-    state = same_as_before(options.out, settings, options.overwrite)
+    settings = {"copies": options.copies, "seed": options.seed, "validation": options.validation,
+                "whole": options.whole, "side": SIDE}
+    state = same_as_before(options.out, settings, options.overwrite,
+                           earlier={"data": [folder.resolve().as_posix() for folder in folders]})
+    parts, names, sources = parts_of(folders, options)
+    sources.refuse_others("pairs", state == "unfinished")
     if state == "finished" and not options.preview:
         say(f"{options.out}: these pairs are there already. Next: python training.py")
         return 0
-    parts, names = parts_of(folders, options)
     copies = balanced(parts["train"], options.copies)
+    remarks = []
     for photograph in parts["train"] + parts["validation"]:
-        Labelled.read(photograph)  # what is wrong is said before anything is written
+        Labelled.read(photograph, remarks)  # what is wrong is said before anything is written
+    for sentence in summed_up(remarks):
+        say(sentence)
     if options.overwrite:
         clear(options.out, "train/*/*.png", "validation/*/*.png", "manifest.csv", "preview.png")
     if state != "finished":
-        mark(options.out, settings, finished=False)
+        mark(options.out, settings, finished=False, **sources.for_run())
         pens = write_all(options, parts, names, copies)
-        rows = manifest(parts, names, copies, options.seed, pens)
+        if changes := sources.changed_meanwhile():
+            raise sources.mixed("pairs", f"{changes} meanwhile")
+        rows = manifest(parts, names, options, sources, copies, pens)
         write_text(options.out / "manifest.csv", as_csv(rows))
-        mark(options.out, settings, finished=True, manifest=sha256(options.out / "manifest.csv"))
+        mark(options.out, settings, finished=True, manifest=sha256(options.out / "manifest.csv"),
+             **sources.for_run())
     if options.preview:
         draw_preview(options.out, names, copies)
     train, validation = len(parts["train"]), len(parts["validation"])
@@ -189,13 +200,17 @@ def main():
 
 
 def parts_of(folders, options):
-    """Returns {train, validation, test: photographs}, of which the last are kept out, and all names."""
+    """Returns {train, validation, test: photographs}, the last kept out, all names and the Sources."""
     training, validation = data.split_validation(
         data.photographs_of(folders, "training", options.whole), options.validation, options.seed)
     everyone, used = data.photographs_of(folders, "all"), {*training, *validation}
     parts = {"train": training, "validation": validation,
              "test": [photograph for photograph in everyone if photograph not in used]}
-    return parts, data.names_of(everyone)
+    names = data.names_of(everyone)
+    items = {names[own]: {"part": part, "patient": own.patient, "photograph": own.path,
+                          **({"mask": own.mask, "FOV": own.fov} if part != "test" else {})}
+             for part, photographs in parts.items() for own in photographs}
+    return parts, names, Sources(options.out, folders, items, options.overwrite)
 
 
 def write_all(options, parts, names, copies):

@@ -16,9 +16,11 @@ import numpy as np
 from card import Card
 from model import copy_weights, shape_of, unet
 from running.command import Problem
-from running.files import whole
+from running.files import sha256, whole
+from samples import sums
 
 CHECKPOINT, SHIPPED = Path("checkpoints/model.keras"), Path(__file__).parent / "weights" / "vessels.keras"
+LEAST_DICE = 0.5  # on validation photographs; below it a training has failed
 MOST_OVERHEAD = 1 << 22  # bytes of a configuration, or of what stands around the weights
 
 # What decides a layer's arithmetic, besides its class and its inputs
@@ -46,6 +48,26 @@ def load(path):
     """Returns the network in a model file and the Card beside it; raises Problem if either cannot be used."""
     network = load_network(path)
     return network, Card.read(Path(path).with_suffix(".json"), *shape_of(network))
+
+
+def caution(card, photographs):
+    """Returns a sentence if the model is not made for these photographs or has hardly learned, "" if not.
+
+    photographs: paths; of what lies elsewhere nothing is known, and the model counts as not made for it.
+    """
+    learned = {sha for parts in card.get("data", {}).values() for part in parts.values()
+               for sha in part.values()}
+    dice, init = (card.get("validation") or {}).get("dice"), (card.get("recipe") or {}).get("init")
+    drawn = sums() if learned and not init else set()
+    why = ""
+    if learned and learned <= drawn and any(sha256(path) not in drawn if Path(path).is_file() else True
+                                for path in photographs):
+        why = "has learned from the drawn samples alone, not from photographs"
+    elif dice is not None and dice < LEAST_DICE:
+        why = "has hardly learned to find vessels"
+    score = "" if dice is None else f" (validation Dice {dice:.3f})"
+    return why and (f"This model {why}{score}. The one that comes with the project: --model "
+                    f"{SHIPPED.relative_to(Path.cwd()) if SHIPPED.is_relative_to(Path.cwd()) else SHIPPED}")
 
 
 def load_network(path):

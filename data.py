@@ -67,15 +67,12 @@ def find_sets(folders, strict=True):
 def told_apart(sets):
     """Returns each Set once, those of one name called after the folders above theirs too: site1_data."""
     sets = list({found.folder.resolve(): found for found in sets}.values())
-    alike = {name for name, count in Counter(folded(found.name) for found in sets).items() if count > 1}
-    if not alike:
-        return sets
-    above = {id(found): found.folder.resolve().parts[:-1] for found in sets}
-    for depth in range(1, max(map(len, above.values())) + 1):
-        names = ["_".join([*above[id(found)][-depth:], found.name]) if folded(found.name) in alike
-                 else found.name for found in sets]
-        if len(set(map(folded, names))) == len(names):
-            break
+    alike = {name for name, count in Counter(found.name for found in sets).items() if count > 1}
+    names, depth = [found.name for found in sets], 0
+    while len(set(names)) < len(names):  # it ends, since their whole paths differ
+        depth += 1
+        names = ["_".join([*found.folder.resolve().parent.parts[-depth:], found.name])
+                 if found.name in alike else found.name for found in sets]
     return [found.renamed(name) for found, name in zip(sets, names, strict=True)]
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from photographs.finding import find_photographs
 from photographs.fov import found_fov
-from photographs.reading import read_photograph
+from photographs.reading import read_photograph, summed_up
 from prediction.flags import add_prediction_flags
 from prediction.overlap import overlapped
 from running.command import Problem, complain, run, say
@@ -71,6 +71,8 @@ def main():
 
     # The rest is segmented.
     network, card = checkpoint.load(model_file)
+    if caution := checkpoint.caution(card, left):
+        say(caution)
     predictor = Predictor(network, card.plan(options.tta, options.threshold, options.pen), options.precision)
     page = Review(results.folder, predictor.plan.threshold, options.review)
     results.begin(named)
@@ -93,7 +95,10 @@ def main():
 def segment_all(results, named, predictor, card, page):
     """Reads, predicts and writes at once; returns {path: Problem} of what could not be done."""
     def read(path):
-        rgb = read_photograph(path)
+        remarks = []
+        rgb = read_photograph(path, remarks)
+        for sentence in summed_up(remarks):
+            complain(sentence)
         return rgb, found_fov(path, rgb)
 
     def segment(path, photograph):
@@ -195,6 +200,8 @@ def on_cluster(options):
     model_file = checkpoint.find_model(options.model)
     say(f"Model: {model_file}")
     card = checkpoint.load(model_file)[1]
+    if caution := checkpoint.caution(card, options.photographs):
+        say(caution)
     return driver.main(options, model_file, card, settings_of(options, model_file))
 
 

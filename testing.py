@@ -8,7 +8,6 @@ import argparse
 import sys
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 import data
@@ -16,14 +15,17 @@ import metrics
 import pictures
 from photographs import reading
 from photographs.fov import fov_of
+from photographs.labelled import check_turn
 from photographs.square import VIEWS
 from prediction.flags import add_prediction_flags
 from prediction.overlap import overlapped
 from report import page
+from report.kept import KINDS, probability_file, remove_stale, write_pictures
 from report.scores_table import Comparison, Scores, scores_of
 from running.again import clear, mark, same_as_before
 from running.command import Problem, complain, run, say
-from running.files import as_csv, read_levels, sha256, write_json, write_png, write_text, written
+from running.files import as_csv, read_levels, sha256, write_json, write_text, written
+from running.sources import UNKNOWN, Sources
 from running.tensorflow_start import start_tensorflow
 from viewer.photographs import Sheet
 
@@ -32,7 +34,6 @@ PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, 
             "'mean' the mean over photographs.")
 UNSCORED = "Predicted and pictured; there are no reference masks here, so nothing can be scored."
 NOTES = {"train": "trained on", "validation": "validation: threshold chosen on it"}
-KINDS = "probabilities", "masks", "comparisons"  # of pictures, each in a folder of --out
 
 
 def arguments():
@@ -60,18 +61,23 @@ def main():
     say(f"Model: {model_file}. Data: {', '.join(map(str, folders))}, {options.split} split.")
     network, card = checkpoint.load(model_file)
     photographs = chosen_photographs(folders, options.split, card)
-    settings = {"data": [folder.resolve().as_posix() for folder in folders], "split": options.split,
-                **settings_of(options, model_file)}
-    if same_as_before(options.out, settings, options.overwrite) == "finished":
+    if caution := checkpoint.caution(card, [photograph.path for photograph in photographs]):
+        say(caution)
+    named = {name: photograph for photograph, name in data.names_of(photographs).items()}
+    settings = {"split": options.split, **settings_of(options, model_file)}
+    state = same_as_before(options.out, settings, options.overwrite,
+                           earlier={"data": [folder.resolve().as_posix() for folder in folders]})
+    sources = sources_of(options, folders, named)
+    if state == "finished" and not sources.changes:
         say(f"{options.out}: this test is finished; its report is {options.out / 'report.html'}.")
         return 0
     if options.overwrite:
         clear(options.out, *(f"{kind}/*.png" for kind in KINDS))
-    mark(options.out, settings, finished=False)
+    remove_stale(options.out, sources)
+    mark(options.out, settings, finished=False, **sources.for_run())
 
     # Each photograph: its probability, mask and comparison are written, and it is scored.
     predictor = Predictor(network, card.plan(options.tta, options.threshold, options.pen), options.precision)
-    named = {name: photograph for photograph, name in data.names_of(photographs).items()}
     scores = segment_and_score(predictor, options.out, named, card)
     if not scores.rows:
         raise Problem(f"None of the {len(named)} photographs could be read. "
@@ -85,8 +91,24 @@ def main():
     curves = draw_roc_and_pr(options.out, scores.pooled, summary)
     page.write(options.out / "report.html", about(summary, card), scores, curves,
                sheets(predictor, options.out, named, scores))
-    mark(options.out, settings, finished=not scores.failed and table_written)
+    changes = sources.changed_meanwhile()
+    if changes:
+        complain(f"{changes} meanwhile: run the same command again.")
+    mark(options.out, settings, finished=not (scores.failed or changes) and table_written,
+         **sources.for_run())
     return tell(options.out, summary) or int(not table_written)
+
+
+def sources_of(options, folders, named):
+    """Returns the Sources of a test, and says what of them has changed since the one that --out holds."""
+    items = {name: {"photograph": photograph.path, "mask": photograph.mask, "FOV": photograph.fov,
+                    "second observer's mask": photograph.second} for name, photograph in named.items()}
+    sources = Sources(options.out, folders, items, options.overwrite)
+    if sources.changes:
+        say(f"{options.out}: {sources.changes} since. What that concerns is tested anew.")
+    if sources.unknown:
+        complain(f"{options.out}: {UNKNOWN}. --overwrite tests anew.")
+    return sources
 
 
 def parts_of(card):
@@ -138,13 +160,11 @@ def read(photograph):
     """Returns rgb, FOV, and what the first and the second observer drew, or None."""
     rgb = reading.read_photograph(photograph.path)
     fov = fov_of(photograph, rgb)
-    drawn = (reading.read_vessels(path, rgb.shape, empty_is_fine=True) if path else None
-             for path in (photograph.mask, photograph.second))
-    return rgb, fov, *drawn
-
-
-def probability_file(out, name):
-    return out / "probabilities" / f"{name}.png"
+    first, second = (reading.read_vessels(path, rgb.shape, empty_is_fine=True) if path else None
+                     for path in (photograph.mask, photograph.second))
+    if first is not None:
+        check_turn(photograph, rgb, first)
+    return rgb, fov, first, second
 
 
 def segment(predictor, rgb, fov, kept):
@@ -153,22 +173,6 @@ def segment(predictor, rgb, fov, kept):
     if levels is None or levels.shape != fov.shape:
         return predictor.segment(rgb, fov)
     return predictor.cut(rgb, fov, levels)
-
-
-def write_pictures(out, name, title, comparison, threshold):
-    """Writes comparison, mask and probability; where the last is there, so are the others."""
-    segmented, reference = comparison.segmented, comparison.reference
-    mask = segmented.mask.astype(np.uint8) * 255
-    panels = [(title, segmented.rgb), ("probability", (segmented.levels >> 8).astype(np.uint8)),
-              (f"prediction, cut at {threshold:.3f}", mask)]
-    if reference is not None:
-        panels.insert(1, ("reference", reference.astype(np.uint8) * 255))
-        panels.append(("white: both, orange: only predicted, blue: only reference",
-                       pictures.agreement(segmented.rgb, segmented.mask, reference, segmented.fov)))
-    small = [pictures.shrunk(picture, 900) for _, picture in panels]
-    row = pictures.in_a_row(small, [title for title, _ in panels])
-    for kind, picture in (("comparisons", row), ("masks", mask), ("probabilities", segmented.levels)):
-        write_png(out / kind / f"{name}.png", picture)
 
 
 def summary_of(options, folders, model_file, predictor, scores):

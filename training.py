@@ -34,6 +34,8 @@ def arguments():
     add = parser.add_argument
     add("--pairs", type=Path, default=Path("augmented"),
         help="folder that augment.py wrote (default: %(default)s)")
+    add("--data", nargs="+", type=Path, metavar="DIR",
+        help="where the data of the pairs lies now, if it was moved")
     add("--out", type=Path, default=Path("checkpoints"), help="(default: %(default)s)")
     add("--epochs", type=int, default=15, help="(default: %(default)s)")
     add("--minutes", type=float, help="end within this time, the rate annealed to fit; 0: no limit "
@@ -82,7 +84,7 @@ def main():
     began = time.time()
 
     # Data: the pairs that augment.py wrote.
-    pairs = Pairs(options.pairs, options.crop)
+    pairs = Pairs(options.pairs, options.crop, options.data)
     steps = pairs.steps(options.batch)
     default_minutes = MINUTES_OF_SAMPLES if pairs.drawn else MINUTES
     minutes = default_minutes if options.minutes is None else options.minutes

@@ -2,95 +2,35 @@
 
 import contextlib
 import functools
-import os
-from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
+from fitting.manifest import AGAIN, Manifest
 from photographs.square import SIDE, VIEWS, seen_as
 from running.command import Problem
-from running.files import from_cell, read_json, read_png, sha256
+from running.files import read_png
 from running.machine import free_memory
-from samples import FOLDER as SAMPLES
-from sets.layouts import Photograph
-from sets.licences import licences_of
 
 BYTES = SIDE * SIDE * 4  # of a pair: a photograph and its mask, uint8
 SHARE_OF_MEMORY = 0.35
 SPREAD = 64  # the crops of a pair come within so many pairs: streamed, it is decoded once for all of them
 TRIES, LIT = 4, 0.6  # a crop of which less is lit is drawn again, so many times at most
-NAMES = ("file", "source name", "path", "mask path", "fov path")  # the manifest's columns with file names
-AGAIN = "Run  python augment.py --overwrite  again."
 
 
-class Pairs:
+class Pairs(Manifest):
     """A folder of pairs with its manifest.
 
     Training sees squares of `crop` px, a divisor of SIDE, cut from the pairs anew each time: an epoch has as
     many pixels as the pairs, in (SIDE / crop)^2 as many squares. Validation is always whole.
-    Raises Problem if the folder is unfinished, was edited, or trains on a photograph of another part.
     """
 
-    def __init__(self, folder, crop=SIDE):
-        self.folder, self.crop, self.crops = Path(folder), crop, (SIDE // crop) ** 2
-        card = self._card()
-        self.recipe = card["settings"]
-        manifest = self.folder / "manifest.csv"
-        try:
-            text = {"patient": str, **dict.fromkeys(NAMES, str)}
-            self.table = pd.read_csv(manifest, dtype=text, keep_default_na=False)
-            for column in NAMES:  # as objects: strings of pandas cannot hold names that are not UTF-8
-                self.table[column] = pd.Series(map(from_cell, self.table[column]), dtype=object)
-            self.parts = {part: self.table[self.table["split"] == part]
-                          for part in ("train", "validation", "test")}
-            self.fingerprint = sha256(manifest)
-            self._check()
-            if self.fingerprint != card.get("manifest"):
-                raise ValueError("it was edited")
-        except (OSError, ValueError, KeyError) as error:
-            raise Problem(f"{manifest}: cannot be read ({error}). {AGAIN}") from error
+    def __init__(self, folder, crop=SIDE, data=None):
+        super().__init__(folder, data)
+        self.crop, self.crops = crop, (SIDE // crop) ** 2
         self._cache = self._problem = None
         self._recent = functools.lru_cache(2 * SPREAD if self.crops > 1 else 0)(self.pair)
-
-    @property
-    def drawn(self):
-        """Whether they are of the drawn samples alone."""
-        return self.recipe.get("data") == [str(SAMPLES)]
-
-    def _card(self):
-        path = self.folder / "run.json"
-        card = read_json(path) if path.exists() else {}
-        sound = isinstance(card, dict) and card.get("finished") and isinstance(card.get("settings"), dict)
-        if not sound:
-            out = "" if self.folder == Path("augmented") else f" (with --out {self.folder})"
-            raise Problem(f"{path}: holds no finished pairs. Run  python augment.py  first{out}.")
-        return card
-
-    def _check(self):
-        shas = {part: set(rows["source sha256"]) for part, rows in self.parts.items()}
-        for part in ("validation", "test"):
-            leaked = shas["train"] & shas[part]
-            if leaked:
-                name = self.table[self.table["source sha256"].isin(leaked)]["source name"].iloc[0]
-                raise Problem(f"{self.folder}: {name} is among the training pairs and in the {part} split. "
-                              "Remove one of the two from the data and run  python augment.py --overwrite")
-        for part in ("train", "validation"):
-            if self.parts[part].empty:
-                raise Problem(f"{self.folder}: there is no {part} pair. {AGAIN}")
-            for kind in ("images", "masks"):
-                there = {entry.name for entry in os.scandir(self.folder / part / kind)}
-                gone = [file for file in self.parts[part]["file"] if file not in there]
-                if gone:
-                    raise Problem(f"{self.folder / part / kind / gone[0]}: is missing. {AGAIN}")
-        for part in ("train", "validation"):  # they are needed at the end, which may be hours away
-            for photograph in self.photographs(part):
-                for path in filter(None, (photograph.path, photograph.mask, photograph.fov)):
-                    if not path.is_file():
-                        raise Problem(f"{path}: is gone, and training needs it. "
-                                      "Put it back, or run  python augment.py --overwrite")
 
     def steps(self, batch):
         """Returns the number of steps of an epoch."""
@@ -190,28 +130,6 @@ class Pairs:
 
         read = _reading(lambda k: self._within_tensorflow(self.pair, "validation", int(k)), SIDE)
         return untuned(tf.data.Dataset.range(count).map(read).batch(batch).map(_as_floats).prefetch(2))
-
-    def _sources(self, part):
-        return [row for _, row in self.parts[part].drop_duplicates("source sha256").iterrows()]
-
-    def photographs(self, part):
-        """Returns the photographs of 'train' or 'validation' from which the pairs were cut."""
-        return [Photograph(row["set"], row["source name"], part, row["patient"], Path(row["path"]),
-                           Path(row["mask path"]), Path(row["fov path"]) if row["fov path"] else None)
-                for row in self._sources(part)]
-
-    def sources(self):
-        """Returns the photographs of training and validation for the card, {set: {part: {name: sha256}}}."""
-        found = {}
-        for part in ("train", "validation"):
-            for row in self._sources(part):
-                own = found.setdefault(row["set"], {}).setdefault(part, {})
-                own[row["source name"]] = row["source sha256"]
-        return found
-
-    def licence(self):
-        """Returns the licences of the photographs for the card."""
-        return licences_of(set(self.table["set"]))
 
 
 def lit_crop(pair, side, seed):

@@ -22,7 +22,7 @@ from pictures import contact_sheet, outlined, shrunk
 from prediction.overlap import FINISHERS
 from prediction.segmented import row_of
 from running.again import RUN, lost, mark, same_as_before
-from running.command import Problem
+from running.command import Problem, complain
 from running.files import (
     Folder,
     as_csv,
@@ -143,7 +143,11 @@ class FolderResults(Results):
         row = self.folder / ROWS / f"{name}.json"
         if not row.exists() or not path.is_file():
             return False
-        if read_json(row)["sha256"] != sha256(path):
+        known = read_json(row)
+        if known["sha256"] != sha256(path):
+            if known["file"] == path.as_posix():
+                complain(f"{path}: is another photograph than it was; it is done anew.")
+                return False
             raise Problem(f"{path}: {self.folder} holds the results of another photograph of this name. "
                           "Choose another --out, or say --overwrite.")
         return all((self.folder / picture).exists() for picture in self.pictures(name))

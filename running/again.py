@@ -12,17 +12,22 @@ from pathlib import Path
 
 from running.command import Problem
 from running.files import Folder, as_json
+from running.lock import hold
 
-RUN = "run.json"  # {"settings": ..., "finished": bool}
+RUN = "run.json"  # {"settings": ..., "finished": bool}, and what running.sources knows of the files used
 
 
-def same_as_before(folder, settings, overwrite):
+def same_as_before(folder, settings, overwrite, earlier=()):
     """Returns 'new', 'unfinished' or 'finished'; raises Problem if other settings or other files are there.
 
-    With `overwrite` the folder counts as new. What a killed run left half written is removed.
+    With `overwrite` the folder counts as new. What a killed run left half written is removed. earlier:
+    settings of earlier versions, compared where the folder has them. Raises Problem too while another process
+    writes to the folder; none can from here on until this command ends.
     """
     folder = _folder(folder)
     entries = folder.entries()
+    if isinstance(folder, Folder):
+        hold(folder.path)
     if overwrite:
         return "new"
     content = folder.read(RUN)
@@ -33,6 +38,7 @@ def same_as_before(folder, settings, overwrite):
         return "new"
     before = _run_of(content, folder)
     known = before["settings"]
+    settings = settings | {key: value for key, value in dict(earlier).items() if key in known}
     different = [key for key in {**known, **settings} if known.get(key) != settings.get(key)]
     if different:
         changes = "; ".join(f"{key}: {known.get(key)} before, {settings.get(key)} now" for key in different)
@@ -42,6 +48,13 @@ def same_as_before(folder, settings, overwrite):
         return "finished"
     folder.sweep()
     return "unfinished"
+
+
+def run_in(folder):
+    """Returns what the run.json in a folder holds, {} if there is none."""
+    folder = _folder(folder)
+    content = folder.read(RUN)
+    return {} if content is None else _run_of(content, folder)
 
 
 def _folder(folder):

@@ -4,12 +4,17 @@
 """
 
 import argparse
+import atexit
+import contextlib
 import errno
 import glob
 import os
 import signal
 import sys
 import threading
+
+at_the_end = contextlib.ExitStack()  # what is put into it is done when the command ends, however it ends
+atexit.register(at_the_end.close)
 
 
 class Problem(Exception):
@@ -83,6 +88,8 @@ def run(main, goes_on="Run the same command again to go on."):
         if not sentence:
             raise
         complain(sentence)
+    finally:
+        at_the_end.close()
     return 2
 
 

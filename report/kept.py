@@ -1,0 +1,35 @@
+"""The pictures that testing.py writes of each photograph; those of an interrupted test are used again."""
+
+import numpy as np
+
+import pictures
+from running.files import write_png
+
+KINDS = "probabilities", "masks", "comparisons"  # of pictures, each in a folder of --out
+
+
+def probability_file(out, name):
+    return out / "probabilities" / f"{name}.png"
+
+
+def remove_stale(out, sources):
+    """Removes the pictures whose photograph or FOV is another now: a probability that is there is kept."""
+    for name in sources.stale(("photograph", "FOV")):
+        for kind in KINDS:
+            (out / kind / f"{name}.png").unlink(missing_ok=True)
+
+
+def write_pictures(out, name, title, comparison, threshold):
+    """Writes comparison, mask and probability; where the last is there, so are the others."""
+    segmented, reference = comparison.segmented, comparison.reference
+    mask = segmented.mask.astype(np.uint8) * 255
+    panels = [(title, segmented.rgb), ("probability", (segmented.levels >> 8).astype(np.uint8)),
+              (f"prediction, cut at {threshold:.3f}", mask)]
+    if reference is not None:
+        panels.insert(1, ("reference", reference.astype(np.uint8) * 255))
+        panels.append(("white: both, orange: only predicted, blue: only reference",
+                       pictures.agreement(segmented.rgb, segmented.mask, reference, segmented.fov)))
+    small = [pictures.shrunk(picture, 900) for _, picture in panels]
+    row = pictures.in_a_row(small, [title for title, _ in panels])
+    for kind, picture in (("comparisons", row), ("masks", mask), ("probabilities", segmented.levels)):
+        write_png(out / kind / f"{name}.png", picture)

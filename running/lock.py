@@ -1,0 +1,56 @@
+"""One command at a time writes to a folder: two would replace each other's results."""
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from running.command import Problem, at_the_end
+
+
+def hold(folder):
+    """Keeps other processes of this machine from writing to a folder until this command ends.
+
+    Raises Problem if one of them does. The lock lies in the system's folder for temporary files: a folder
+    that is only looked at stays as it is. That of a process that was killed does not count.
+    """
+    lock, own = lock_of(folder), {"pid": os.getpid(), "began": psutil.Process().create_time()}
+    for last_try in (False, True):
+        try:
+            with open(lock, "x", encoding="utf-8") as new:
+                json.dump(own, new)
+            at_the_end.callback(lock.unlink, missing_ok=True)
+            return
+        except FileExistsError:
+            holder = _holder(lock)
+            if holder == own:
+                return
+            if last_try or _lives(holder):
+                raise Problem(f"{folder}: another command (process {holder.get('pid', 'unknown')}) writes to "
+                              "it. Wait until that has ended, or choose another --out.") from None
+            lock.unlink(missing_ok=True)
+
+
+def lock_of(folder):
+    place = os.path.normcase(os.path.realpath(folder))
+    digest = hashlib.sha256(place.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    return Path(tempfile.gettempdir()) / f"retinal-vessels-{digest}.lock"
+
+
+def _holder(lock):
+    with contextlib.suppress(OSError, ValueError):
+        holder = json.loads(lock.read_text(encoding="utf-8"))
+        return holder if isinstance(holder, dict) else {}
+    return {}
+
+
+def _lives(holder):
+    """Returns whether the process is there, and not another one that has got its number since."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.pid_exists(holder.get("pid", -1)) and \
+            abs(psutil.Process(holder["pid"]).create_time() - holder["began"]) < 1
+    return False
