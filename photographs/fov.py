@@ -115,7 +115,7 @@ def _longest_outline(piece):
 
 
 def _circle_of(outline, shape):
-    """Returns the circle, ((x, y), radius), that most of an outline follows, or None if there is none.
+    """Returns the circle, ((x, y), radius), that 70 % of an outline follows, or None if there is none.
 
     Of 100 circles through three of its points each, the one that most points are near to (Fischler and Bolles
     1981). Points at the border of the picture, where the FOV is cut off, do not count.
@@ -139,7 +139,7 @@ def _circle_of(outline, shape):
         near = (np.abs(away) < 0.01 * radii[:, None]).mean(axis=1)
     near[~(radii < max(shape))] = 0
     best = np.argmax(near)
-    return (centres[best], radii[best]) if near[best] >= 0.5 else None
+    return (centres[best], radii[best]) if near[best] >= 0.7 else None
 
 
 def _filled_hull(outline, scale, shape):
