@@ -4,7 +4,9 @@
 
 Each column is a set. "Sound" is how many of its photographs, as they are, get a warning of each kind: false
 alarms, if the photograph is sound. The other rows are how many of `--damaged` photographs that were damaged
-in that way get the warning that is meant. The last row is what describing a photograph takes.
+in that way get the warning that is meant. The rows "FOV" give the least IoU of the FOV that is found, after
+something was added to the picture, with the part that is left of the FOV found before. The last row is what
+describing a photograph takes.
 """
 
 import sys
@@ -86,6 +88,45 @@ DAMAGES = {  # name: (kind of the warning that is meant, the damage)
 }
 
 
+def written(rgb, place, colour):
+    size = len(rgb) / 900
+    return cv2.putText(rgb, "ID 000123  OD  2019-04-02", place, cv2.FONT_HERSHEY_SIMPLEX, size, colour,
+                       max(1, round(2 * size)), cv2.LINE_AA)
+
+
+def barred(rgb, fov):
+    height = len(rgb) // 16
+    rgb[-height:], fov[-height:] = 255, False
+    return written(rgb, (10, len(rgb) - height // 4), (0, 0, 0)), fov
+
+
+def on_paper(rgb, fov):
+    wide = cv2.dilate(fov.astype(np.uint8), np.ones((2 * (max(fov.shape) // 200) + 1,) * 2, np.uint8)) > 0
+    rgb[~wide] = 255
+    return rgb, fov
+
+
+def framed(rgb, fov):
+    width = len(rgb) // 50 + 2
+    return (cv2.copyMakeBorder(rgb, width, width, width, width, cv2.BORDER_CONSTANT, value=(255, 255, 255)),
+            np.pad(fov, width))
+
+
+def dated(rgb, fov):
+    return written(rgb, (rgb.shape[1] // 2, int(0.97 * len(rgb))), (255, 160, 0)), fov
+
+
+ADDED = {"a white bar with text": barred, "a white surround": on_paper, "a white frame": framed,
+         "a date": dated}
+
+
+def overlap_with(addition, rgb):
+    """Returns the IoU of the FOV that is found after an addition with what should be found."""
+    changed, expected = addition(rgb.copy(), find_fov(rgb))
+    found = find_fov(changed)
+    return (found & expected).sum() / (found | expected).sum()
+
+
 def arguments():
     parser = flags(__doc__)
     parser.add_argument("--data", type=Path, nargs="+", required=True, help="folders of sets")
@@ -110,6 +151,7 @@ def kinds_of(rgb, least, seconds=None):
 def column_of(found, least, damaged):
     """Returns the rows of one set, {name: text}."""
     alarms, detected, tried, seconds = Counter(), Counter(), 0, []
+    overlaps = dict.fromkeys(ADDED, 1.0)
     every = max(1, len(found.photographs) // damaged)
     for k, photograph in enumerate(tqdm(found.photographs, desc=found.name, disable=None)):
         rgb = read_photograph(photograph.path)
@@ -119,10 +161,13 @@ def column_of(found, least, damaged):
         tried += 1
         for name, (kind, damage) in DAMAGES.items():
             detected[name] += kind in kinds_of(damage(rgb), least)
+        for name, addition in ADDED.items():
+            overlaps[name] = min(overlaps[name], overlap_with(addition, rgb))
     none = alarms.pop("none", 0)
     rows = {"sound: warned of": f"{len(found.photographs) - none} of {len(found.photographs)}",
             "sound: of what": ", ".join(f"{kind} {count}" for kind, count in alarms.items()) or "nothing"}
     rows |= {name: f"{detected[name]} of {tried}" for name in DAMAGES}
+    rows |= {f"FOV beside {name}": f"{overlap:.3f}" for name, overlap in overlaps.items()}
     return rows | {"milliseconds": f"{1000 * np.median(seconds):.0f}"}
 
 
