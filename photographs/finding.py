@@ -101,9 +101,11 @@ def photographs_among(files, place):
     others = [file for file, path in files.items() if not (is_picture(path) or _is_nameless_dicom(file))]
     left_out = {*drawn, *others}
     photographs = [file for file in files if file not in left_out]
-    for left, what in ((drawn, "masks or FOVs of photographs beside them"), (others, "of other formats")):
+    for left, one, many in (
+            (drawn, "mask or FOV of a photograph beside it", "masks or FOVs of photographs beside them"),
+            (others, "file of another format", "files of other formats")):
         if left and photographs:
-            complain(f"{place}: {len(left)} file{'s' * (len(left) > 1)} {what}, {left[0]} for one: left out.")
+            complain(f"{place}: left out {len(left)} {one if len(left) == 1 else many}, {left[0]} for one.")
     return photographs
 
 

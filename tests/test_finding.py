@@ -119,7 +119,7 @@ def test_files_of_other_formats_are_counted_and_one_is_named(touch, capsys):
     touch("a/x.png", "a/b.raw", "a/deep/c.psd", "a/Thumbs.db")
     assert found("a") == {"a/x.png": "x.png"}
     said = capsys.readouterr().err
-    assert "a: 2 files of other formats, a/b.raw for one: left out" in said and "Thumbs" not in said
+    assert "a: left out 2 files of other formats, a/b.raw for one." in said and "Thumbs" not in said
 
 
 def test_all_formats_that_are_read_are_found_even_dicom_without_extension(touch):

@@ -171,7 +171,7 @@ def test_doing_it_again_tries_only_the_bad_ones(among_many, command, tiny_model,
                if before.get(name, (b"", 0))[0] != after.get(name, (b"", 0))[0]}
     touched = {name for name in after if after[name][1] != before[name][1]}
     assert changed <= {"run.json"}
-    assert touched <= {"run.json", "predictions.csv", "contact_sheet.png"}
+    assert touched <= {"run.json", "predictions.csv", "contact_sheet.png", "review.html"}
 
 
 @pytest.mark.parametrize("case", ["zero bytes", "text", "1 x 1", "30000 x 30000 PNG", "float TIFF with a NaN",
