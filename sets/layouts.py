@@ -107,6 +107,12 @@ def _hrf_split(found):
     return "training" if int(found["number"]) <= 5 else "test"
 
 
+def _plain_patient(found):
+    """Of CHASE_DB1's photographs in the plain layout the child, else the name."""
+    child = re.fullmatch(r"image_(\d\d)[LR]", found["key"], re.IGNORECASE)
+    return child[1] if child else found["key"]
+
+
 OF_SPLIT = "train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?"
 SPLIT, INNER = rf"(?:(?P<split>{OF_SPLIT})/)?", rf"(?:(?P<inner>{OF_SPLIT})/)?"
 IMAGES = "(?:images?|imgs?|photographs?|photos?|pictures?|originals?)"
@@ -141,8 +147,10 @@ LAYOUTS = [
            rf"labels(?P<split>T[rs])/(?P<key>.+)\.{PICTURE}", None, None,
            split_of, lambda found: found["key"], has_name=False),
     Layout("plain", rf"{SPLIT}{IMAGES}/{INNER}(?P<key>.+)\.{PICTURE}",
-           rf"{SPLIT}{MASKS}/{INNER}(?P<key>.+)\.{PICTURE}", rf"{SPLIT}{FOVS}/{INNER}(?P<key>.+)\.{PICTURE}",
-           None, split_of, lambda found: found["key"], has_name=False),
+           rf"{SPLIT}{MASKS}/{INNER}(?P<key>.+)(?<!manual2)(?<!2ndHO)\.{PICTURE}",
+           rf"{SPLIT}{FOVS}/{INNER}(?P<key>.+)\.{PICTURE}",
+           rf"{SPLIT}(?:{MASKS}|2nd_manual)/{INNER}(?P<key>.+)[_-](?:manual2|2ndHO)\.{PICTURE}",
+           split_of, _plain_patient, has_name=False),
 ]
 
 
@@ -154,9 +162,13 @@ def without_suffix(part, key):
 def drawings_in(paths):
     """Returns those of the paths that are masks, FOVs or second observers of photographs among them.
 
-    paths: of files anywhere, with `/`. A drawing without its photograph is not among them.
+    paths: a collection of files anywhere, with `/`. A drawing without its photograph is not among them.
     """
-    found = set()
+    # Whatever the layout, x_mask.png is the mask of the x.png that lies beside it.
+    stems = {path: path.rpartition(".")[0] for path in paths}
+    photographs = set(stems.values())
+    found = {path for path, stem in stems.items()
+             if (plain := without_suffix("mask", stem)) != stem and plain in photographs}
     for layout in LAYOUTS:
         patterns = {part: re.compile(f"(?P<base>(?:.*/)?){pattern}", re.IGNORECASE | re.DOTALL)
                     for part, pattern in layout.patterns().items()}

@@ -85,7 +85,7 @@ def _known(layout, files):
 def _paired(layout, folder, files):
     """Returns the Set of a layout's photographs, each with what is called like it."""
     found = Set(layout.name if layout.has_name else folder.resolve().name, folder)
-    places = _places(layout.photograph, files, found.problems)
+    places = _places(layout.photograph, files, folder, found.problems)
     parts = {part: _parts(layout, part, places, files, folder, found.problems)
              for part in ("mask", "fov", "second")}
     patients, problems, remarks = patients_in(folder, {place: path for place, (path, _) in places.items()})
@@ -113,7 +113,7 @@ def _name(path, own, layout):
     return "_".join([*folders, path.name.removesuffix(".gz").rsplit(".", 1)[0]])
 
 
-def _places(pattern, files, problems):
+def _places(pattern, files, folder, problems):
     """Returns {key_of a photograph: (path, match)}; two files of one key (.ppm, .ppm.gz) are a problem."""
     found = {}
     for path in files:
@@ -121,7 +121,7 @@ def _places(pattern, files, problems):
         if own:
             before = found.setdefault(key_of(own), (path, own))[0]
             if before != path:
-                problems.append(_claim(before, path))
+                problems.append(_claim(folder, before, path))
     return found
 
 
@@ -142,14 +142,15 @@ def _parts(layout, part, places, files, folder, problems):
             problems.append(f"{folder / path}: there is no photograph for it. "
                             "Add the photograph or remove the file.")
         elif place in found:
-            problems.append(_claim(found[place], path))
+            problems.append(_claim(folder, found[place], path))
         else:
             found[place] = path
     return found
 
 
-def _claim(one, other):
-    return f"{one.as_posix()} and {other.as_posix()} claim the same place: remove one."
+def _claim(folder, one, other):
+    return (f"{folder}: {one.as_posix()} and {other.as_posix()} claim the same place. Remove one, or call a "
+            "folder of FOVs fovs.")
 
 
 def _folders_as_patients(places, remarks):

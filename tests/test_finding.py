@@ -110,6 +110,11 @@ def test_the_masks_of_known_sets_beside_their_photographs_are_not_photographs(dr
     assert len(find_photographs([tmp_path / "chase/Image_01L_1stHO.png"], "out")) == 1, "given by name"
 
 
+def test_a_mask_beside_its_photograph_in_one_folder_is_none(touch):
+    touch("a/x.png", "a/x_mask.png", "a/y.jpg", "a/y_manual1.gif", "a/z_mask.png", "a/b/x_mask.png")
+    assert list(found("a")) == ["a/x.png", "a/y.jpg", "a/z_mask.png", "a/b/x_mask.png"]
+
+
 def test_a_mask_without_its_photograph_is_taken_for_one(touch):
     touch("masks/a.png", "images/b.png")
     assert found(".") == {"images/b.png": "images/b.png", "masks/a.png": "masks/a.png"}

@@ -116,3 +116,23 @@ def test_fundus_avseg_is_split_by_its_lists(draw, tmp_path):
     assert names(found.of("training")) == ["001_G", "002_N"] and names(found.of("test")) == ["003_D"]
     (tmp_path / "testing.txt").write_text("")
     assert "003_D.png: is in none of the lists" in recognise(tmp_path).problems[0]
+
+
+def test_a_second_observer_may_be_in_a_plain_set(draw, tmp_path):
+    pair(draw, tmp_path, "images/a.png", "masks/a_manual1.png")
+    draw.put(tmp_path / "masks/a_manual2.png", draw.eye(1)[1])
+    found = recognise(tmp_path)
+    assert whole(found) and found.photographs[0].second.name == "a_manual2.png"
+
+
+def test_both_eyes_of_a_child_of_chase_are_one_patient_in_the_plain_layout_too(draw, tmp_path):
+    for k, name in enumerate(("Image_01L", "Image_01R", "Image_02L")):
+        pair(draw, tmp_path, f"images/{name}.jpg", f"masks/{name}_1stHO.png", k)
+    assert [photograph.patient for photograph in recognise(tmp_path).photographs] == ["01", "01", "02"]
+
+
+def test_a_folder_of_fovs_that_is_called_mask_is_told_of(draw, tmp_path):
+    pair(draw, tmp_path, "images/a.png", "manual/a.png")
+    draw.put(tmp_path / "mask/a.png", draw.eye(1)[2])
+    (problem,) = recognise(tmp_path).problems
+    assert "manual/a.png and mask/a.png claim the same place" in problem and "of FOVs fovs" in problem
