@@ -136,9 +136,10 @@ def measured(options, photographs):
     results.draw_sheet(rows)
     results.finish()
     if len(named) < len(photographs):
-        complain(f"{len(photographs) - len(named)} photographs have no mask in {options.masks} "
-                 f"and are left out, {next(path for path in photographs if path not in named)} for one.")
-    say(f"The masks of {len(rows)} photographs are measured. "
+        first = next(path for path in photographs if path not in named)
+        complain(f"{len(photographs) - len(named)} of {len(photographs)} photographs left out, "
+                 f"without a mask in {options.masks}: {first} for one.")
+    say(f"Measured: {len(rows)} masks. "
         f"Open {results.folder / 'contact_sheet.png'} and {results.folder / 'predictions.csv'}")
     return 1 if failed or not results.complete else 0
 
@@ -165,8 +166,10 @@ def tell(folder, plan, rows):
         say(f"{rows[0]['name']}: vessel density {rows[0]['vessel_density']:.3f} in the FOV ({how}). "
             f"Open {folder / (rows[0]['name'] + '_overlay.png')}")
     else:
+        review = folder / "review.html"
         say(f"{len(rows)} photographs are done ({how}). "
-            f"Open {folder / 'contact_sheet.png'} and {folder / 'predictions.csv'}")
+            f"Open {folder / 'contact_sheet.png'} and {folder / 'predictions.csv'}"
+            + (f"; correct them on {review}" if review.exists() else ""))
 
 
 def show(folder, names):

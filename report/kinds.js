@@ -39,7 +39,12 @@ const offered = (kind, photograph) => photograph.labelled || !["reference", "agr
 
 // The scores of a photograph are its row of the table, found by name; two of one name are taken in order.
 function addScores(photographs) {
-  const rows = facts.table.photographs.map((row, place) => ({ row, place, name: String(row[0]), free: true }));
+  const rows = facts.table.photographs.map((row, place) => ({
+    row,
+    place,
+    name: String(row[0]),
+    free: true,
+  }));
   for (const photograph of photographs) {
     const found = rows.find(row => row.free && row.name === photograph.name);
     if (found) found.free = false;

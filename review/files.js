@@ -68,9 +68,9 @@ function zipOf(files) {
       lowFirst(0, 2),
     ]);
     const body = joined([ascii("PK\x03\x04"), lowFirst(10, 2), about, name, content]);
-    entries.push(
-      joined([ascii("PK\x01\x02"), lowFirst(10, 2), lowFirst(10, 2), about, new Uint8Array(10), lowFirst(offset, 4), name]),
-    );
+    const versions = [lowFirst(10, 2), lowFirst(10, 2)];
+    const nowhere = new Uint8Array(10); // no remark, one disk, no rights
+    entries.push(joined([ascii("PK\x01\x02"), ...versions, about, nowhere, lowFirst(offset, 4), name]));
     bodies.push(body);
     offset += body.length;
   }

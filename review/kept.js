@@ -26,7 +26,8 @@ async function within(mode, act) {
     const transaction = database.transaction(["work", "steps"], mode);
     const request = act(transaction.objectStore("work"), transaction.objectStore("steps"));
     transaction.oncomplete = () => resolve(request?.result);
-    transaction.onerror = transaction.onabort = () => reject(transaction.error ?? new Error("it was refused"));
+    const refused = () => reject(transaction.error ?? new Error("it was refused"));
+    transaction.onerror = transaction.onabort = refused;
   });
 }
 
@@ -39,7 +40,8 @@ async function kept(act) {
   } catch (error) {
     byId("unkept").hidden = false;
     byId("unkept").textContent =
-      `This browser could not keep your last change (${error.message}): save the masks before you close the page.`;
+      `This browser could not keep your last change (${error.message}): ` +
+      "save the masks before you close the page.";
   }
 }
 

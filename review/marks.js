@@ -165,7 +165,7 @@ function erasePiece(x, y) {
   while (open.length) {
     const at = open.pop();
     const [x, y] = [at % width, Math.floor(at / width)];
-    for (let down = -1; down <= 1; down++) for (let right = -1; right <= 1; right++) visit(x + right, y + down);
+    for (const down of [-1, 0, 1]) for (const right of [-1, 0, 1]) visit(x + right, y + down);
   }
   const count = stroke.at.length;
   endStroke();
@@ -176,5 +176,8 @@ function erasePiece(x, y) {
 
 // 0 and 255 for each pixel of a photograph that has been opened.
 function maskOf({ codes }, threshold) {
-  return Uint8Array.from(codes, code => (isVessel(code & 255, code >> 8, threshold) ? 255 : 0));
+  const mask = new Uint8Array(codes.length);
+  for (let i = 0; i < codes.length; i++)
+    if (isVessel(codes[i] & 255, codes[i] >> 8, threshold)) mask[i] = 255;
+  return mask;
 }

@@ -96,17 +96,18 @@ def least_certain(rows, most):
 def facts_of(folder, rows, chosen, places):
     """Returns what the page says, as a dict."""
     corrected = Path(folder / "corrected").resolve()
+    left_out = len(rows) - len(chosen)
     about = [f"{len(chosen)} of {len(rows)} photographs, the least certain first. Move the threshold, add "
              "the vessels that are missing, erase what is not a vessel, and save the masks."]
-    if len(chosen) < len(rows):
-        about.append(f"{len(rows) - len(chosen)} photographs are left out; --review asks for more or fewer.")
+    if left_out:
+        about.append(f"Left out: {left_out}. With --review N, eval.py takes up to N photographs.")
     return {"title": f"Review of {Path(folder / '').resolve().name}", "about": about, "place": str(corrected),
             "command": command(folder, corrected, places)}
 
 
 def command(folder, corrected, places):
     """Returns the command line that measures the corrected masks of these photographs."""
-    places = [Path(place).resolve() for place in places]
+    places = [Path(place).absolute() for place in places]
     if len(places) > MOST_PLACES:
         places = list(dict.fromkeys(place if place.is_dir() else place.parent for place in places))
     before = Path(folder / "").resolve()

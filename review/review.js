@@ -48,7 +48,9 @@ function writeSaving() {
 
 async function pngOfPhotograph(photograph) {
   const data =
-    photograph === view.current && view.data ? view.data : await opened(photograph, await unpacked(photograph));
+    photograph === view.current && view.data
+      ? view.data
+      : await opened(photograph, await unpacked(photograph));
   return pngOf(maskOf(data, data.work.level), data.width, data.height);
 }
 

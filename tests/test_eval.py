@@ -238,7 +238,7 @@ def test_a_killed_run_goes_on_where_it_was(evaluate, photographs, tmp_path, monk
         def interrupted(self, name, *given):
             if name == "p2":
                 raise KeyboardInterrupt
-            add(self, name, *given)
+            return add(self, name, *given)
 
         patch.setattr(FolderResults, "add", interrupted)
         assert evaluate(tmp_path / "out", photographs).code == 130

@@ -378,7 +378,7 @@ def test_photographs_that_are_left_out_are_counted(rows, monkeypatch):
     folder = rows[0]["folder"]
     write(folder, rows, most=2)
     text = (folder / "out/review.html").read_text(encoding="utf-8")
-    assert "1 photographs are left out" in text and text.count('class="photograph"') == 2
+    assert "Left out: 1." in text and text.count('class="photograph"') == 2
     monkeypatch.setattr(page, "MOST_PIXELS", 12_000)
     assert [row["name"] for row in page.least_certain(rows, 40)] == [rows[0]["name"]]
 

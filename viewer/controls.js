@@ -112,7 +112,9 @@ function listenToHands() {
       dividing = working = false;
       canvas.classList.remove("moving");
     });
-  canvas.addEventListener("dblclick", event => view.tool || zoomBy(event.shiftKey ? 0.5 : 2, ...inCanvas(event)));
+  canvas.addEventListener("dblclick", event => {
+    if (!view.tool) zoomBy(event.shiftKey ? 0.5 : 2, ...inCanvas(event));
+  });
   canvas.addEventListener(
     "wheel",
     event => {

@@ -1,6 +1,6 @@
-// The layers of a photograph. Only the photograph that is looked at is unpacked. A pixel's code is 256 x its
-// flags + level of its probability, so that a layer is a table of 2048 colours and every score a sum over 2048
-// counts. Flag 1 says that the pixel is inside the FOV; 2 and 4 are the page's own.
+// The layers of a photograph. Only the photograph that is looked at is unpacked. A pixel's code is 256 x
+// its flags + level of its probability, so that a layer is a table of 2048 colours and every score a sum
+// over 2048 counts. Flag 1 says that the pixel is inside the FOV; 2 and 4 are the page's own.
 
 const FOV = 1;
 const CODES = 2048;
@@ -86,8 +86,10 @@ function coloured(table, { x, y, width, height }) {
   const { codes, width: across } = view.data;
   const pixels = new ImageData(width, height);
   const words = new Uint32Array(pixels.data.buffer);
-  for (let row = 0, i = 0; row < height; row++)
-    for (let from = (y + row) * across + x, end = from + width; from < end; ) words[i++] = table[codes[from++]];
+  for (let row = 0, i = 0; row < height; row++) {
+    const from = (y + row) * across + x;
+    for (let at = from; at < from + width; at++) words[i++] = table[codes[at]];
+  }
   return pixels;
 }
 
@@ -117,8 +119,8 @@ function writeReadings() {
     ),
   );
   const square = { width: 16, height: 16 };
-  const swatch = fill =>
-    drawn("svg", { ...square, "aria-hidden": "true" }, drawn("rect", { ...square, rx: 3, fill, stroke: UNCOUNTED }));
+  const filledSquare = fill => drawn("rect", { ...square, rx: 3, fill, stroke: UNCOUNTED });
+  const swatch = fill => drawn("svg", { ...square, "aria-hidden": "true" }, filledSquare(fill));
   byId("legend").replaceChildren(
     ...legend.map(([fill, name, count]) =>
       make("li", {}, swatch(fill), `${name}: ${count.toLocaleString("en")} pixels`),

@@ -1,7 +1,8 @@
 // The list of photographs: sorted, filtered, and the one that is shown.
 
 function readPhotographs() {
-  view.photographs = [...document.getElementsByClassName("photograph")].map(sheet => JSON.parse(sheet.textContent));
+  const sheets = [...document.getElementsByClassName("photograph")];
+  view.photographs = sheets.map(sheet => JSON.parse(sheet.textContent));
   addScores(view.photographs);
 }
 
@@ -16,7 +17,12 @@ function entry(photograph) {
     "button",
     { type: "button" },
     picture,
-    make("span", { class: "caption" }, make("b", {}, formatted(value), ...marksOf(photograph)), photograph.name),
+    make(
+      "span",
+      { class: "caption" },
+      make("b", {}, formatted(value), ...marksOf(photograph)),
+      photograph.name,
+    ),
   );
   button.title = photograph.name;
   button.addEventListener("click", () => show(photograph));
