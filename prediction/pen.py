@@ -64,13 +64,14 @@ class Pens:
     def _default(self, native):
         """Returns the pen for a camera that nobody drew.
 
+        Smaller photographs than any of `fov_sides` have mostly been shrunk, and get no wider pen for it.
         Without pens a network has learned which share of the FOV HALF_PIXEL is within `fov_sides`, so there
         nothing is moved.
         """
-        if self.of_sets is not None:
-            return HALF_PIXEL / native + self.habit
         least, most = self.fov_sides or (native, native)
-        return HALF_PIXEL * (1 / native - 1 / min(max(native, least), most))
+        known = min(max(native, least), most)
+        return HALF_PIXEL / known + self.habit if self.of_sets is not None else \
+            HALF_PIXEL / native - HALF_PIXEL / known
 
 
 def edges_moved(probability, out):

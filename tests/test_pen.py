@@ -40,6 +40,11 @@ def test_a_known_camera_is_drawn_as_its_observer_draws_and_any_other_with_the_de
         assert PENS.share(400, shape) == pytest.approx(HALF_PIXEL / 400 - 0.0009)
 
 
+def test_a_photograph_that_was_shrunk_gets_no_wider_pen_for_it():
+    pens = replace(PENS, fov_sides=(400, 800))
+    assert pens.share(100, (9, 9)) == pens.share(400, (9, 9)) > pens.share(500, (9, 9))
+
+
 def test_a_pen_is_asked_for_by_name_or_by_share():
     default = HALF_PIXEL / 400 - 0.0009
     for asked, pen in (("B", -0.002), ("-0.05", -0.0005), ("none", 0), ("default", default)):
