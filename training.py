@@ -17,7 +17,7 @@ from model import DEPTH, WIDTH, shape_of
 from pictures import draw_curves
 from running.again import mark, same_as_before
 from running.command import Problem, run, say, seed_number
-from running.files import read_json
+from running.files import read_json, sha256
 from running.machine import processors
 from running.tensorflow_start import start_tensorflow
 
@@ -141,7 +141,11 @@ def watchers(options, pairs, steps, minutes):
 def settings_of(options, fingerprint, minutes, shape):
     """Returns what decides the model, for run.json and the card."""
     width, depth = shape
-    return {"pairs": fingerprint, "init": options.init.as_posix() if options.init else None,
+    init, here = options.init, Path.cwd()
+    if init and init.is_relative_to(here):
+        init = init.relative_to(here)  # so that a project that was moved goes on
+    return {"pairs": fingerprint, "init": init.as_posix() if init else None,
+            **({"init sha256": sha256(options.init)} if init else {}),
             **{key: getattr(options, key) for key in SETTINGS},
             "minutes": minutes, "width": width, "depth": depth}
 
@@ -152,7 +156,9 @@ def begin(options, settings):
     Raises Problem if the settings differ, or if the run is unfinished and neither --resume nor --overwrite is
     given.
     """
-    state = same_as_before(options.out, settings, options.overwrite)
+    compared = {key: value for key, value in settings.items() if key != "init sha256"}
+    state = same_as_before(options.out, compared, options.overwrite,
+                           earlier={"init sha256": settings.get("init sha256")})
     if state == "unfinished" and not options.resume:
         raise Problem(f"{options.out}: holds an unfinished run. "
                       "Go on with --resume, or start anew with --overwrite.")

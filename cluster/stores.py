@@ -112,6 +112,7 @@ class Store:
         # Absolute, since workers are in another folder.
         self.place = place if "://" in place else str(Path(place).absolute())
         self.system, self.path, self.before = store(self.place)
+        self.is_local = self.system.type_name == "local"
 
     def __str__(self):
         return self.before + self.path  # without keys that the URI may hold
@@ -140,7 +141,7 @@ class Store:
 
     def write(self, name, content):
         """Writes a file whole or not at all: an object appears when closed, a file when renamed."""
-        if self.system.type_name == "local":
+        if self.is_local:
             write_bytes(f"{self.path}/{name}", content)
             return
         with self.system.open_output_stream(f"{self.path}/{name}") as stream:
@@ -151,7 +152,7 @@ class Store:
             self.system.delete_file(f"{self.path}/{name}")
 
     def sweep(self):
-        if self.system.type_name == "local":
+        if self.is_local:
             sweep(self.path)
 
 

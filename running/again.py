@@ -26,7 +26,7 @@ def same_as_before(folder, settings, overwrite, earlier=()):
     """
     folder = _folder(folder)
     entries = folder.entries()
-    if isinstance(folder, Folder):
+    if folder.is_local:
         hold(folder.path)
     if overwrite:
         return "new"

@@ -97,6 +97,8 @@ def sweep(folder):
 class Folder:
     """A folder, its files by their paths below it. cluster.stores.Store has the same methods in any store."""
 
+    is_local = True  # on a file system of this machine
+
     def __init__(self, path):
         self.path = Path(path)
 

@@ -344,7 +344,7 @@ def test_what_goes_wrong_in_a_worker_is_a_sentence_too(refused, spoilt, tmp_path
     """A photograph that is damaged between the first look and a worker's."""
     seen = []
 
-    def damaging(photograph):
+    def damaging(photograph, *_):
         seen.append(photograph)
         photograph.path.write_text("damaged now")
 

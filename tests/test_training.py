@@ -15,7 +15,7 @@ import training
 from fitting import layers
 from fitting.pairs import Pairs
 from running.command import Problem
-from running.files import read_json
+from running.files import read_json, write_json
 
 # ---- what is written -------------------------------------------------------------------------------------
 
@@ -101,6 +101,24 @@ def test_fine_tuning_starts_from_the_models_weights_and_takes_its_shape(
     assert (settings["width"], settings["depth"]) == (2, 2) and settings["init"] == str(alone)
     kept = keras.models.load_model(tiny_training / "model.keras", compile=False)
     assert all(map(np.array_equal, started[0].get_weights(), kept.get_weights()))
+
+
+def test_a_model_to_start_from_is_known_by_content_and_its_place_in_the_project(
+        train, tiny_training, tmp_path, monkeypatch, stopped_before_the_fit):
+    monkeypatch.chdir(tmp_path)
+    model = shutil.copy(tiny_training / "model.keras", tmp_path / "model.keras")
+    assert "minutes:" in train("c", "--init", model).err
+    assert "minutes:" in train("c", "--init", "model.keras", "--resume").err, "the same place"
+    started = read_json(tmp_path / "c/run.json")
+    old = {**started, "settings": dict(started["settings"])}
+    del old["settings"]["init sha256"]
+    write_json(tmp_path / "c/run.json", old)
+    assert "minutes:" in train("c", "--init", model, "--resume").err, "of an earlier version"
+    write_json(tmp_path / "c/run.json", started)
+    network = keras.models.load_model(model, compile=False)
+    network.set_weights([2 * weights for weights in network.get_weights()])
+    network.save(model)
+    assert "init sha256" in train("c", "--init", model, "--resume").err
 
 
 @pytest.mark.parametrize("words, sentence", [
