@@ -7,6 +7,8 @@
 changed.
 """
 
+import re
+from collections import Counter
 from pathlib import PurePosixPath
 
 import cv2
@@ -20,8 +22,10 @@ from prediction.results import ROWS, FolderResults, Results, picture_of
 from prediction.segmented import Segmented, row_of
 from running.command import Problem
 from running.files import Folder, read_json, read_png, sha256, write_json, write_png
+from sets.layouts import without_suffix
 
 KINDS = ("mask", "overlay")
+SECOND = re.compile("[_-](?:manual2|2ndHO)$", re.IGNORECASE)  # what a second observer's masks add
 UNSAFE = str.maketrans(dict.fromkeys('<>:"\\|?*', "_") | {chr(code): "_" for code in range(32)})
 
 
@@ -41,8 +45,8 @@ class MeasuredResults(FolderResults):
         """Raises Problem if there are no masks or the folder holds something else; changes nothing."""
         if not masks.is_dir():
             raise Problem(f"{masks}: is not a folder. Give the folder that holds the masks.")
-        pictures = sorted(file for file in masks.rglob("*") if is_picture(file.name) and file.is_file())
-        self.masks = {_stem(file.relative_to(masks).as_posix()): file for file in pictures}
+        self.place, self.masks = masks, [file for file in sorted(masks.rglob("*"))
+                                         if is_picture(file.name) and file.is_file()]
         if not self.masks:
             raise Problem(f"{masks}: there is no mask in this folder. Save the corrected ones into it.")
         rows = map(read_json, sorted((before / ROWS).rglob("*.json")))
@@ -54,28 +58,34 @@ class MeasuredResults(FolderResults):
     def with_masks(self, photographs):
         """Returns the part of {photograph: path below its folder} that has a mask.
 
-        The mask's path below its folder is the photograph's, but for the extension and an appended `_mask`;
-        or its name is, if only one photograph bears it. Raises Problem if no photograph has a mask.
+        The mask's path below its folder is the photograph's, but for the extension and the suffixes that
+        names in the plain layout may have; or its name is, if only one photograph bears it. Raises Problem
+        if no photograph has a mask.
         """
-        bare = [PurePosixPath(_stem(below)).name for below in photographs.values()]
+        masks = self.masks_by_name(photographs)
+        own = {mask.resolve() for mask in masks.values()}
+        bare = Counter(PurePosixPath(_stem(below)).name for below in photographs.values())
         for photograph, below in photographs.items():
             stem = _stem(below)
             name = PurePosixPath(stem).name
-            wanted = [stem, below, file_of(stem)[:-4], file_of(below)[:-4]]
-            wanted += [name, file_of(name)[:-4]] if bare.count(name) == 1 else []
-            found = [self.masks[each + ending] for each in wanted for ending in ("", "_mask")
-                     if each + ending in self.masks]
-            found = [mask for mask in found if mask.resolve() != photograph.resolve()]
-            if found:
+            wanted = [stem, below, *([name] if bare[name] == 1 else [])]
+            wanted += [_stem(file_of(each)) for each in wanted]
+            wanted += [without_suffix("photograph", each) for each in wanted]
+            found = [masks[each] for each in wanted if each in masks]
+            if found and photograph.resolve() not in own:
                 self.mask_of[photograph] = found[0]
-        own = {mask.resolve() for mask in self.masks.values()}
-        chosen = {photograph: below for photograph, below in photographs.items()
-                  if photograph in self.mask_of and photograph.resolve() not in own}
-        if not chosen:
-            first = next(iter(self.masks.values()))
-            raise Problem(f"{first}: no photograph has the name of this mask or of another one beside it. "
+        if not self.mask_of:
+            raise Problem(f"{self.masks[0]}: no photograph has the name of this mask or of one beside it. "
                           "Give masks the names of their photographs.")
-        return chosen
+        return {photograph: photographs[photograph] for photograph in self.mask_of}
+
+    def masks_by_name(self, photographs):
+        """Returns {name, with and without its suffix: mask}; photographs may lie in the same folder."""
+        taken = {photograph.resolve() for photograph in photographs}
+        masks = [mask for mask in self.masks if mask.resolve() not in taken] or self.masks
+        stems = {_stem(mask.relative_to(self.place).as_posix()): mask for mask in masks}
+        second = {SECOND.sub("", stem): mask for stem, mask in stems.items()}
+        return second | {without_suffix("mask", stem): mask for stem, mask in stems.items()} | stems
 
     def _has(self, path, name):
         row = self.folder / ROWS / f"{name}.json"

@@ -87,6 +87,17 @@ def test_a_mask_of_another_size_is_named_and_the_others_are_measured(measure, dr
     assert list(table(tmp_path / "measured").index) == ["patient7/left"]
 
 
+def test_an_observers_masks_are_found_by_the_names_that_data_sets_give(command, draw, tmp_path):
+    drive, chase = draw.drive(tmp_path / "DRIVE", labelled=True), draw.chase(tmp_path / "CHASE_DB1")
+    test = drive / "test"
+    cases = ((test / "images", test / "1st_manual", "01_manual1.gif"),
+             (test / "images", test / "2nd_manual", "01_manual2.gif"), (chase, chase, "Image_01L_1stHO.png"))
+    for photographs, masks, name in cases:
+        ended = command("eval", photographs, "--masks", masks, "--out", tmp_path / name)
+        assert ended.code == 0, ended.err
+        assert table(tmp_path / name)["mask"].iloc[0].endswith(name)
+
+
 def test_masks_that_fit_nothing_are_a_sentence(refused, draw, eyes, tmp_path):
     draw.put(tmp_path / "others/x.png", eyes[1]["a"])
     assert "x.png" in refused("eval", eyes[0], "--masks", tmp_path / "others", "--out", tmp_path / "o")
