@@ -13,7 +13,7 @@ import hostile
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, SMALL
+from conftest import LINUX, ROOT, SMALL
 from test_checkpoint import HOSTILE
 
 from photographs.fov import fov_of
@@ -134,7 +134,7 @@ def test_each_bad_photograph_costs_only_itself(among_many):
     done = {file.split("/")[0] for file in table["file"]}
     for case in sound:
         assert paths[case].parent.name in done, f"{case} was not done"
-    assert len(done) + len(said) == len(paths) and len(sound) > 40 and len(bad) > 60
+    assert len(done) + len(said) == len(paths) and len(sound) > 35 and len(bad) > 60
 
 
 def test_what_was_done_among_bad_ones_is_whole(among_many):
@@ -152,10 +152,10 @@ def test_predictions_csv_is_utf_8_with_a_row_a_photograph(among_many):
     text = (out / "predictions.csv").read_bytes().decode("utf-8")
     table = pd.read_csv(out / "predictions.csv")
     assert len(table) == len(list((out / ".rows").iterdir())) and table["name"].is_unique
-    for name in (""" a 'b' "c" """, "two\nlines", "眼底 œil 👁", "retine_\\udce9\\udcff", "<script>alert(1)<&",
-                 "--out"):
+    of_linux = (""" a 'b' "c" """, "two\nlines", "retine_\\udce9\\udcff", "<script>alert(1)<&")
+    for name in ("眼底 œil 👁", "--out", *of_linux * LINUX):
         assert name in set(table["name"]), name
-    assert text.count("two\nlines") >= 1
+    assert text.count("two\nlines") >= LINUX
 
 
 def test_doing_it_again_tries_only_the_bad_ones(among_many, command, tiny_model, everything):
