@@ -59,7 +59,7 @@ class Pens:
     def _by_size(self, shape):
         """Returns the set whose pictures alone have just this size, or DEFAULT."""
         size = [shape[1], shape[0]]
-        return next((name for name, sizes in self.sizes.items() if size in sizes), DEFAULT)
+        return next((name for name in self.of_sets or {} if size in self.sizes.get(name, ())), DEFAULT)
 
     def _default(self, native):
         """Returns the pen for a camera that nobody drew.

@@ -118,8 +118,8 @@ def folders_of(run, out, given=None):
                           "Leave out --data, or run  python augment.py --overwrite  again.")
         return {"": Path()}
     if given and len(given) != len(known):
-        raise Problem(f"--data: {out} was made of {len(known)} folders, and {len(given)} are given. "
-                      "Give as many, in the order in which augment.py got them.")
+        raise Problem(f"--data: augment.py got {len(known)} of them for {out}, here are {len(given)}. "
+                      "Give as many, in the same order.")
     if given:
         return dict(zip(known, given, strict=True))
     return {label: Path(os.path.normpath(Path(out).resolve() / from_cell(place)))

@@ -66,3 +66,4 @@ def test_without_pens_half_a_pixel_is_drawn_on_either_side_whatever_the_model_sa
     assert pens.share(250, (9, 9)) == pytest.approx(1 / 500 - 1 / 1000)
     assert [pens.share(native, (9, 9)) for native in (500, 555, 600)] == [0, 0, 0]
     assert Pens().share(1000, (9, 9)) == 0, "a card that says nothing of it"
+    assert Pens(sizes={"A": [[9, 9]]}).share(1000, (9, 9)) == 0, "of pairs that an earlier version made"

@@ -174,7 +174,7 @@ def test_data_says_where_the_photographs_lie_now(project, refused, tmp_path):
     words = "training", "--pairs", folder / "augmented", "--out", tmp_path / "c", *SMALL
     assert "say with --data" in refused(*words)
     assert Pairs(folder / "augmented", data=[tmp_path / "elsewhere"]).photographs("train")
-    assert "1 folders" in refused(*words, "--data", tmp_path, tmp_path)
+    assert "got 1 of them" in refused(*words, "--data", tmp_path, tmp_path)
 
 
 def as_earlier_versions_wrote(folder):
@@ -344,5 +344,5 @@ def test_no_model_that_comes_with_the_project_is_warned_of():
 
 
 def test_more_folders_than_before_are_refused(tmp_path):
-    with pytest.raises(Problem, match="made of 1 folders, and 2 are given"):
+    with pytest.raises(Problem, match="got 1 of them for .*, here are 2"):
         room.folders_of({"data": {"": "x"}}, tmp_path, [tmp_path, tmp_path])
