@@ -9,6 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
+
 
 def flags(doc):
     """Returns a parser of flags whose help is the docstring of its script."""
@@ -24,24 +26,25 @@ def describe():
         name += "".join(f", {flag.upper()}" for flag in ("avx512_bf16", "amx_bf16") if flag in known)
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    memory = psutil.virtual_memory().total / 2**30
     return (f"{name}; {os.cpu_count()} cores; {memory:.0f} GiB; Python {platform.python_version()}; "
-            f"load {os.getloadavg()[0]:.1f}")
+            f"load {psutil.getloadavg()[0]:.1f}")
 
 
 @contextlib.contextmanager
 def cores(count):
     """Confines this process, and what it starts, to so many cores."""
-    if not hasattr(os, "sched_setaffinity"):
-        raise SystemExit("Only Linux can confine a process to some of its cores.")
-    before = os.sched_getaffinity(0)
+    process = psutil.Process()
+    if not hasattr(process, "cpu_affinity"):
+        raise SystemExit("macOS cannot confine a process to some of its cores.")
+    before = process.cpu_affinity()
     if len(before) < count:
         raise SystemExit(f"This machine has {len(before)} cores, and {count} are needed.")
-    os.sched_setaffinity(0, sorted(before)[:count])
+    process.cpu_affinity(sorted(before)[:count])
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        process.cpu_affinity(before)
 
 
 def alternate(named, repetitions):
