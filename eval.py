@@ -31,7 +31,7 @@ def arguments():
     add("--out", help="(default: predictions; with --masks, measured)")
     add_prediction_flags(parser)
     add("--review", type=int, default=40, metavar="N",
-        help="photographs in review.html at most, the least certain ones (default: %(default)s)")
+        help="photographs in review.html at most, the least certain; not with --ray (default: %(default)s)")
     add("--masks", type=Path, metavar="DIR", help="measure these masks, named as the photographs are")
     add("--before", type=Path, default=Path("predictions"), metavar="DIR",
         help="with --masks: results of eval.py that the masks are compared with (default: %(default)s)")

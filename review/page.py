@@ -62,13 +62,13 @@ class Review:
         return self.contents(row, rgb, found_fov(row["file"], rgb), levels)
 
     def write(self, rows, places):
-        """Writes the page, whole or not at all, unless there is to be none.
+        """Writes the page, whole or not at all; if there is to be none, that of an earlier run goes.
 
         rows: of all photographs; places: the files and folders of photographs that eval.py was given.
         """
         chosen = least_certain(rows, self.most)
         if not chosen:
-            return
+            return self.folder.remove("review.html")
         before, after = template().split("<!-- photographs -->")
         with whole(self.folder / "review.html") as beside, open(beside, "w", encoding="utf-8") as file:
             file.write(before.replace("{{facts}}", as_json(facts_of(self.folder, rows, chosen, places))))

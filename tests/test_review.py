@@ -381,6 +381,8 @@ def test_photographs_that_are_left_out_are_counted(rows, monkeypatch):
     assert "Left out: 1." in text and text.count('class="photograph"') == 2
     monkeypatch.setattr(page, "MOST_PIXELS", 12_000)
     assert [row["name"] for row in page.least_certain(rows, 40)] == [rows[0]["name"]]
+    write(folder, rows, most=0)
+    assert not (folder / "out/review.html").exists(), "it would show what was predicted before"
 
 
 def test_the_page_is_the_same_whether_photographs_are_at_hand_or_read_again(rows):
