@@ -215,39 +215,35 @@ def parts_of(folders, options):
 
 def write_all(options, parts, names, copies):
     """Writes the pairs that are not there yet; returns {set: its pen and habit}, measured before."""
-    for part in ("train", "validation"):
-        for kind in ("images", "masks"):
-            (options.out / part / kind).mkdir(parents=True, exist_ok=True)
+    for folder in ("train/images", "train/masks", "validation/images", "validation/masks"):
+        (options.out / folder).mkdir(parents=True, exist_ok=True)
     with process_pool(options.workers) as pool:
         pens = pens_of_sets(pool, parts["train"])
-        chunks = [(photograph, range(start, min(start + COPIES_AT_ONCE, copies[photograph])))
-                  for start in range(0, max(copies.values()), COPIES_AT_ONCE)
-                  for photograph in parts["train"] if start < copies[photograph]]
-        tasks = [(photograph, names[photograph], chunk, options.out / "train", options.seed)
-                 for photograph, chunk in chunks]
+        tasks = [(photograph, names[photograph], range(copies[photograph])[start:start + COPIES_AT_ONCE],
+                  options.out / "train", options.seed)
+                 for start in range(0, max(copies.values()), COPIES_AT_ONCE)
+                 for photograph in parts["train"] if start < copies[photograph]]
         tasks += [(photograph, names[photograph], range(VALIDATION_COPIES), options.out / "validation", None)
                   for photograph in parts["validation"]]
-        pairs = sum(len(chunk) for _, _, chunk, _, _ in tasks)
+        pairs = sum(len(task[2]) for task in tasks)
         with tqdm(total=pairs, unit="pair", disable=not sys.stderr.isatty()) as bar:
-            for future in as_completed([pool.submit(make_pairs, *task, pens[task[0].set][0])
-                                        for task in tasks]):
+            futures = [pool.submit(make_pairs, *task, pens[task[0].set][0]) for task in tasks]
+            for future in as_completed(futures):
                 bar.update(future.result())
     return pens
 
 
 def draw_preview(folder, names, copies, count=24):
     """Writes a contact sheet of pairs, spread over the photographs, with the mask's outline drawn."""
-    first = [(photograph, 0) for photograph in copies]
-    rest = [(photograph, copy) for photograph in copies for copy in range(1, copies[photograph])]
-    pairs = (first + rest)[:max(count, len(first))]
-    count, shown, labels = min(count, len(pairs)), [], []
-    for photograph, copy in (pairs[k * len(pairs) // count] for k in range(count)):
-        file = file_name(names[photograph], copy)
+    most = max(copies.values())
+    files = [file_name(names[each], copy) for copy in range(most) for each in copies if copy < copies[each]]
+    files = files[:max(count, len(copies))]
+    files, shown = files[::-(-len(files) // count)], []
+    for file in files:
         picture = read_png(folder / "train/images" / file, cv2.IMREAD_COLOR)[..., ::-1]
         mask = read_png(folder / "train/masks" / file, cv2.IMREAD_GRAYSCALE)
         shown.append(outlined(picture, mask >= 128))
-        labels.append(file)
-    write_png(folder / "preview.png", contact_sheet(shown, labels, columns=6))
+    write_png(folder / "preview.png", contact_sheet(shown, files, columns=6))
 
 
 if __name__ == "__main__":
