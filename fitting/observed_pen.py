@@ -8,8 +8,6 @@ Observers differ by a fifth to a half of a vessel, each consistently (docs/recip
 
 import cv2
 import numpy as np
-from scipy.spatial import cKDTree
-from skimage.morphology import skeletonize
 
 from photographs.labelled import Labelled
 from prediction.pen import HALF_PIXEL
@@ -90,6 +88,8 @@ def widths(rgb, mask, fov, seed=0):
     if not len(points):
         return np.zeros(0), np.zeros(0)
     reach = 3 * radius + 4  # beyond what is drawn, on both sides
+    from skimage.morphology import skeletonize  # here: with scipy it would double the time of --help
+
     smear = max(2.0, mask.sum() / skeletonize(mask).sum())
     drawn = _profiles(mask.astype(np.float32), points, across, reach, smear, cv2.INTER_LINEAR)
     light = _profiles(rgb[..., 1].astype(np.float32), points, across, reach, smear, cv2.INTER_CUBIC)
@@ -101,6 +101,9 @@ def widths(rgb, mask, fov, seed=0):
 
 def _places(mask, fov, rng):
     """Returns points on single, straight vessels, (N, 2), the direction across, (N, 2), and the radius."""
+    from scipy.spatial import cKDTree  # here, as in `widths`
+    from skimage.morphology import skeletonize
+
     skeleton = skeletonize(mask)
     if not skeleton.any():
         return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
