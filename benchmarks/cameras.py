@@ -57,7 +57,7 @@ def main():
     pairs, rows = Pairs(options.pairs), []
     for left in options.leave or sorted(set(pairs.table["set"])):
         folder = options.out / left
-        model = options.model or fold_model(options, left.split("+"), folder)
+        model = options.model or fold_model(options, pairs, left.split("+"), folder)
         for name in left.split("+"):
             found = tested(options, pairs, model, name, folder / f"found by {model.stem}")
             say(found.round(4).to_string(index=False))
@@ -70,13 +70,13 @@ def main():
 
 # ---- a fold's model ----------------------------------------------------------------------------------------
 
-def fold_model(options, left, folder):
+def fold_model(options, pairs, left, folder):
     """Returns the file of the model that was trained without the sets `left`; trains it if there is none."""
     model = folder / "model" / "model.keras"
     if model.with_suffix(".json").is_file():
         return model
     if not (folder / "pairs/run.json").is_file():
-        write_fold(options.pairs, left, folder / "pairs")
+        write_fold(pairs, left, folder / "pairs")
     command = [sys.executable, ROOT / "training.py", "--pairs", folder / "pairs", "--out", folder / "model",
                "--loss", "dice+bce", "--minutes", options.minutes, "--rate", options.rate]
     command += ["--init", options.init] if options.init else []
@@ -89,7 +89,7 @@ def write_fold(pairs, left, folder):
     """Makes a folder of the pairs of all sets but `left`, with CHOOSING validation photographs of each."""
     import pandas as pd
 
-    table = pd.read_csv(pairs / "manifest.csv", dtype=str, keep_default_na=False)
+    table = pd.read_csv(pairs.folder / "manifest.csv", dtype=str, keep_default_na=False)
     table = table[~table["set"].isin(left)]
     validation = table[table["split"] == "validation"]
     chosen = validation.drop_duplicates("source sha256").groupby("set").head(CHOOSING)["source sha256"]
@@ -97,10 +97,12 @@ def write_fold(pairs, left, folder):
     folder.mkdir(parents=True, exist_ok=True)
     for part in ("train", "validation"):
         if not (folder / part).exists():
-            (folder / part).symlink_to((pairs / part).resolve(), target_is_directory=True)
+            (folder / part).symlink_to((pairs.folder / part).resolve(), target_is_directory=True)
     write_table(folder / "manifest.csv", table)
-    settings = read_json(pairs / "run.json")["settings"]
-    mark(folder, {**settings, "left out": left}, finished=True, manifest=sha256(folder / "manifest.csv"))
+    run = read_json(pairs.folder / "run.json")
+    data = {label: place.resolve().as_posix() for label, place in pairs.data.items()}
+    mark(folder, {**run["settings"], "left out": left}, finished=True, data=data, sources=run.get("sources"),
+         manifest=sha256(folder / "manifest.csv"))
 
 
 # ---- what it is worth --------------------------------------------------------------------------------------
@@ -110,12 +112,13 @@ def tested(options, pairs, model, name, kept):
     import pandas as pd
 
     import checkpoint
+    from fitting.observed_pen import pens_in_table
     from photographs.labelled import Labelled
     from predict import Predictor
 
     network, card = checkpoint.load(model)
     predictor = Predictor(network, card.plan(tta=True))
-    own = str(100 * pairs.pens().get("pens", {}).get(name, 0))
+    own = str(100 * pens_in_table(pairs.parts["train"]).get("pens", {}).get(name, 0))
     pens = {pen: {"own": own, "size": None}.get(pen, pen) for pen in options.pen}
     found = {pen: [] for pen in pens}
     for photograph in chosen_photographs(options, pairs, name):
