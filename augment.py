@@ -20,8 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 import data
+from fitting.augmentation import recipe
 from fitting.observed_pen import pens_of_sets, without_pen
-from fitting.recipe import recipe
 from photographs.labelled import Labelled
 from photographs.reading import summed_up
 from photographs.square import SIDE

@@ -18,7 +18,7 @@ from photographs.finding import find_photographs
 from photographs.fov import found_fov
 from photographs.reading import read_photograph, summed_up
 from prediction.flags import add_prediction_flags
-from prediction.overlap import overlapped
+from prediction.read_ahead import overlapped
 from running.command import Problem, complain, run, say
 from running.tensorflow_start import start_tensorflow
 

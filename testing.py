@@ -18,7 +18,7 @@ from photographs.fov import fov_of
 from photographs.labelled import check_turn
 from photographs.square import VIEWS
 from prediction.flags import add_prediction_flags
-from prediction.overlap import overlapped
+from prediction.read_ahead import overlapped
 from report import page
 from report.kept import KINDS, probability_file, remove_stale, write_pictures
 from report.scores_table import Comparison, Scores, scores_of

@@ -168,13 +168,14 @@ def speeds(options, few, many):
     return found
 
 
-def alike(one, other):
+def alike(folder, reference):
     """Returns how many masks both folders hold; raises Problem if not all are of the same bytes."""
-    masks, theirs = ({path.name: path.read_bytes() for path in folder.glob("*_mask.png")}
-                     for folder in (one, other))
-    if masks != theirs:
-        different = sorted(name for name in masks | theirs if masks.get(name) != theirs.get(name))
-        raise Problem(f"{other}: {len(different)} masks are not those of {one}, {different[0]} for one.")
+    masks, expected = ({path.name: path.read_bytes() for path in place.glob("*_mask.png")}
+                       for place in (folder, reference))
+    if masks != expected:
+        different = sorted(name for name in masks | expected if masks.get(name) != expected.get(name))
+        raise Problem(f"{folder}: {len(different)} masks are not those of {reference}, "
+                      f"{different[0]} for one.")
     return len(masks)
 
 
@@ -190,7 +191,7 @@ def faults(options, photographs, plain):
     kill = Kill(lambda: len(list(out.glob("*_mask.png"))) >= count // 3)
     with nodes(2) as address:
         predict(photographs, out, options, "--ray", address, watch=kill, expected=(1,))
-        same = alike(plain, out)
+        same = alike(out, plain)
         table = pd.read_parquet(out / "predictions.parquet")
         before = {path: path.stat().st_mtime_ns for path in out.rglob("*.p*")}
         seconds, _ = predict(photographs, out, options, "--ray", address, expected=(1,))
@@ -303,7 +304,7 @@ def main():
     try:
         found = speeds(options, draw(options.work / "few", few), draw(options.work / "many", many))
         lines, rates = table(found, few, many)
-        alike(options.work / "eval.py, 1 core many", options.work / "Ray, 2 workers many")
+        alike(options.work / "Ray, 2 workers many", options.work / "eval.py, 1 core many")
         alone = rates["Ray, 1 worker"]
         lines += ["", f"Two workers do {rates['Ray, 2 workers'] / alone:.2f} times what one does. "
                   f"A photograph takes one worker {rates['eval.py, 1 core'] / alone:.2f} of the time that it "

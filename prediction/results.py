@@ -19,7 +19,7 @@ import numpy as np
 
 from metrics import HIGHEST
 from pictures import contact_sheet, outlined, shrunk
-from prediction.overlap import FINISHERS
+from prediction.read_ahead import FINISHERS
 from prediction.segmented import row_of
 from running.again import RUN, lost, mark, same_as_before
 from running.command import Problem, complain

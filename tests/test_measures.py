@@ -257,7 +257,7 @@ def movements(folder, *flags):
 
 @pytest.fixture
 def two_observers(tmp_path):
-    """Three photographs as in CHASE_DB1: bars of 4 px by the first observer, shorter ones of 5 by the second."""
+    """Three photographs as in CHASE_DB1: bars of 4 px, by the second observer shorter and of 5 px."""
     for name, length in (("01L", 160), ("01R", 200), ("11L", 240)):
         Image.new("RGB", (SIDE, SIDE), (180, 90, 40)).save(tmp_path / f"Image_{name}.jpg")
         for observer, width, end in (("1stHO", 4, 20 + length), ("2ndHO", 5, 20 + length // 2)):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from prediction.overlap import overlapped
+from prediction.read_ahead import overlapped
 from running.command import Problem
 
 
