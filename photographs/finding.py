@@ -22,7 +22,7 @@ def is_passed_over(name):
 
 def is_ours(folder):
     """Returns whether a folder holds what a command of this project wrote: pairs, results or a model."""
-    return (folder / "model.keras").is_file() or bool(_settings_in(folder))
+    return os.path.isfile(folder / "model.keras") or bool(_settings_in(folder))  # False where it is closed
 
 
 def _settings_in(folder):
