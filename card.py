@@ -28,7 +28,7 @@ MEANINGS = {
     "tta": "side, threshold, calibration and validation once more, for the mean of eight views",
     "fov sides": "least and largest side of the training photographs' FOVs, in pixels",
     "pens": "{set: how much wider than they look its observer drew vessels, on either edge, as a share of "
-            "the FOV's side}; the masks were learned from without it",
+            "the FOV's side}; masks are learned from without it, and it is drawn again at the end",
     "habit": "what the pen for an unknown camera differs from half a pixel of its photograph, a share of the "
              "FOV's side",
     "picture sizes": "{set: [[width, height], ...]} in pixels, by which its camera is known again",
