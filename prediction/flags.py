@@ -10,8 +10,8 @@ def add_prediction_flags(parser):
     add("--model", type=Path, help="(default: checkpoints/model.keras, else weights/vessels.keras)")
     add("--tta", action="store_true", help="average eight flips and turns: better and slower")
     add("--threshold", type=threshold, help="(default: the card's)")
-    add("--pen", help="how wide to draw vessels: as a set of the card does, 'default' for a camera that nobody "
-        "drew, 'none' for as wide as they look, or a share of the FOV's side in percent "
+    add("--pen", help="how wide to draw vessels: as a set of the card does, 'default' for a camera that "
+        "nobody drew, 'none' for as wide as they look, or a share of the FOV's side in percent "
         "(default: as the set whose pictures have this size, else 'default')")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto", help="(default: %(default)s)")
     add("--overwrite", action="store_true", help="do all again, whatever an earlier run left in --out")
