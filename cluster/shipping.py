@@ -3,7 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-STAY = {"benchmarks", "docs", "samples", "tests"}
+STAY = {"benchmarks", "docs", "tests"}
 
 
 def rooms():

@@ -25,9 +25,9 @@ def imports(path, anywhere=True):
 
 
 def file_of(name):
-    """The project's file of a module, None of any other name."""
-    path = ROOT / f"{name.replace('.', '/')}.py"
-    return path if path.exists() else None
+    """The project's file of a module or of a folder of modules, None of any other name."""
+    path = ROOT / name.replace(".", "/")
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
 
 
 def reached(start, anywhere=True):
@@ -60,7 +60,7 @@ def test_all_that_the_driver_imports_travels():
 def test_nothing_else_travels_than_python_files_of_the_project():
     folders = {path.parent.relative_to(ROOT).as_posix() for path in travelling()}
     assert {".", "photographs", "prediction", "running", "cluster"} <= folders
-    assert not folders & {"tests", "benchmarks", "docs", "samples"}
+    assert not folders & {"tests", "benchmarks", "docs"}
     assert {path.suffix for path in travelling()} == {".py"}
     assert shipping.runtime_env()["excludes"][0] == "*"
 
