@@ -160,6 +160,7 @@ def arguments():
 
 def main():
     options = arguments()
+    following = "Next: python training.py" + f" --pairs {options.out}" * (options.out != OUT)
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else each worker asks a package index for news
     folders = options.data or data.default_folders()
     if not options.data:
@@ -172,7 +173,7 @@ def main():
     parts, names, sources = parts_of(folders, options)
     sources.refuse_others("pairs", state == "unfinished")
     if state == "finished" and not options.preview:
-        say(f"{options.out}: these pairs are there already. Next: python training.py")
+        say(f"{options.out}: these pairs are there already. {following}")
         return 0
     copies = balanced(parts["train"], options.copies)
     remarks = []
@@ -193,10 +194,9 @@ def main():
              **sources.for_run())
     if options.preview:
         draw_preview(options.out, names, copies)
-    train, validation = len(parts["train"]), len(parts["validation"])
-    say(f"{sum(copies.values())} pairs of {train} photographs and {validation} of validation are in "
-        f"{options.out}. Next: python training.py" + f" --pairs {options.out}" * (options.out != OUT))
-    return 0
+    train, kept = len(parts["train"]), len(parts["validation"])
+    say(f"{sum(copies.values())} pairs of {train} photographs and {kept} of validation are in "
+        f"{options.out}. {following}")
 
 
 def parts_of(folders, options):

@@ -15,6 +15,7 @@ from running.command import Problem
 # A drawing has every pixel that a vessel touches: half a pixel of the photograph too much on each side.
 HALF_PIXEL = 0.5
 DEFAULT, NONE = "default", "none"  # pens that every model knows
+MOST_PERCENT = 1  # of the FOV's side: the widest vessels are .7 % wide
 
 
 @dataclass(frozen=True)
@@ -44,17 +45,21 @@ class Pens:
 
         chosen: replaces the one that was asked for.
         """
-        name = chosen or self.chosen or self._by_size(shape)
+        name = self.chosen if chosen is None else chosen
+        name = self._by_size(shape) if name is None else name
         if name == DEFAULT:
             return self._default(native)
         if name in (self.of_sets or {}):
             return self.of_sets[name]
         try:
-            return 0.0 if name == NONE else float(name) / 100
+            percent = 0.0 if name == NONE else float(name.removesuffix("%"))
         except ValueError:
+            percent = math.nan
+        if not abs(percent) <= MOST_PERCENT:
             known = ", ".join([*(self.of_sets or {}), DEFAULT, NONE])
-            raise Problem(f"--pen {name}: this model does not know such a pen. "
-                          f"Give one of {known}, or a share of the FOV's side in percent.") from None
+            raise Problem(f"--pen {name}: is not a pen of this model. Give one of {known}, or a share of the "
+                          f"FOV's side in percent, -{MOST_PERCENT} to {MOST_PERCENT}, such as 0.05.")
+        return percent / 100
 
     def _by_size(self, shape):
         """Returns the set whose pictures alone have just this size, or DEFAULT."""

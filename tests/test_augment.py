@@ -234,7 +234,7 @@ def test_pairs_are_black_outside_the_fov_and_nowhere_else(draw):
 def test_running_again_changes_nothing_and_says_so(command, tiny_set, pairs, everything):
     before = everything(pairs)
     ended = again(command, tiny_set, pairs)
-    assert ended.code == 0 and "there already" in ended.out
+    assert ended.code == 0 and "there already" in ended.out and " --pairs " in ended.out
     assert everything(pairs) == before
 
 

@@ -53,10 +53,20 @@ def test_a_pen_is_asked_for_by_name_or_by_share():
 
 
 def test_a_pen_that_the_card_does_not_know_is_refused_at_once():
-    with pytest.raises(Problem, match="C: this model does not know such a pen.*A, B, default, none"):
+    with pytest.raises(Problem, match="C: is not a pen of this model.*A, B, default, none"):
         replace(PENS, chosen="C")
     with pytest.raises(Problem, match="Give one of default, none"):
         Pens(chosen="A")
+
+
+@pytest.mark.parametrize("asked", ["", "nan", "inf", "-inf", "1e9", "1.5", "-1.5%", "50%", "%"])
+def test_a_share_that_no_vessel_has_is_refused(asked):
+    with pytest.raises(Problem, match="in percent, -1 to 1"):
+        replace(PENS, chosen=asked)
+
+
+def test_a_share_may_bear_its_sign_of_percent():
+    assert replace(PENS, chosen="-0.05%").share(400, (500, 600)) == pytest.approx(-0.0005)
 
 
 def test_without_pens_half_a_pixel_is_drawn_on_either_side_whatever_the_model_saw():
