@@ -97,7 +97,8 @@ class Predictor:
 
     def cut(self, rgb, fov, levels, spread=None):
         """Returns the Segmented photograph of 16-bit probabilities that are known already."""
-        return Segmented(rgb, fov, levels, metrics.cut(levels, self.plan.threshold) & fov, spread)
+        mask = metrics.cut(levels, self.plan.threshold) & fov
+        return Segmented(rgb, fov, levels, mask, spread, self.plan.pens.name(fov.shape))
 
 
 def side_near(side, native):

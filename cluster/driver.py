@@ -35,7 +35,7 @@ PART = 100_000  # photographs that Ray plans at once, since it keeps a note of e
 MEMORY = 2e9  # bytes for a worker on a processor: TensorFlow's 0.8 GB, the network, a photograph
 WAITING = 4e8  # bytes of decoded photographs that may wait for a worker; unlimited they fill Ray's store
 DEATHS = 2  # workers that a photograph may take with it
-EMPTY = {"rgb": np.zeros((0, 0, 3), np.uint8), "levels": np.zeros((0, 0), np.uint16),
+EMPTY = {"rgb": np.zeros((0, 0, 3), np.uint8), "levels": np.zeros((0, 0), np.uint16), "pen": "",
          **dict.fromkeys(("fov", "mask"), np.zeros((0, 0), np.uint8))}
 
 
@@ -103,7 +103,8 @@ class Worker:
 
     def predict(self, item):
         segmented = self.predictor.segment(item["rgb"], item["fov"].view(bool))
-        return {**item, "levels": segmented.levels, "mask": segmented.mask.view(np.uint8)}
+        return {**item, "levels": segmented.levels, "mask": segmented.mask.view(np.uint8),
+                "pen": segmented.pen}
 
 
 def finish(out, card, starts, item):
@@ -124,7 +125,8 @@ def finish(out, card, starts, item):
 
 
 def segmented_of(item):
-    return Segmented(item["rgb"], item["fov"].view(bool), item["levels"], item["mask"].view(bool))
+    return Segmented(item["rgb"], item["fov"].view(bool), item["levels"], item["mask"].view(bool),
+                     pen=item["pen"])
 
 
 def shares(has):

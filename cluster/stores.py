@@ -23,7 +23,7 @@ from running.command import Problem, complain, say
 from running.files import sweep, write_bytes
 
 TABLE, SECONDS = "predictions.parquet", 60  # a part of the table is written when so many seconds have passed
-TEXT = ("name", "file", "warnings", "status", "error")  # every other column is a number
+TEXT = ("name", "file", "pen", "warnings", "status", "error")  # every other column is a number
 
 
 # ---- places ----------------------------------------------------------------------------------------------

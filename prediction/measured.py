@@ -111,7 +111,7 @@ class MeasuredResults(FolderResults):
         for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
             write_png(self.folder / picture, picture_of(kind, segmented))
         row = row_of(name, path, segmented, {})
-        del row["certainty"]  # is of a prediction
+        del row["certainty"], row["pen"]  # are of a prediction
         predicted, known = self.prediction_of(path)
         row["mask"] = self.mask_of[path].as_posix()
         row |= self.change(predicted, mask, fov) if predicted else {}

@@ -61,6 +61,14 @@ class Pens:
                           f"FOV's side in percent, -{MOST_PERCENT} to {MOST_PERCENT}, such as 0.05.")
         return percent / 100
 
+    def name(self, shape):
+        """Returns the name of the pen that a photograph is drawn with whose array has this shape.
+
+        It is a set's, DEFAULT, NONE, or a share in percent of the FOV's side with its sign, such as 0.05%.
+        """
+        name = self._by_size(shape) if self.chosen is None else self.chosen
+        return name if name in (DEFAULT, NONE, *(self.of_sets or {})) else f"{name.removesuffix('%')}%"
+
     def _by_size(self, shape):
         """Returns the set whose pictures alone have just this size, or DEFAULT."""
         size = [shape[1], shape[0]]

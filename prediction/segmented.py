@@ -16,7 +16,8 @@ class Segmented:
     """A segmented photograph.
 
     rgb (H, W, 3) uint8; fov (H, W) bool; levels (H, W) uint16, the probability, 65535 = 1, and 0 outside the
-    FOV; mask (H, W) bool; spread (H, W) float32, the standard deviation over the views, 0 with a single one.
+    FOV; mask (H, W) bool; spread (H, W) float32, the standard deviation over the views, 0 with a single one;
+    pen: the name of what the vessels were drawn with (prediction/pen.py), "" if they were drawn elsewhere.
     """
 
     rgb: np.ndarray
@@ -24,6 +25,7 @@ class Segmented:
     levels: np.ndarray
     mask: np.ndarray
     spread: np.ndarray | None = None
+    pen: str = ""
 
 
 def row_of(name, path, segmented, card):
@@ -33,7 +35,8 @@ def row_of(name, path, segmented, card):
     file = path.as_posix() if isinstance(path, Path) else path  # a URI
     row = {"name": name, "file": file, "width": fov.shape[1], "height": fov.shape[0],
            "fov_share": round(float(fov.mean()), 4), "fov_top": square.top, "fov_left": square.left,
-           "certainty": round(float(np.maximum(levels, HIGHEST - levels)[fov].mean()) / HIGHEST, 4)}
+           "certainty": round(float(np.maximum(levels, HIGHEST - levels)[fov].mean()) / HIGHEST, 4),
+           "pen": segmented.pen}
     row |= {key: float(f"{value:.5g}") for key, value in measures.measures(segmented.mask, fov).items()}
     description = describe(segmented.rgb, fov, square) | {"vessel_density": row["vessel_density"]}
     warnings = warnings_of(description, fov, card.get("photographs", {}))

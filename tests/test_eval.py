@@ -89,6 +89,13 @@ def test_a_threshold_given_is_the_one_used(evaluate, photographs, tmp_path):
     assert np.array_equal(mask == 255, levels >= 0.3 * 65535)
 
 
+def test_the_row_says_the_pen(evaluate, photographs, tmp_path):
+    evaluate(tmp_path / "known", photographs / "p0.png")
+    evaluate(tmp_path / "asked", photographs / "p0.png", "--pen", "0.05")
+    pens = [table_of(tmp_path / out).loc["p0", "pen"] for out in ("known", "asked")]
+    assert pens == ["tiny", "0.05%"]
+
+
 def test_a_folder_gets_a_contact_sheet_and_a_last_line_that_says_where_it_is(evaluate, photographs, tmp_path):
     ended = evaluate(tmp_path / "out", photographs)
     assert ended.code == 0 and sorted(table_of(tmp_path / "out").index) == ["p0", "p1", "p2"]

@@ -69,6 +69,12 @@ def test_a_share_may_bear_its_sign_of_percent():
     assert replace(PENS, chosen="-0.05%").share(400, (500, 600)) == pytest.approx(-0.0005)
 
 
+def test_the_pen_of_a_photograph_has_a_name():
+    assert PENS.name((500, 600)) == "A" and PENS.name((9, 9)) == Pens().name((9, 9)) == "default"
+    for asked, name in (("B", "B"), ("none", "none"), ("-0.05", "-0.05%"), ("0.1%", "0.1%")):
+        assert replace(PENS, chosen=asked).name((500, 600)) == name
+
+
 def test_without_pens_half_a_pixel_is_drawn_on_either_side_whatever_the_model_saw():
     """A drawing's half pixel is 1/1000 of an FOV of 500 pixels and 1/2000 of one of 1000."""
     pens = Pens(fov_sides=(500, 600))
