@@ -106,7 +106,7 @@ def test_the_manifest_has_a_row_a_pair_and_one_for_each_photograph_held_out(tiny
 def test_the_last_line_says_what_to_type_next(command, draw, tmp_path):
     folder = draw.plain(tmp_path / "s", train=2)
     ended = command("augment", "--data", folder, "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
-    assert ended.code == 0 and "1 pairs of 1 photographs" in ended.out
+    assert ended.code == 0 and "1 pair of 1 photograph and 1 of" in ended.out
     assert ended.out.strip().splitlines()[-1].endswith(f"Next: python training.py --pairs {tmp_path / 'p'}")
 
 
@@ -227,6 +227,15 @@ def test_pairs_are_black_outside_the_fov_and_nowhere_else(draw):
         assert not image[inside < 100].any() and image[inside > 156].max(axis=1).min(initial=255) > 40
         outside += (inside < 100).sum()
     assert outside > SIDE * SIDE // 4
+
+
+def test_a_dark_photograph_is_not_lost_in_the_dark():
+    compose, black = augment.recipe(), 0
+    dark, mask = np.full((SIDE, SIDE, 3), 30, np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    for seed in range(60):
+        compose.set_random_seed(seed)
+        black += np.percentile(compose(image=dark, mask=mask)["image"], 99) < 5
+    assert black <= 4
 
 
 # ---- running again -----------------------------------------------------------------------------------------
