@@ -25,7 +25,7 @@ def recipe():
         A.D4(p=1.0),
         A.ElasticTransform(alpha=60, sigma=8, p=0.3, **bend),
         # Light and colour.
-        # Brightness in shares of the photograph's mean: of 255 it made a sixth of the pairs of dark ones black.
+        # Brightness in shares of the photograph's mean: of 255 it made a sixth of a dark one's pairs black.
         A.RandomBrightnessContrast((-0.5, 1.0), 0.25, brightness_by_max=False, p=0.7),
         A.OneOf([A.RandomGamma((65, 150), p=1), A.RandomGamma((35, 65), p=0.25),
                  A.RandomGamma((150, 220), p=0.4)], p=0.55),
