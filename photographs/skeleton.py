@@ -1,6 +1,7 @@
 """The centrelines of a vessel mask as a graph of pixels, with the vessel's width at each."""
 
 from collections import defaultdict
+from itertools import compress, pairwise
 from operator import itemgetter
 
 import cv2
@@ -9,6 +10,11 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
+
+
+def points_of(mask):
+    """Returns np.argwhere of (H, W) bool that is not empty, in a tenth of its time."""
+    return cv2.findNonZero(mask.view(np.uint8)).reshape(-1, 2)[:, ::-1].astype(int)
 
 
 def widths_at(points, mask):
@@ -21,7 +27,8 @@ def widths_at(points, mask):
     two. Upright bars come out exact, slanting bars of 2 to 20 px too narrow, by 0.2 px on average and at most
     0.6.
     """
-    outside = cKDTree(np.argwhere((cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~mask))
+    beside = (cv2.dilate(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0) & ~mask
+    outside = cKDTree(points_of(beside))
     distance, nearest = outside.query(points)
     across = (points - outside.data[nearest]) / distance[:, None]
     opposite, _ = outside.query(points + across)
@@ -42,19 +49,28 @@ class Skeleton:
         rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
         mask = np.pad(mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], 1)
         # Not by the default, Zhang's method, which leaves a single pixel of some diagonal bars of even width.
-        self.points = np.argwhere(skeletonize(mask, method="lee"))
+        self.points = points_of(skeletonize(mask, method="lee"))
         self.widths = widths_at(self.points, mask)
         self._number = np.full(mask.shape, -1, np.int32)
         self._connect()
         while (spurs := self._spurs()).any():
             self._leave_out(spurs)
-        self._leave_out(self._piece_lengths() <= shortest)
+        self._keep(self._piece_lengths() > shortest)
 
     def _leave_out(self, points):
         """Removes points, (N,) bool, and connects the others anew."""
         self._number[tuple(self.points[points].T)] = -1
         self.points, self.widths = self.points[~points], self.widths[~points]
         self._connect()
+
+    def _keep(self, points):
+        """Keeps these points, (N,) bool, of whole pieces: what connects them stays, under new numbers."""
+        number, linked = np.cumsum(points) - 1, points[self.links[:, 0]]
+        self.points, self.widths, self.degrees = self.points[points], self.widths[points], self.degrees[points]
+        self.links, self.lengths = number[self.links[linked]], self.lengths[linked]
+        kept = [points[segment[0]] for segment in self.segments]
+        self.segments = [number[segment] for segment in compress(self.segments, kept)]
+        self.steps = list(compress(self.steps, kept))
 
     def _joined_by(self, links):
         """Returns (N,) int: a number for each point, the same for points that `links`, (E, 2), join."""
@@ -86,25 +102,25 @@ class Skeleton:
         steps = np.hypot(*np.diff(points, axis=0, prepend=0).T)
         starts = np.cumsum([0, *map(len, self.segments)])
         steps[starts[:-1]] = 0
-        self.steps = np.split(steps, starts[1:])[:-1]
+        self.steps = [steps[start:stop] for start, stop in pairwise(starts.tolist())]
 
     def _trace(self):
         """Returns the segments: the ways from each end or branch point to the next."""
         pairs = np.concatenate([self.links, self.links[:, ::-1]])
         to = pairs[np.argsort(pairs[:, 0], kind="stable"), 1].tolist()
         first = np.concatenate([[0], np.cumsum(self.degrees)]).tolist()
-        inner = (self.degrees == 2).tolist()
+        # Of a point with two neighbours their sum: less the one that the way comes from it is the next one.
+        both = np.where(self.degrees == 2, np.bincount(*pairs.T, len(self.degrees)), 0).astype(int).tolist()
         segments, walked = [], set()
         for start in np.flatnonzero(self.degrees != 2).tolist():
             for here in to[first[start]:first[start + 1]]:
                 if (start, here) in walked:
                     continue
-                path = [start, here]
-                while inner[here]:
-                    left, right = to[first[here]:first[here] + 2]
-                    here = right if left == path[-2] else left
+                path, before = [start, here], start
+                while both[here]:
+                    before, here = here, both[here] - before
                     path.append(here)
-                walked.add((here, path[-2]))  # from its other end it is not walked again
+                walked.add((here, before))  # from its other end it is not walked again
                 segments.append(np.array(path))
         return segments
 
@@ -114,7 +130,7 @@ class Skeleton:
             if self.degrees[segment[0]] == 1:
                 yield segment, np.cumsum(steps)
             if self.degrees[segment[-1]] == 1:
-                yield segment[::-1], np.cumsum(np.roll(steps[::-1], 1))
+                yield segment[::-1], np.cumsum(np.append(0, steps[:0:-1]))
 
     def _spurs(self):
         """Returns (N,) bool: points of segments with a free end that are no longer than the vessel is wide.
