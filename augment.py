@@ -27,7 +27,7 @@ from photographs.reading import summed_up
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
 from running.again import clear, mark, same_as_before
-from running.command import run, say, seed_number
+from running.command import counted, run, say, seed_number
 from running.files import as_cell, as_csv, read_png, sha256, write_png, write_text
 from running.machine import processors
 from running.sources import Sources, place_of
@@ -194,16 +194,17 @@ def main():
              **sources.for_run())
     if options.preview:
         draw_preview(options.out, names, copies)
-    train, kept = len(parts["train"]), len(parts["validation"])
-    say(f"{sum(copies.values())} pairs of {train} photographs and {kept} of validation are in "
-        f"{options.out}. {following}")
+    train, pairs = counted(len(parts["train"]), "photograph"), counted(sum(copies.values()), "pair")
+    say(f"{pairs} of {train} and {len(parts['validation'])} of validation are in {options.out}. {following}")
 
 
 def parts_of(folders, options):
     """Returns {train, validation, test: photographs}, the last kept out, all names and the Sources."""
+    everyone = data.photographs_of(folders, "all")
+    data.refuse_leaks(everyone, folders)
     training, validation = data.split_validation(
         data.photographs_of(folders, "training", options.whole), options.validation, options.seed)
-    everyone, used = data.photographs_of(folders, "all"), {*training, *validation}
+    used = {*training, *validation}
     parts = {"train": training, "validation": validation,
              "test": [photograph for photograph in everyone if photograph not in used]}
     names = data.names_of(everyone)

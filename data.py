@@ -20,13 +20,14 @@ import numpy as np
 from photographs.fov import fov_of
 from photographs.reading import read_photograph, read_vessels
 from pictures import ORANGE, contact_sheet, outlined, shrunk
-from running.command import Problem, complain, run, say
+from running.command import Problem, complain, counted, run, say, typed
 from running.files import write_png
 from running.names import first_free, folded
 from samples import FOLDER as SAMPLES
 from sets.archives import download_archive
 from sets.download import download
 from sets.examining import duplicates, examine
+from sets.leaks import in_several_parts
 from sets.licences import SOURCES, how_to_get
 from sets.originals import about_originals
 from sets.pairing import sets_in
@@ -59,9 +60,20 @@ def find_sets(folders, strict=True):
     sets = told_apart(sets)
     problems = [problem for found in sets for problem in found.problems]
     if strict and problems:
-        more = f" (and {len(problems) - 1} more: python data.py lists them)" if len(problems) > 1 else ""
-        raise Problem(problems[0] + more)
+        raise as_problem(problems, folders)
     return sets
+
+
+def as_problem(problems, folders):
+    """Returns a Problem that tells the first of several and how to see the others."""
+    more = f" (and {len(problems) - 1} more: {typed('python', 'data.py', *folders)}  lists them)"
+    return Problem(problems[0] + more * (len(problems) > 1))
+
+
+def refuse_leaks(photographs, folders):
+    """Raises Problem if a patient is in more than one official part of a set."""
+    if leaks := in_several_parts(photographs):
+        raise as_problem(leaks, folders)
 
 
 def told_apart(sets):
@@ -96,7 +108,7 @@ def photographs_of(folders, split, whole_sets=()):
             chosen += found.photographs if split == "all" else found.of(split)
     if not chosen:
         raise Problem(f"{', '.join(map(str, folders))}: there is no photograph of the {split} split. "
-                      "`python data.py` shows what there is.")
+                      f"{typed('python', 'data.py', *folders)}  shows what there is.")
     return chosen
 
 
@@ -105,26 +117,17 @@ def split_validation(photographs, share=0.2, seed=0):
 
     A set with an official validation part gives that. Any other gives about `share` of its patients, at
     least one and never all: seed 0 takes the last ones, as published recipes do (DRIVE 37-40, HRF 05 of each
-    group), any other seed draws them. Raises Problem if a set has but one, or one on both sides.
+    group), any other seed draws them. Raises Problem if a set has but one.
     """
     training, validation = [], []
     for name in sorted({photograph.set for photograph in photographs}):
         own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
         drawn = f"{seed} {name}" if seed else None
-        chosen = _official_validation(own) or _drawn_validation(own, share, drawn)
+        official = {photograph.patient for photograph in own if photograph.split == "validation"}
+        chosen = official or _drawn_validation(own, share, drawn)
         validation += [photograph for photograph in own if photograph.patient in chosen]
         training += [photograph for photograph in own if photograph.patient not in chosen]
     return training, validation
-
-
-def _official_validation(photographs):
-    """Returns the patients of a set's own validation part; raises Problem if one is of the training too."""
-    chosen = {photograph.patient for photograph in photographs if photograph.split == "validation"}
-    for photograph in photographs:
-        if chosen and photograph.split != "validation" and photograph.patient in chosen:
-            raise Problem(f"{photograph.path}: is of patient {photograph.patient}, who is in the set's "
-                          "validation part too. Move one of them.")
-    return chosen
 
 
 def _drawn_validation(photographs, share, seed):
@@ -228,9 +231,9 @@ def doctor(folders, picture):
         say(f"The picture is {picture}.")
     for sentence in wrong:
         complain(f"wrong: {sentence}")
-    given = f" --data {' '.join(map(str, folders))}" if folders else ""
-    say(f"{sum(row['photographs'] for row in rows)} photographs, {len(wrong)} wrong. "
-        + ("Put this right first." if wrong else f"Next: python augment.py{given}"))
+    following = typed("python", "augment.py", *(["--data", *folders] if folders else []))
+    say(f"{counted(sum(row['photographs'] for row in rows), 'photograph')}, {len(wrong)} wrong. "
+        + ("Put this right first." if wrong else f"Next: {following}"))
     return 1 if wrong else 0
 
 

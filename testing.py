@@ -23,10 +23,11 @@ from report import page
 from report.kept import KINDS, probability_file, remove_stale, write_pictures
 from report.scores_table import Comparison, Scores, scores_of
 from running.again import clear, mark, same_as_before
-from running.command import Problem, complain, run, say
+from running.command import Problem, complain, counted, run, say
 from running.files import as_csv, read_levels, sha256, write_json, write_text, written
 from running.sources import UNKNOWN, Sources
 from running.tensorflow_start import start_tensorflow
+from sets.leaks import refuse_learned_from
 from viewer.photographs import Sheet
 
 PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, "
@@ -80,7 +81,7 @@ def main():
     predictor = Predictor(network, card.plan(options.tta, options.threshold, options.pen), options.precision)
     scores = segment_and_score(predictor, options.out, named, card)
     if not scores.rows:
-        raise Problem(f"None of the {len(named)} photographs could be read. "
+        raise Problem(f"None of the photographs ({len(named)}) could be read. "
                       f"The first: {next(iter(scores.failed.values()))}")
 
     # All of them: metrics.csv, summary.json, roc.png, pr.png and report.html.
@@ -91,8 +92,7 @@ def main():
     curves = draw_roc_and_pr(options.out, scores.pooled, summary)
     page.write(options.out / "report.html", about(summary, card), scores, curves,
                sheets(predictor, options.out, named, scores))
-    changes = sources.changed_meanwhile()
-    if changes:
+    if changes := sources.changed_meanwhile():
         complain(f"{changes} meanwhile: run the same command again.")
     mark(options.out, settings, finished=not (scores.failed or changes) and table_written,
          **sources.for_run())
@@ -120,11 +120,14 @@ def parts_of(card):
 def chosen_photographs(folders, split, card):
     """Returns the photographs of a split; those of 'validation' are known by the card, from their content.
 
-    Raises Problem if there is none.
+    Raises Problem if there is none, or if the model has met a patient of the test part.
     """
-    if split != "validation":
-        return data.photographs_of(folders, split)
     parts = parts_of(card)
+    if split != "validation":
+        photographs = data.photographs_of(folders, split)
+        if split == "test":
+            refuse_learned_from(photographs, data.photographs_of(folders, "all"), parts)
+        return photographs
     found = [photograph for photograph in data.photographs_of(folders, "all")
              if parts.get(sha256(photograph.path)) == "validation"]
     if not found:
@@ -235,11 +238,11 @@ def tell(out, summary):
         met = f" ({summary['trained on']} of them trained on)" if summary["trained on"] else ""
         pooled, mean = summary["pooled"], summary["mean"]
         say(f"Pooled Dice {in_words(pooled['dice'])}, ROC AUC {in_words(pooled['roc_auc'])}, "
-            f"clDice {in_words(mean['cldice'])} of {summary['scored']} photographs{met}. "
+            f"clDice {in_words(mean['cldice'])} of {counted(summary['scored'], 'photograph')}{met}. "
             f"Open {report}; next: python eval.py YOUR_PHOTOGRAPH")
     else:
-        say(f"{summary['photographs']} photographs are segmented; without reference masks they cannot be "
-            f"scored. Open {report}")
+        say(f"Segmented {counted(summary['photographs'], 'photograph')}, which cannot be scored without "
+            f"reference masks. Open {report}")
     return 1 if summary["failed"] else 0
 
 

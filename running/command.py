@@ -9,7 +9,9 @@ import contextlib
 import errno
 import glob
 import os
+import shlex
 import signal
+import subprocess
 import sys
 import threading
 
@@ -29,6 +31,23 @@ def say(*words):
 def complain(sentence):
     """Prints a line for the user on standard error."""
     _print(str(sentence).replace("\n", " "), sys.stderr)
+
+
+def counted(count, noun):
+    """Returns a number with its noun: '1 mask', '2 masks'."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def typed(*words):
+    """Returns words as one types them in a shell, those with spaces in quotation marks."""
+    words = list(map(str, words))
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def with_example(things, noun, what=""):
+    """Returns how many things are what, and one of them: '2 masks changed (a.png for one)'."""
+    number = f"{counted(len(things), noun)} {what}".rstrip()
+    return f"{number} ({things[0]}{' for one' * (len(things) > 1)})"
 
 
 def seed_number(text):
@@ -58,11 +77,14 @@ def _discard(stream):
 READER_GONE = errno.EPIPE, errno.EINVAL  # the second on Windows
 REMEDIES = {errno.ENOSPC: "the disk is full: make room",
             errno.EDQUOT: "your disk quota is used up: make room",
-            errno.EROFS: "the folder is read-only: choose another --out",
-            errno.EACCES: "access is not allowed: change its rights or choose another --out",
-            errno.EPERM: "access is not allowed: change its rights or choose another --out",
+            errno.EROFS: "the folder is read-only: write to another one",
+            errno.EACCES: "access is not allowed: change its rights or choose another folder",
+            errno.EPERM: "access is not allowed: change its rights or choose another folder",
             errno.EFBIG: "the file would be larger than allowed: raise the limit",
-            errno.EIO: "the disk fails: have it checked"}
+            errno.EIO: "the disk fails: have it checked",
+            errno.EISDIR: "is a folder where a file is to be written: give another name",
+            errno.EEXIST: "is a file where a folder is needed: write elsewhere",
+            errno.ENOTDIR: "lies below a file, not a folder: write elsewhere"}
 NO_MEMORY = ("There is not enough memory for this: close other programs, "
              "or give fewer --workers or a smaller --batch.")
 

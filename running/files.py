@@ -41,13 +41,25 @@ def whole(path, suffix=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     ending = path.suffix if suffix is None else suffix
     beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}{ending}")
-    beside.touch(exist_ok=False)  # with the rights that any new file gets
+    with _told_as(path, beside):
+        beside.touch(exist_ok=False)  # with the rights that any new file gets
+        try:
+            yield beside
+            _onto_disk(beside)
+            _put(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _told_as(path, beside):
+    """Lets an error of the system that names `beside`, or no file, name `path`, which the user knows."""
     try:
-        yield beside
-        _onto_disk(beside)
-        _put(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno and error.filename in (None, beside, str(beside)):
+            error.filename = str(path)
+        raise
 
 
 def _onto_disk(path):

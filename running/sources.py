@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from running.again import run_in
-from running.command import Problem, complain
+from running.command import Problem, complain, with_example
 from running.files import as_cell, from_cell, sha256
 
 UNKNOWN = "was made by an earlier version, so that what changed in the data since cannot be checked"
@@ -160,6 +160,5 @@ def differences(before, now):
                 found[role, "changed"].append(new[role]["path"])
     if moved and not found:  # else it moved because others came or went
         found["photograph", "moved to another part or patient"] = moved
-    return ", ".join(f"{len(places)} {role}{'s' * (len(places) > 1)} {what} "
-                     f"({from_cell(places[0])}{' for one' * (len(places) > 1)})"
+    return ", ".join(with_example(list(map(from_cell, places)), role, what)
                      for (role, what), places in found.items())

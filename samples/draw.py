@@ -18,7 +18,7 @@ from tqdm import tqdm
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # started as a script, Python looks for modules in samples/ alone
 
-from running.command import Problem, run, say  # noqa: E402
+from running.command import Problem, counted, run, say, typed  # noqa: E402
 from running.files import write_bytes  # noqa: E402
 from samples.eye import photographed  # noqa: E402
 
@@ -97,8 +97,9 @@ def main(words=None):
         split = "train" if number <= options.train else "test"
         files = contents(number, split, options.seed, options.size)
         written += put(options.out, files, options.overwrite)
-    done = f"{written} files written" if written else "all were there already: nothing changed"
-    say(f"{total} photographs in {options.out} ({done}). Next: python augment.py --data {options.out}")
+    done = f"{counted(written, 'file')} written" if written else "all were there already: nothing changed"
+    say(f"{counted(total, 'photograph')} in {options.out} ({done}). "
+        f"Next: {typed('python', 'augment.py', '--data', options.out)}")
     return 0
 
 

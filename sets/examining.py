@@ -12,6 +12,7 @@ from photographs.labelled import check_turn
 from photographs.quality import looked_over
 from photographs.reading import read_photograph, read_vessels, summed_up
 from running.command import Problem
+from sets.leaks import in_several_parts
 
 SPLITS = "training", "validation", "test", "all"
 
@@ -22,7 +23,8 @@ def examine(found):
     Returns a row of the table for each split, what is wrong and what is to be known as sentences, and
     {sum of the pixels: photographs}.
     """
-    rows, wrong, remarks, pixels = [], list(found.problems), [], defaultdict(list)
+    rows, remarks, pixels = [], [], defaultdict(list)
+    wrong = [*found.problems, *in_several_parts(found.photographs)]
     for split in SPLITS:
         photographs = [photograph for photograph in found.photographs if photograph.split == split]
         if photographs:

@@ -63,8 +63,9 @@ class Set:
 class Layout:
     """Patterns for whole relative paths, whatever their case.
 
-    `split` and `patient` are functions of the match of `photograph`. `has_name`: the set is called after the
-    layout, not after its folder. `lists`: files that name the photographs of a split, {name: split}.
+    `split` and `patient` are functions of the match of `photograph`; where the name does not tell of a
+    patient, that is None. `has_name`: the set is called after the layout, not after its folder. `lists`:
+    files that name the photographs of a split, {name: split}.
     """
 
     name: str
@@ -107,10 +108,14 @@ def _hrf_split(found):
     return "training" if int(found["number"]) <= 5 else "test"
 
 
+def _untold(found):
+    """Returns None: names such as eye_01 begin anew in each split, and tell of no patient."""
+
+
 def _plain_patient(found):
-    """Of CHASE_DB1's photographs in the plain layout the child, else the name."""
+    """Returns the child, of CHASE_DB1's photographs in the plain layout; None of others."""
     child = re.fullmatch(r"image_(\d\d)[LR]", found["key"], re.IGNORECASE)
-    return child[1] if child else found["key"]
+    return child and child[1]
 
 
 OF_SPLIT = "train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?"
@@ -127,7 +132,7 @@ LAYOUTS = [
            rf"(?P<split>training|test)/1st_manual/(?P<key>\d+)_manual1\.{PICTURE}",
            rf"(?P<split>training|test)/mask/(?P<key>\d+)_(?:training|test)_mask\.{PICTURE}",
            rf"(?P<split>training|test)/2nd_manual/(?P<key>\d+)_manual2\.{PICTURE}",
-           split_of, lambda found: found["key"]),
+           split_of, _untold),
     Layout("CHASE_DB1", rf"Image_(?P<key>(?P<child>\d\d)[LR])\.{PICTURE}",
            rf"Image_(?P<key>\d\d[LR])_1stHO\.{PICTURE}", None, rf"Image_(?P<key>\d\d[LR])_2ndHO\.{PICTURE}",
            _chase_split, lambda found: found["child"]),
@@ -145,7 +150,7 @@ LAYOUTS = [
            lambda found: found["key"], lists=(("training.txt", "training"), ("testing.txt", "test"))),
     Layout("nnU-Net", rf"images(?P<split>T[rs])/(?P<key>.+)_0000\.{PICTURE}",
            rf"labels(?P<split>T[rs])/(?P<key>.+)\.{PICTURE}", None, None,
-           split_of, lambda found: found["key"], has_name=False),
+           split_of, _untold, has_name=False),
     Layout("plain", rf"{SPLIT}{IMAGES}/{INNER}(?P<key>.+)\.{PICTURE}",
            rf"{SPLIT}{MASKS}/{INNER}(?P<key>.+)(?<!manual2)(?<!2ndHO)\.{PICTURE}",
            rf"{SPLIT}{FOVS}/{INNER}(?P<key>.+)\.{PICTURE}",

@@ -4,10 +4,12 @@
     found = recognise(folder)            the Set whose own folder this is, or None
 """
 
+from collections import Counter
 from pathlib import Path
 
 from photographs.finding import is_ours, is_passed_over
 from photographs.formats import is_picture
+from running.command import counted
 from running.names import folded
 from sets.layouts import LAYOUTS, Photograph, Set, key_of, match, without_suffix
 from sets.patients import TABLES, patients_in
@@ -29,7 +31,7 @@ def sets_in(folder, depth=SETS_DEPTH):
             inner, unknown = sets_in(entry, depth - 1)
             pictures = [] if inner or unknown else [path for path in _files(entry) if is_picture(path)]
             if pictures:
-                unknown = [f"{entry}: holds {len(pictures)} picture{'s' * (len(pictures) > 1)}, "
+                unknown = [f"{entry}: holds {counted(len(pictures), 'picture')}, "
                            "but no layout of a set is recognised: left out."]
             sets, strange = sets + inner, strange + unknown
     return sets, strange
@@ -93,17 +95,16 @@ def _paired(layout, folder, files):
     found.problems += [f"{folder / path}: lies deeper than the table of a set may. Move it to {folder}."
                        for path in files if path.name.lower() in TABLES and len(path.parts) > 1]
     found.remarks += remarks
-    if not patients:
-        patients = _folders_as_patients(places, found.remarks)
+    patients = _everybody(places, layout, patients or _folders_as_patients(places, found.remarks))
     listed = _listed(layout, folder)
     for place, (path, own) in places.items():
         split = listed.get(place[1], layout.split(own))
         if listed and place[1] not in listed:
             found.problems.append(f"{folder / path}: is in none of the lists of splits. Add it to one.")
         beside = {part: folder / parts[part][place] for part in parts if place in parts[part]}
-        patient = patients.get(place, layout.patient(own))
         name = _name(path, own, layout)
-        found.photographs.append(Photograph(found.name, name, split, patient, folder / path, **beside))
+        found.photographs.append(Photograph(found.name, name, split, patients[place], folder / path,
+                                            **beside))
     return found
 
 
@@ -153,13 +154,26 @@ def _claim(folder, one, other):
             "folder of FOVs fovs.")
 
 
+def _everybody(places, layout, told):
+    """Returns {place: patient} of all photographs, given {place: patient} of some.
+
+    One of which nothing tells whose it is counts as its own patient and is called after it; where that is
+    another patient's name, as that of a photograph in another split, the split comes before it.
+    """
+    told = {place: told.get(place) or layout.patient(own) for place, (_, own) in places.items()}
+    names = {place: told[place] or own["key"] for place, (_, own) in places.items()}
+    count = Counter(names.values())
+    return {place: name if told[place] or count[name] == 1 else "/".join(place)
+            for place, name in names.items()}
+
+
 def _folders_as_patients(places, remarks):
     """Returns {place: folder} where photographs lie in folders of their own, which are those of patients."""
     folders = {place: own["key"].split("/")[0] for place, (_, own) in places.items() if "/" in own["key"]}
     count = len(set(folders.values()))
     if count < 2:
         return {}
-    remarks.append(f"its photographs lie in {count} folders, of which each counts as one patient; "
+    remarks.append(f"Its photographs lie in {count} folders, of which each counts as one patient; "
                    "a patients.csv can say otherwise")
     return folders
 
@@ -177,7 +191,7 @@ def _note_unlabelled(found):
         photographs = [photograph for photograph in found.photographs if photograph.split == split]
         without = [photograph for photograph in photographs if photograph.mask is None]
         if without and len(without) == len(photographs):
-            found.remarks.append(f"its {split} photographs have no masks: "
+            found.remarks.append(f"Its {split} photographs have no masks: "
                                  "they can be segmented, but not scored or trained on.")
         else:
             found.problems += [f"{photograph.path}: has no mask. Add the mask or remove the photograph."
@@ -191,6 +205,6 @@ def _note_strangers(found, others):
     strange = [path for path in others if is_picture(path) or (
         found.folder / path.parent in folders and path.suffix.lower() not in NOT_PICTURES)]
     if strange:
-        count = f"{len(strange)} picture{'s' * (len(strange) > 1)} with another name, place or format"
+        count = f"{counted(len(strange), 'picture')} with another name, place or format"
         found.left_out.append(f"{found.folder}: {count} than this layout's, {strange[0].as_posix()} for one: "
                               "left out.")

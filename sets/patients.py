@@ -8,6 +8,7 @@ import csv
 import re
 from pathlib import Path
 
+from running.command import with_example
 from running.names import folded
 from sets.layouts import PICTURE
 
@@ -45,8 +46,9 @@ def patients_in(folder, places):
                 problems.append(f"{table}: gives {name} two patients, {found[place]} and {patient}. "
                                 "Take out one of the rows.")
     missing = [path for place, path in places.items() if place not in found]
-    remarks = [f"{table.name} does not name {len(missing)} of the photographs, {missing[0].as_posix()} for "
-               "one: each counts as a patient of its own"] if missing and found else []
+    remarks = [f"The table {table.name} does not name "
+               f"{with_example([path.as_posix() for path in missing], 'photograph')}: "
+               "each counts as a patient of its own"] if missing and found else []
     return found, problems, remarks
 
 

@@ -148,6 +148,19 @@ def draw():
     return Draw()
 
 
+@pytest.fixture
+def touch(tmp_path, monkeypatch):
+    """Makes files of these names, below the folder where one is; each holds its name, so no two are equal."""
+    monkeypatch.chdir(tmp_path)
+
+    def touching(*names):
+        for name in names:
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_bytes(name.encode())
+
+    return touching
+
+
 @pytest.fixture(scope="session")
 def shared():
     """Real data beside the project, for those who have it."""

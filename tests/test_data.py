@@ -79,7 +79,7 @@ def test_what_does_not_pair_is_refused_unless_one_only_looks(draw, tmp_path):
     folder = draw.plain(tmp_path)
     for mask in ("eye1.png", "eye2.png"):
         (folder / "train/masks" / mask).unlink()
-    with pytest.raises(Problem, match=r"eye1.png: has no mask.*and 1 more: python data.py lists them"):
+    with pytest.raises(Problem, match=r"eye1.png: has no mask.*and 1 more: python data.py .*  lists them"):
         data.find_sets([folder])
     (found,) = data.find_sets([folder], strict=False)
     assert len(found.problems) == 2
@@ -150,13 +150,6 @@ def test_an_official_validation_part_is_the_validation_whatever_the_share_and_se
         assert names(data.split_validation(everyone, share, seed)[1]) == ["0", "1"]
 
 
-def test_a_patient_of_training_who_is_in_the_official_validation_too_is_named():
-    everyone = [imagined("a", "Ann", path=Path("a.png")),
-                imagined("b", "Ann", split="validation", path=Path("b.png"))]
-    with pytest.raises(Problem, match="a.png: is of patient Ann, who is in the set's validation part too"):
-        data.split_validation(everyone)
-
-
 def test_another_seed_gives_another_split():
     everyone = [imagined(k) for k in range(20)]
     assert len({tuple(names(data.split_validation(everyone, 0.3, seed)[1])) for seed in range(5)}) == 5
@@ -178,6 +171,51 @@ def test_a_single_patient_cannot_be_split(draw, tmp_path):
     folder = draw.chase(tmp_path, children=(1, 11))
     with pytest.raises(Problem, match="one patient"):
         data.split_validation(data.photographs_of([folder], "training"))
+
+
+@pytest.mark.parametrize("parts, words", [
+    ("train test", "the training and the test part"), ("train val", "the training and the validation part"),
+    ("train val test", "the training and the validation and the test part")])
+def test_a_patient_in_several_parts_is_named_by_the_doctor_and_refused_by_augment(
+        parts, words, command, refused, draw, tmp_path):
+    """The doctor said "0 wrong", and one eye was learned from, the other tested on."""
+    for number, part in enumerate(parts.split() * 2 + ["train"]):
+        rgb, mask, _ = draw.eye(number)
+        draw.put(tmp_path / f"s/{part}/images/eye{number}.png", rgb)
+        draw.put(tmp_path / f"s/{part}/masks/eye{number}.png", mask)
+    count = len(parts.split())
+    (tmp_path / "s/patients.csv").write_text("name,patient\n" + "".join(
+        f"eye{number},{'Ann Bo'.split()[number // count]}\n" for number in range(2 * count)))
+    ended = command("data", tmp_path / "s")
+    assert ended.code == 1 and "1 wrong" in ended.out
+    assert f"wrong: s: 2 patients are in {words}, Ann for one (" in ended.err and "Move all" in ended.err
+    assert f"2 patients are in {words}" in refused("augment", "--data", tmp_path / "s", "--out",
+                                                   tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_names_that_begin_anew_in_each_split_are_not_one_patient(command, draw, tmp_path):
+    """train/images/1.png and val/images/1.png were refused as of one patient, 1."""
+    places = ("train", 1), ("train", 2), ("val", 1), ("test", 1), ("test", 3)
+    for seed, (part, number) in enumerate(places):
+        rgb, mask, _ = draw.eye(seed)
+        draw.put(tmp_path / f"s/{part}/images/{number}.png", rgb)
+        draw.put(tmp_path / f"s/{part}/masks/{number}.png", mask)
+    patients = {photograph.path.relative_to(tmp_path / "s").as_posix(): photograph.patient
+                for photograph in data.photographs_of([tmp_path / "s"], "all")}
+    assert patients["train/images/2.png"] == "2" and patients["test/images/3.png"] == "3"
+    assert len(set(patients.values())) == 5
+    assert command("data", tmp_path / "s").code == 0
+    training, validation = data.split_validation(data.photographs_of([tmp_path / "s"], "training"))
+    assert len(training) == 2 and len(validation) == 1
+
+
+def test_a_photograph_that_the_table_leaves_out_is_nobody_of_the_table(draw, tmp_path):
+    """Its name may be another patient's number: 3.png was a second photograph of patient 3."""
+    folder = draw.plain(tmp_path / "s", train=3, test=None)
+    (folder / "patients.csv").write_text("name,patient\neye0,eye2\neye1,Ann\n")
+    patients = [photograph.patient for photograph in data.photographs_of([folder], "all")]
+    assert patients == ["eye2", "Ann", "all/eye2"]
 
 
 # ---- names of results --------------------------------------------------------------------------------------

@@ -253,7 +253,16 @@ def test_a_folder_that_must_not_be_written(humbly, tiny_set, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o555)
     words = ("--data", tiny_set, "--out", tmp_path / "locked/out", "--copies", 1, "--workers", 1)
     sentence = one_sentence(humbly("augment.py", *words))
-    assert "access is not allowed" in sentence and "--out" in sentence
+    assert "access is not allowed" in sentence and str(tmp_path / "locked") in sentence
+
+
+@pytest.mark.parametrize("words", [("samples", "--picture", "{}/found.png"), ("samples", "--picture", "{}")])
+def test_a_place_that_cannot_be_written_is_named_as_the_user_knows_it(humbly, words, tmp_path):
+    """It was called .unfinished-..., with the advice to give an --out, which data.py does not have."""
+    (tmp_path / "locked").mkdir(mode=0o555)
+    sentence = one_sentence(humbly("data.py", *(word.format(tmp_path / "locked") for word in words)))
+    assert words[-1].format(tmp_path / "locked") in sentence
+    assert "unfinished" not in sentence and "--out" not in sentence
 
 
 def test_a_file_that_must_not_be_read(humbly, draw, tmp_path):

@@ -9,18 +9,6 @@ from photographs.finding import find_photographs, photographs_among
 from running.command import Problem
 
 
-@pytest.fixture
-def touch(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def touching(*names):
-        for name in names:
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            Path(name).touch()
-
-    return touching
-
-
 def found(*places, out="out"):
     return {path.as_posix(): below for path, below in find_photographs(places, out).items()}
 

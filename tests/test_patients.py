@@ -73,7 +73,8 @@ def test_a_sheet_of_excel_is_no_csv_and_that_is_said(tmp_path):
 def test_photographs_that_the_table_leaves_out_are_counted(tmp_path):
     (tmp_path / "patients.csv").write_bytes(table("eye0,Ann\n"))
     found, problems, (remark,) = patients_in(tmp_path, PLACES)
-    assert found == {0: "Ann"} and not problems and "does not name 3 of the photographs" in remark
+    assert found == {0: "Ann"} and not problems
+    assert "does not name 3 photographs (images/eye1.png for one)" in remark
 
 
 def test_the_table_of_a_set_decides_and_its_errors_are_the_sets(draw, tmp_path):

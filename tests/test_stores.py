@@ -22,18 +22,6 @@ SETTINGS = {"model sha256": "1", "tta": False}
 
 # ---- photographs -----------------------------------------------------------------------------------------
 
-@pytest.fixture
-def touch(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def touching(*names):
-        for name in names:
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            Path(name).write_bytes(name.encode())
-
-    return touching
-
-
 def found(*places, out="out"):
     """{file, relative: path below the place}."""
     return {os.path.relpath(file): below for file, (_, below) in stores.find_stored(places, out).items()}

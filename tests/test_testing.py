@@ -334,7 +334,7 @@ def test_if_none_can_be_read_nothing_is_done(refused, draw, tiny_model, tmp_path
     for path in (folder / "test/images").iterdir():
         path.write_text("text")
     sentence = refused("testing", "--data", folder, "--out", tmp_path / "r", "--model", tiny_model)
-    assert "None of the 2 photographs" in sentence and "eye0.png" in sentence
+    assert "None of the photographs (2) could be read" in sentence and "eye0.png" in sentence
 
 
 # ---- running again -----------------------------------------------------------------------------------------
@@ -442,3 +442,16 @@ def test_a_missing_folder_and_a_folder_of_other_things_are_named(
 def test_a_threshold_outside_of_0_and_1_is_a_usage_error(command, value):
     ended = command("testing", "--threshold", value)
     assert ended.code == 2 and "threshold" in ended.err
+
+
+def test_the_other_eye_of_a_patient_whom_the_model_has_met_is_refused(
+        test, refused, tiny_set, tiny_model, draw, tmp_path):
+    """Its score would be too high; that of a model that has not met the patient is true."""
+    folder = shutil.copytree(tiny_set, tmp_path / "s")
+    (folder / "patients.csv").write_text("name,patient\neye0,Ann\neye4,Ann\n")
+    sentence = refused("testing", "--data", folder, "--out", tmp_path / "o", "--model", tiny_model)
+    for words in ("eye4.png: is of patient Ann", "eye0.png", "1 photograph of 3", "another --model"):
+        assert words in sentence
+    assert not (tmp_path / "o").exists()
+    draw.put(folder / "train/images/eye0.png", draw.eye(99)[0])
+    assert test(folder, tmp_path / "o").code == 0

@@ -1,0 +1,58 @@
+"""Patients on both sides of a split: who learns from one eye of a patient scores too well on the other.
+
+    sentences = in_several_parts(photographs)          for the doctor, and for augment.py to refuse
+    refuse_learned_from(tested, everyone, shas)        for testing.py
+"""
+
+from collections import defaultdict
+
+from running.command import Problem, counted
+from running.files import sha256
+
+PARTS = "training", "validation", "test"  # official ones; 'all' is meant to be on both sides
+
+
+def in_several_parts(photographs):
+    """Returns a sentence for every two or three parts of a set that share patients."""
+    alike = defaultdict(list)  # {(set, parts): [(patient, a photograph in each part)]}
+    for (name, patient), parts in _parts_of_patients(photographs).items():
+        if len(parts) > 1:
+            alike[name, tuple(parts)].append((patient, [own[0].path for own in parts.values()]))
+    return [_sentence(name, parts, shared) for (name, parts), shared in alike.items()]
+
+
+def _parts_of_patients(photographs):
+    """Returns {(set, patient): {part: photographs}}, the parts in order."""
+    found = defaultdict(lambda: defaultdict(list))
+    for part in PARTS:
+        for photograph in photographs:
+            if photograph.split == part:
+                found[photograph.set, photograph.patient][part].append(photograph)
+    return found
+
+
+def _sentence(name, parts, shared):
+    patient, paths = shared[0]
+    return (f"{name}: {counted(len(shared), 'patient')} {'is' if len(shared) == 1 else 'are'} in the "
+            f"{' and the '.join(parts)} part, {patient} for one ({', '.join(map(str, paths))}). Move all "
+            "photographs of a patient to one part, or put patients.csv right if they are of several.")
+
+
+def refuse_learned_from(tested, everyone, learned):
+    """Raises Problem if photographs of the test part are of patients from whom the model has learned.
+
+    tested: photographs; everyone: all of their sets; learned: the sums of the photographs that the model has
+    met. Only the files of patients in several parts are read.
+    """
+    met = {}  # {(set, patient): a photograph that the model has met}
+    for who, parts in _parts_of_patients(everyone).items():
+        others = [own for part in parts if part != "test" for own in parts[part]] if "test" in parts else []
+        if own := next((own for own in others if learned and sha256(own.path) in learned), None):
+            met[who] = own
+    known = [own for own in tested if own.split == "test" and (own.set, own.patient) in met]
+    if known:
+        own = known[0]
+        raise Problem(f"{own.path}: is of patient {own.patient}, whom the model has met "
+                      f"({met[own.set, own.patient].path}), so that its score would be too high: "
+                      f"{counted(len(known), 'photograph')} of {len(tested)} in all. Move all photographs of "
+                      "a patient to one part and train anew, or give another --model.")
