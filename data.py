@@ -123,10 +123,12 @@ def split_validation(photographs, share=0.2, seed=0):
     for name in sorted({photograph.set for photograph in photographs}):
         own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
         drawn = f"{seed} {name}" if seed else None
-        official = {photograph.patient for photograph in own if photograph.split == "validation"}
-        chosen = official or _drawn_validation(own, share, drawn)
-        validation += [photograph for photograph in own if photograph.patient in chosen]
-        training += [photograph for photograph in own if photograph.patient not in chosen]
+        kept = {photograph for photograph in own if photograph.split == "validation"}
+        if not kept:
+            patients = _drawn_validation(own, share, drawn)
+            kept = {photograph for photograph in own if photograph.patient in patients}
+        validation += [photograph for photograph in own if photograph in kept]
+        training += [photograph for photograph in own if photograph not in kept]
     return training, validation
 
 

@@ -18,7 +18,8 @@ PICTURE = f"(?:{'|'.join(sorted(ending[1:] for ending in EXTENSIONS))}|p[gnp]m[.
 class Photograph:
     """A photograph of a set and what belongs to it.
 
-    `split`: 'training', 'validation', 'test', or 'all' without splits.
+    `split`: 'training', 'validation', 'test', or 'all' without splits. `told`: whether anything but its name
+    says who the patient is, so that another photograph of this patient is of the same person.
     """
 
     set: str
@@ -29,6 +30,7 @@ class Photograph:
     mask: Path | None = None
     fov: Path | None = None
     second: Path | None = None
+    told: bool = False
 
 
 @dataclass

@@ -22,11 +22,14 @@ def in_several_parts(photographs):
 
 
 def _parts_of_patients(photographs):
-    """Returns {(set, patient): {part: photographs}}, the parts in order."""
+    """Returns {(set, patient): {part: photographs}}, the parts in order; of patients that are told of.
+
+    A name such as 1.png in two parts is not evidence: numbers often begin anew.
+    """
     found = defaultdict(lambda: defaultdict(list))
     for part in PARTS:
         for photograph in photographs:
-            if photograph.split == part:
+            if photograph.split == part and photograph.told:
                 found[photograph.set, photograph.patient][part].append(photograph)
     return found
 

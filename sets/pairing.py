@@ -4,7 +4,6 @@
     found = recognise(folder)            the Set whose own folder this is, or None
 """
 
-from collections import Counter
 from pathlib import Path
 
 from photographs.finding import is_ours, is_passed_over
@@ -95,16 +94,17 @@ def _paired(layout, folder, files):
     found.problems += [f"{folder / path}: lies deeper than the table of a set may. Move it to {folder}."
                        for path in files if path.name.lower() in TABLES and len(path.parts) > 1]
     found.remarks += remarks
-    patients = _everybody(places, layout, patients or _folders_as_patients(places, found.remarks))
+    told = _told(places, layout, patients or _folders_as_patients(places, found.remarks))
     listed = _listed(layout, folder)
     for place, (path, own) in places.items():
         split = listed.get(place[1], layout.split(own))
         if listed and place[1] not in listed:
             found.problems.append(f"{folder / path}: is in none of the lists of splits. Add it to one.")
         beside = {part: folder / parts[part][place] for part in parts if place in parts[part]}
+        patient = told.get(place) or _own_patient(own, split, told)
         name = _name(path, own, layout)
-        found.photographs.append(Photograph(found.name, name, split, patients[place], folder / path,
-                                            **beside))
+        found.photographs.append(Photograph(found.name, name, split, patient, folder / path,
+                                            told=place in told, **beside))
     return found
 
 
@@ -154,17 +154,15 @@ def _claim(folder, one, other):
             "folder of FOVs fovs.")
 
 
-def _everybody(places, layout, told):
-    """Returns {place: patient} of all photographs, given {place: patient} of some.
-
-    One of which nothing tells whose it is counts as its own patient and is called after it; where that is
-    another patient's name, as that of a photograph in another split, the split comes before it.
-    """
+def _told(places, layout, told):
+    """Returns {place: patient} of the photographs of which a table, folders or names tell whose they are."""
     told = {place: told.get(place) or layout.patient(own) for place, (_, own) in places.items()}
-    names = {place: told[place] or own["key"] for place, (_, own) in places.items()}
-    count = Counter(names.values())
-    return {place: name if told[place] or count[name] == 1 else "/".join(place)
-            for place, name in names.items()}
+    return {place: patient for place, patient in told.items() if patient}
+
+
+def _own_patient(own, split, told):
+    """Returns the patient of a photograph that tells of none: its name, which may be nobody else's."""
+    return f"{split}/{own['key']}" if own["key"] in told.values() else own["key"]
 
 
 def _folders_as_patients(places, remarks):
