@@ -1,6 +1,7 @@
 """How a new model predicts: square, calibration and threshold, chosen on the validation photographs."""
 
 import math
+from collections import Counter
 
 import numpy as np
 
@@ -19,10 +20,12 @@ def tune(predictor, photographs):
 
     First the side of the squares is chosen, by the best mean Dice: one for all photographs, or the width to
     which the vessels of each are brought, unless that is clearly worse. Then follow calibration and
-    threshold, for one view and for eight. Each photograph counts the same, however many pixels it has, and is
-    drawn with its own observer's pen, if the predictor knows it.
+    threshold, for one view and for eight. Each set counts the same, however many photographs it has, and each
+    photograph of a set, however many pixels; each is drawn with its own observer's pen, if the predictor
+    knows it.
     """
     photographs = evenly_spread(photographs)
+    weights = _weights(photographs)
     examples = [Labelled.read(photograph) for photograph in photographs]
     pens = [_own_pen(predictor, photograph) for photograph in photographs]
     natives = [example.square.side for example in examples]
@@ -30,16 +33,16 @@ def tune(predictor, photographs):
                if side == side_near(side, native)}
               for example, pen, native in zip(examples, pens, natives, strict=True)]
     widths = [predictor.vessel_width(example.rgb, example.fov) for example in examples]
-    side, width, dice_by_side = _best_side(single, widths, natives)
+    side, width, dice_by_side = _best_side(single, widths, natives, weights)
     sides = _sides(side, width, widths, natives)
     one = [by_side[own] for by_side, own in zip(single, sides, strict=True)]
     eight = [_histogram(predictor, example, own, VIEWS, pen)
              for example, own, pen in zip(examples, sides, pens, strict=True)]
-    return {"vessel width": width, "validation Dice by side": dice_by_side, "side": side, **_described(one),
-            "tta": {"side": side, **_described(eight)}}
+    return {"vessel width": width, "validation Dice by side": dice_by_side, "side": side,
+            **_described(one, weights), "tta": {"side": side, **_described(eight, weights)}}
 
 
-def native_dice(predictor, photographs):
+def native_dice(predictor, photographs, views=VIEWS):
     """Returns the mean Dice on `photographs` with masks, at native size in the FOV, at its best threshold.
 
     Eight views of one square each are enough to tell two models of one training apart.
@@ -47,9 +50,21 @@ def native_dice(predictor, photographs):
     def histogram(photograph):
         example = Labelled.read(photograph)
         side = side_near(COMPARED_AT, example.square.side)
-        return _histogram(predictor, example, side, VIEWS, _own_pen(predictor, photograph))
+        return _histogram(predictor, example, side, views, _own_pen(predictor, photograph))
 
-    return _best_dice([histogram(photograph) for photograph in evenly_spread(photographs)])
+    photographs = evenly_spread(photographs)
+    return _best_dice([histogram(photograph) for photograph in photographs], _weights(photographs))
+
+
+def used_dice(predictor, photographs):
+    """Returns the mean Dice on `photographs` with masks of what eval.py makes of them with this Plan."""
+    def dice(photograph):
+        example = Labelled.read(photograph)
+        levels = predictor.segment(example.rgb, example.fov).levels
+        counts = metrics.histogram(levels, example.mask, example.fov)
+        return metrics.scores(counts, predictor.plan.threshold)["dice"]
+
+    return float(np.mean([dice(photograph) for photograph in evenly_spread(photographs)]))
 
 
 def _own_pen(predictor, photograph):
@@ -58,9 +73,18 @@ def _own_pen(predictor, photograph):
 
 
 def evenly_spread(photographs):
-    """Returns at most MOST_PHOTOGRAPHS of a list, from the first on at equal distances."""
-    count = min(len(photographs), MOST_PHOTOGRAPHS)
-    return [photographs[k * len(photographs) // count] for k in range(count)]
+    """Returns about MOST_PHOTOGRAPHS of a list at most, of each set as many, at equal distances."""
+    sets = {name: [photograph for photograph in photographs if photograph.set == name]
+            for name in sorted({photograph.set for photograph in photographs})}
+    most = math.ceil(MOST_PHOTOGRAPHS / len(sets))
+    counts = {name: min(len(own), most) for name, own in sets.items()}
+    return [own[k * len(own) // counts[name]] for name, own in sets.items() for k in range(counts[name])]
+
+
+def _weights(photographs):
+    """Returns what each photograph counts, 1 in all: every set the same, and each photograph of a set."""
+    counts = Counter(photograph.set for photograph in photographs)
+    return [1 / len(counts) / counts[photograph.set] for photograph in photographs]
 
 
 def _sides(side, width, widths, natives):
@@ -69,11 +93,11 @@ def _sides(side, width, widths, natives):
             for own, native in zip(widths, natives, strict=True)]
 
 
-def _best_side(single, widths, natives):
+def _best_side(single, widths, natives, weights):
     """Returns the side, the vessel width or None, and the mean Dice at each fixed side and each width."""
     def mean_dice(side, width=None):
         sides = _sides(side, width, widths, natives)
-        return _best_dice([by_side[own] for by_side, own in zip(single, sides, strict=True)])
+        return _best_dice([by_side[own] for by_side, own in zip(single, sides, strict=True)], weights)
 
     fixed = {side: mean_dice(side) for side in SIDES}
     adapted = {} if any(map(math.isnan, widths)) else {width: mean_dice(None, width) for width in WIDTHS}
@@ -85,14 +109,16 @@ def _best_side(single, widths, natives):
     return side, width if worth_it else None, dice_by_side
 
 
-def _evenly(histograms):
-    """Returns the sum of histograms in which each photograph counts the same."""
-    return sum(counts * (1e6 / counts.sum()) for counts in histograms)
+def _weighted(histograms, weights):
+    """Returns the sum of histograms in which each photograph counts as much as its weight says."""
+    return sum(counts * (1e6 * len(weights) * weight / counts.sum())
+               for counts, weight in zip(histograms, weights, strict=True))
 
 
-def _best_dice(histograms):
-    threshold = metrics.best_threshold(_evenly(histograms))
-    return float(np.mean([metrics.scores(counts, threshold)["dice"] for counts in histograms]))
+def _best_dice(histograms, weights):
+    threshold = metrics.best_threshold(_weighted(histograms, weights))
+    scores = [metrics.scores(counts, threshold)["dice"] for counts in histograms]
+    return float(np.average(scores, weights=weights))
 
 
 def _histogram(predictor, example, side, views, pen):
@@ -100,19 +126,19 @@ def _histogram(predictor, example, side, views, pen):
     return metrics.histogram(np.clip(probability, 0, 1), example.mask, example.fov)
 
 
-def _described(histograms):
+def _described(histograms, weights):
     """Returns calibration, threshold and scores of these uncalibrated histograms, one for each photograph."""
-    temperature, bias = fit_calibration(_evenly(histograms))
+    temperature, bias = fit_calibration(_weighted(histograms, weights))
     levels = metrics.probability_of(np.arange(metrics.LEVELS))
     places = np.rint(calibrated(levels, temperature, bias) * metrics.HIGHEST).astype(int)
     moved = [np.stack([np.bincount(places, row, metrics.LEVELS) for row in counts]) for counts in histograms]
-    threshold = round(metrics.best_threshold(_evenly(moved)), 4)
+    threshold = round(metrics.best_threshold(_weighted(moved, weights)), 4)
     before = metrics.scores(sum(histograms), 0.5)["ece"]
     scores = metrics.scores(sum(moved), threshold)
     return {"calibration": {"temperature": temperature, "bias": bias, "ece before": round(before, 4)},
             "threshold": threshold,
-            "threshold chosen": f"best Dice on {len(histograms)} validation photographs, "
-                                "each counting the same, native size, in FOV",
+            "threshold chosen": f"best Dice on {len(histograms)} validation photographs, every set counting "
+                                "the same and each photograph of a set, native size, in FOV",
             "validation": {key: round(value, 4) for key, value in scores.items()}}
 
 

@@ -78,9 +78,20 @@ def test_the_card_learns_side_calibration_and_threshold_for_one_view_and_for_eig
 
 def test_of_very_many_photographs_some_are_looked_at_from_first_to_last(bright_eyes, monkeypatch):
     monkeypatch.setattr(threshold, "MOST_PHOTOGRAPHS", 3)
-    assert evenly_spread(list("01234567")) == ["0", "2", "5"] and evenly_spread(["0"]) == ["0"]
     first, second = bright_eyes
+    eight = [replace(first, name=str(k)) for k in range(8)]
+    assert [photograph.name for photograph in evenly_spread(eight)] == ["0", "2", "5"]
+    assert evenly_spread([first]) == [first]
     assert "3 validation photographs" in tune(GREEN, [first] * 4 + [second] * 4)["threshold chosen"]
+
+
+def test_a_set_of_few_photographs_counts_as_much_as_one_of_many(bright_eyes, draw, tmp_path):
+    first, second = bright_eyes
+    wider = cv2.dilate(cv2.imread(str(second.mask), cv2.IMREAD_GRAYSCALE), np.ones((5, 5)))
+    other = replace(second, set="B", mask=draw.put(tmp_path / "wider.png", wider))
+    even, most = tune(GREEN, [first, other]), tune(GREEN, [first, *[other] * 5])
+    assert most["calibration"] == pytest.approx(even["calibration"], abs=2e-3)
+    assert most["threshold"] == pytest.approx(even["threshold"], abs=2e-3)
 
 
 def test_two_models_are_told_apart_at_native_size(bright_eyes, tuned):
