@@ -39,7 +39,9 @@ MEANINGS = {
     "epochs": "number of epochs trained",
     "best epoch": "number of the epoch whose weights were kept",
     "best validation square": "loss and metrics of that epoch on the validation squares",
-    "data": "{set: {train or validation: {photograph: sha256 of its file}}}",
+    "fine-tuning": "with --init: `share`, how far the weights lie from the first model's to the fine-tuned "
+                   "ones; Dice of each share, of the fine-tuned model and before; `kept`: in words",
+    "data": "{set: {train or validation: {photograph: sha256 of its file}}}, also of the model of --init",
     "seed": "seed of order, augmentation and weights",
     "seconds": "seconds that training took",
     "precision": "float32 or bfloat16, in which the network was trained",

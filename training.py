@@ -25,6 +25,9 @@ BEST, LAST, STATE = "model.keras", "state/last.keras", "state/training.npz"
 CARD, HISTORY, CURVES = "model.json", "history.csv", "curves.png"
 MINUTES, MINUTES_OF_SAMPLES = 60, 15  # if all epochs take longer here, the rate is annealed to end in time
 SHARE_OF_FIT = 0.9  # of the minutes; the rest is for what is chosen on validation
+FROM_NOTHING = {"epochs": 15, "rate": 2e-3, "loss": "dice"}
+# With --init: what suits ten photographs, in two or three minutes (docs/recipe.md, "Fine-tuning").
+FINE_TUNING, STEPS = {"epochs": None, "rate": 1e-3, "loss": "dice+bce"}, 1000
 SETTINGS = ("epochs", "minutes", "batch", "crop", "rate", "loss", "width", "depth", "seed", "precision")
 
 
@@ -37,18 +40,22 @@ def arguments():
     add("--data", nargs="+", type=Path, metavar="DIR",
         help="where the data of the pairs lies now, if it was moved")
     add("--out", type=Path, default=Path("checkpoints"), help="(default: %(default)s)")
-    add("--epochs", type=int, default=15, help="(default: %(default)s)")
+    add("--epochs", type=int, help=f"(default: {FROM_NOTHING['epochs']}; with --init, unless --minutes is "
+        f"given too, so many as make {STEPS} steps)")
     add("--minutes", type=float, help="end within this time, the rate annealed to fit; 0: no limit "
         f"(default: {MINUTES}, for the drawn samples {MINUTES_OF_SAMPLES})")
     add("--batch", type=int, default=2, help="crops in a step (default: %(default)s)")
     add("--crop", type=int, choices=[256, 512], default=256,
         help="side of the crops; 512: whole pairs (default: %(default)s)")
-    add("--rate", type=float, default=2e-3, help="Adam's highest learning rate (default: %(default)s)")
-    add("--loss", default="dice", help="dice, dice+bce, bce, dice+bce+cldice (default: %(default)s)")
+    add("--rate", type=float, help=f"Adam's highest learning rate (default: {FROM_NOTHING['rate']}, "
+        f"with --init {FINE_TUNING['rate']})")
+    add("--loss", help=f"dice, dice+bce, bce, dice+bce+cldice (default: {FROM_NOTHING['loss']}, "
+        f"with --init {FINE_TUNING['loss']})")
     add("--width", type=int, default=WIDTH, help="channels at full resolution (default: %(default)s)")
     add("--depth", type=int, default=DEPTH, help="levels (default: %(default)s)")
     add("--init", type=Path, metavar="MODEL",
-        help="start from this model's weights; its width and depth count")
+        help="start from this model's weights; its width and depth count. What is kept is never worse "
+        "than it on the validation photographs")
     add("--seed", type=seed_number, default=0, help="(default: %(default)s)")
     add("--workers", type=int, default=processors(),
         help="threads that read pairs (default: all processors, %(default)s here)")
@@ -57,8 +64,11 @@ def arguments():
     add("--resume", action="store_true", help="go on with an interrupted run")
     add("--overwrite", action="store_true", help="start anew over an earlier run")
     options = parser.parse_args()
-    counts = options.epochs, options.batch, options.width, options.depth, options.workers
-    if min(counts) < 1 or options.rate <= 0:
+    defaults = FINE_TUNING if options.init else FROM_NOTHING
+    options.chosen = {key: value for key, value in defaults.items() if getattr(options, key) is None}
+    vars(options).update(options.chosen)
+    epochs = 1 if options.epochs is None else options.epochs
+    if min(epochs, options.batch, options.width, options.depth, options.workers) < 1 or options.rate <= 0:
         parser.error("--epochs, --batch, --width, --depth, --workers and --rate must be positive")
     if options.minutes is not None and options.minutes < 0:
         parser.error("--minutes must be 0 or more")
@@ -75,6 +85,7 @@ def main():
     import keras
 
     from fitting.callbacks import tensorboard
+    from fitting.fine_tuning import card_of
     from fitting.finishing import finish
     from fitting.layers import devices_for, starting_network
     from fitting.pairs import Pairs
@@ -86,8 +97,7 @@ def main():
     # Data: the pairs that augment.py wrote.
     pairs = Pairs(options.pairs, options.crop, options.data)
     steps = pairs.steps(options.batch)
-    default_minutes = MINUTES_OF_SAMPLES if pairs.drawn else MINUTES
-    minutes = default_minutes if options.minutes is None else options.minutes
+    minutes = length_of(options, pairs, steps)
 
     # Network: Adam keeps an average of the weights over half an epoch, which validation and the file take.
     devices = devices_for(options.devices, options.batch)
@@ -97,6 +107,7 @@ def main():
         adam = keras.optimizers.Adam(options.rate, use_ema=True, ema_momentum=1 - 2 / (steps + 2))
         network.compile(adam, loss(options.loss), metrics=list(METRICS), jit_compile="auto")
         adam.build(network.trainable_variables)
+    before = card_of(options.init, shape_of(network)) if options.init else {}
     settings = settings_of(options, pairs.fingerprint, minutes, shape_of(network))
     if begin(options, settings) == "finished":
         return tell(options.out, read_json(options.out / CARD), finished_before=True)
@@ -112,10 +123,22 @@ def main():
                     callbacks=[*watching.values(), *tensorboard(options.out / "tensorboard", pairs), state],
                     verbose=1 if sys.stderr.isatty() else 2)
 
-    # What is chosen afterwards, on the validation photographs: epoch, square, calibration, threshold.
-    card = finish(options.out / BEST, options.out / LAST, options.out / HISTORY, pairs, settings, began)
+    # What is chosen afterwards, on the validation photographs: weights, square, calibration, threshold.
+    card = finish(*(options.out / name for name in (BEST, LAST, HISTORY)), pairs, settings, began, before)
     mark(options.out, settings, finished=True)
     tell(options.out, card)
+
+
+def length_of(options, pairs, steps):
+    """Returns the minutes of the fit, and sets its epochs, of `steps` each, if --init leaves them open.
+
+    Together they are then about STEPS steps, but whoever gives --minutes wants to have those used.
+    """
+    if options.epochs is None:
+        few = min(max(1, round(STEPS / steps)), FROM_NOTHING["epochs"])
+        options.epochs = few if options.minutes is None else FROM_NOTHING["epochs"]
+    default = MINUTES_OF_SAMPLES if pairs.drawn else MINUTES
+    return default if options.minutes is None else options.minutes
 
 
 def watchers(options, pairs, steps, minutes):
@@ -168,6 +191,9 @@ def begin(options, settings):
         for name in (STATE, LAST, BEST, CARD, HISTORY, CURVES):
             (options.out / name).unlink(missing_ok=True)
         mark(options.out, settings, finished=False)
+    if options.init and options.chosen and state != "finished":
+        chosen = " ".join(f"--{key} {getattr(options, key)}" for key in options.chosen)
+        say(f"Chosen for fine-tuning: {chosen}")
     return state
 
 
@@ -176,8 +202,13 @@ def tell(out, card, finished_before=False):
     dice, roc_auc, dice_with_tta = (f"{score:.4f}" for score in (
         card["validation"]["dice"], card["validation"]["roc_auc"], card["tta"]["validation"]["dice"]))
     following = "python testing.py" + ("" if out == Path("checkpoints") else f" --model {out / BEST}")
+    tuned = card.get("fine-tuning", {"share": 1})
+    if "kept" in tuned:
+        say(tuned["kept"])
     if finished_before:
         say(f"{out}: this run is finished (validation Dice {dice}). Next: {following}")
+    elif not tuned["share"]:
+        say(f"The model is {out / BEST}. Next: {following}")
     else:
         say(f"Best epoch {card['best epoch']} of {card['epochs']}: validation Dice {dice}, ROC AUC {roc_auc} "
             f"at native size, with --tta {dice_with_tta}. The model is {out / BEST}. Next: {following}")

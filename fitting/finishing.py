@@ -1,4 +1,4 @@
-"""What is chosen when the fit has ended: the epoch to keep and how it predicts; and the card that says so."""
+"""What is chosen when the fit has ended: the weights to keep and how they predict; the card that says so."""
 
 import os
 import platform
@@ -9,7 +9,8 @@ import pandas as pd
 import tensorflow as tf
 
 from card import Card, Plan, pens_in
-from checkpoint import load_network
+from checkpoint import load_network, save
+from fitting.fine_tuning import fine_tuned
 from fitting.observed_pen import pens_in_table
 from fitting.threshold import native_dice, tune
 from photographs.quality import seen_in
@@ -17,20 +18,23 @@ from predict import Predictor
 from running.machine import hardware_precision
 
 
-def finish(best, last, history, pairs, settings, began):
-    """Chooses between two model files, moves the chosen one to `best` and writes its card; returns the Card.
+def finish(best, last, history, pairs, settings, began, first):
+    """Chooses between two model files, brings the chosen one to `best` and writes its card; returns the Card.
 
     best, last: model files of the best validation Dice and of the last epoch. history: path of history.csv.
     pairs: a Pairs. settings: the flags that decide the model. began: the time at which training began, s.
+    first: the Card of the model that the fit started from.
     """
     table, validation = pd.read_csv(history), pairs.photographs("validation")
     seen = {**seen_in(pairs.photographs("train")), **pens_in_table(pairs.parts["train"])}
-    plan = Plan(pens=pens_in(seen))
 
-    def predictor_of(file):
-        return Predictor(load_network(file), plan, settings["precision"])
+    def predictor_of(network, plan):
+        return Predictor(network, plan, settings["precision"])
 
-    file, row = kept_epoch(best, last, table, lambda file: native_dice(predictor_of(file), validation))
+    def seen_by(file):
+        return predictor_of(load_network(file), Plan(pens=pens_in(seen)))
+
+    file, row = kept_epoch(best, last, table, lambda file: native_dice(seen_by(file), validation))
     scores = {key.removeprefix("val_"): round(float(row[key]), 5) for key in table if key.startswith("val_")}
     card = Card({
         "network": {"width": settings["width"], "depth": settings["depth"]},
@@ -42,9 +46,14 @@ def finish(best, last, history, pairs, settings, began):
                      "keras": keras.__version__},
         "licence": pairs.licence(), **seen,
         "best epoch": int(row["epoch"]), "best validation square": scores})
-    card |= tune(predictor_of(file), validation)
-    if file != best:
-        os.replace(file, best)
+    if settings["init"]:
+        last = load_network(file)
+        network, card = fine_tuned(settings["init"], first, last, card, predictor_of, validation)
+        save(network, best)
+    else:
+        card |= tune(seen_by(file), validation)
+        if file != best:
+            os.replace(file, best)
     card.write(best.with_suffix(".json"))
     return card
 

@@ -1,0 +1,112 @@
+"""Fine-tuning, --init: how far the weights go from the first ones, and what a card still knows of those.
+
+A fit to a few photographs forgets others. The weights that are kept are therefore a mean of the first and the
+fine-tuned ones, with the smallest share of the latter that is as good on the validation photographs as any
+(WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903; docs/recipe.md has what it is worth).
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from card import Card, Plan, pens_in
+from checkpoint import load_network
+from fitting.threshold import native_dice, tune, used_dice
+from model import shape_of, unet
+from photographs.square import VIEWS
+from sets.licences import licences_of
+
+PENS = ("pens", "habit")  # keys of a card that one without pens lacks
+SHARES = (0, 0.25, 0.5, 0.75, 1)
+TOLERANCE = 0.002  # of Dice on the new photographs, given up where others could be forgotten
+
+
+def card_of(init, shape):
+    """Returns the Card of the model `init`, empty if there is none, as a run that broke off leaves it.
+
+    Raises Problem if it cannot be used.
+    """
+    path = Path(init).with_suffix(".json")
+    return Card.read(path, *shape) if path.is_file() else Card()
+
+
+def fine_tuned(init, first, last, card, predictor_of, validation):
+    """Returns the network to keep and its Card: a mean of both, or the first as it was if that is better.
+
+    init: file of the first model. first: its Card. last, card: the fine-tuned network and what its Card says
+    before anything is chosen. predictor_of: (network, Plan) -> Predictor.
+    """
+    start = load_network(init)
+    means = {share: (mean_of(start, last, share), cameras_of(first, card, share)) for share in SHARES}
+    dice = {share: native_dice(predictor_of(network, Plan(pens=pens_in(known))), validation, VIEWS[:1])
+            for share, (network, known) in means.items()}
+    forgets = first.get("data", {}).keys() - card["data"].keys()
+    share = smallest_share(dice, TOLERANCE if forgets else 0)
+    network, known = means[share]
+    card = Card({key: value for key, value in card.items() if key not in PENS} | known
+                | learned_from(first, card["data"]))
+    card |= tune(predictor_of(network, Plan(pens=pens_in(card))), validation)
+    now = used_dice(predictor_of(network, card.plan()), validation)
+    before = used_dice(predictor_of(start, first.plan()), validation) if first else None
+    if first and before > now:
+        network, card, share = start, Card(first), 0
+    card["fine-tuning"] = {"share": share, "Dice by share": {str(key): round(dice[key], 4) for key in dice},
+                           "Dice": round(now, 4), "Dice before": before and round(before, 4),
+                           "kept": in_words(init, share, now, before)}
+    return network, card
+
+
+def in_words(init, share, now, before):
+    """Returns what became of the first model, as a sentence."""
+    if before is not None and before > now:
+        return (f"On the photographs kept aside {init} has Dice {before:.4f} as it was and {now:.4f} "
+                "fine-tuned, so it is kept as it was.")
+    had = "" if before is None else f", with {init} as it was {before:.4f}"
+    weights = f"{share:.0%} of the way from the first weights to the fine-tuned ones are kept" if share else \
+        "Fine-tuned weights are not better, so the first ones are kept, with a new threshold"
+    return f"{weights}. Dice on the photographs kept aside is {now:.4f}{had}."
+
+
+def smallest_share(dice, tolerance):
+    """Returns the smallest key of {share: Dice} of which the value is within `tolerance` of the best."""
+    return min(share for share, value in dice.items() if value >= max(dice.values()) - tolerance)
+
+
+def mean_of(first, last, share):
+    """Returns a network of the mean weights, `share` of `last`; moving statistics are averaged too."""
+    network = unet(*shape_of(last))
+    network.set_weights([(1 - share) * before + share * after for before, after
+                         in zip(first.get_weights(), last.get_weights(), strict=True)])
+    return network
+
+
+def cameras_of(first, seen, share):
+    """Returns what a card says of cameras: those of the `first` card and those `seen` by the fine-tuned one.
+
+    A first model without pens has learned its observers' own, of which the mean keeps its part.
+    """
+    found = {key: seen[key] for key in PENS if key in seen}
+    if "pens" in first and found:
+        others = {name: pen for name, pen in first["pens"].items() if name not in seen["pens"]}
+        habits, sets = [first.get("habit", 0.0), seen["habit"]], [len(others), len(seen["pens"])]
+        found = {"pens": others | seen["pens"], "habit": float(np.average(habits, weights=sets))}
+    elif first and found:
+        less = (1 - share) * float(np.median([*seen["pens"].values()]))
+        found = {"pens": {name: share * pen for name, pen in seen["pens"].items()},
+                 "habit": seen["habit"] - less} if share else {}
+    new = [size for sizes in seen["picture sizes"].values() for size in sizes]
+    sizes = {name: [size for size in sizes if size not in new]
+             for name, sizes in first.get("picture sizes", {}).items()} | seen["picture sizes"]
+    least, sides = first.get("photographs", {}), first.get("fov sides") or seen["fov sides"]
+    return found | {
+        "fov sides": [min(sides[0], seen["fov sides"][0]), max(sides[1], seen["fov sides"][1])],
+        "picture sizes": sizes,
+        "photographs": {key: min(value, least.get(key, value)) for key, value in seen["photographs"].items()}}
+
+
+def learned_from(first, data):
+    """Returns `data` and `licence` of the card of a model that has learned from `data` after a first one."""
+    known = first.get("data", {})
+    data = {name: {part: {**known.get(name, {}).get(part, {}), **data.get(name, {}).get(part, {})}
+                   for part in ("train", "validation")} for name in sorted({*known, *data})}
+    return {"data": data, "licence": licences_of(data)}

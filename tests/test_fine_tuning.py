@@ -1,0 +1,196 @@
+"""--init: what is chosen for a few photographs, what is kept of the first model, and what the card says."""
+
+import shutil
+
+import numpy as np
+import pytest
+from conftest import SMALL, same_weights, weights_in
+from networks import DEPTH, WIDTH, shaken
+
+import training
+from card import MEANINGS, Card, pens_in
+from fitting import fine_tuning
+from fitting.fine_tuning import cameras_of, learned_from, mean_of, smallest_share
+from model import unet
+from running.command import Problem
+from running.files import read_json, write_json
+
+# ---- what is chosen --------------------------------------------------------------------------------------
+
+@pytest.fixture
+def settings_with(train, tmp_path, tiny_training, monkeypatch):
+    """Starts a training with these words, stops it before the fit; returns its settings and what it said."""
+    def stop(*_):
+        raise Problem("Stopped.")
+
+    monkeypatch.setattr(training, "watchers", stop)
+
+    def starting(*words):
+        ended = train(tmp_path / "c", "--overwrite", *words)
+        return read_json(tmp_path / "c/run.json")["settings"], ended.out
+
+    return starting
+
+
+def test_init_alone_chooses_rate_loss_and_about_a_thousand_steps_and_says_so(settings_with, tiny_training):
+    init = "--init", tiny_training / "model.keras"
+    settings, said = settings_with(*init)
+    assert (settings["rate"], settings["loss"], settings["epochs"]) == (1e-3, "dice+bce", 15), "at most 15"
+    assert "Chosen for fine-tuning: --epochs 15 --rate 0.001 --loss dice+bce" in said
+    settings, said = settings_with(*init, "--rate", 0.1, "--epochs", 2, "--loss", "bce")
+    assert (settings["rate"], settings["loss"], settings["epochs"]) == (0.1, "bce", 2)
+    assert "Chosen" not in said
+    settings, said = settings_with(*init, "--loss", "bce")
+    assert (settings["rate"], settings["loss"]) == (1e-3, "bce") and "--loss" not in said
+
+
+@pytest.mark.parametrize("steps, minutes, epochs", [
+    (640, None, 2), (1200, None, 1), (9000, None, 1), (250, None, 4), (2, None, 15), (640, 20, 15)])
+def test_the_epochs_of_fine_tuning_are_a_thousand_steps_unless_time_is_given(steps, minutes, epochs):
+    class Options:
+        pass
+
+    Options.minutes, Options.epochs, Options.drawn = minutes, None, False
+    assert training.length_of(Options, Options, steps) == (minutes or training.MINUTES)
+    assert Options.epochs == epochs
+
+
+def test_without_init_nothing_is_chosen_or_said(settings_with):
+    settings, said = settings_with()
+    assert (settings["rate"], settings["loss"], settings["epochs"]) == (2e-3, "dice", 15)
+    assert not said
+
+
+# ---- the mean of two networks ----------------------------------------------------------------------------
+
+def test_the_mean_of_two_networks_has_the_mean_of_weights_and_statistics():
+    first, last = shaken(unet(WIDTH, DEPTH), 1), shaken(unet(WIDTH, DEPTH), 2)
+    for share in (0, 0.25, 1):
+        for mean, before, after in zip(*(network.get_weights() for network in (
+                mean_of(first, last, share), first, last)), strict=True):
+            assert np.allclose(mean, before + share * (after - before), atol=1e-6)
+            assert share == 0.25 or np.array_equal(mean, (before, after)[share]), "to the last bit"
+
+
+def test_the_smallest_share_is_taken_that_is_about_as_good_as_any():
+    dice = {0: 0.7, 0.25: 0.749, 0.5: 0.7501, 0.75: 0.751, 1: 0.748}
+    assert smallest_share(dice, 0.002) == 0.25
+    assert smallest_share(dice, 0) == 0.75
+    assert smallest_share(dict.fromkeys(dice, 0.7), 0) == 0, "what gains nothing changes nothing"
+
+
+# ---- what the card still knows ---------------------------------------------------------------------------
+
+SEEN = {"fov sides": [1000, 1100], "picture sizes": {"mine": [[1200, 1100], [565, 584]]},
+        "photographs": {"brightness": 40.0, "sharpness": 0.02, "side": 1000.0},
+        "pens": {"mine": -0.001}, "habit": -0.0015}
+FIRST = {"fov sides": [536, 3263], "picture sizes": {"DRIVE": [[565, 584]], "HRF": [[3504, 2336]]},
+         "photographs": {"brightness": 56.0, "sharpness": 0.01, "side": 536.0},
+         "pens": {"DRIVE": 0.0004, "HRF": -0.0004}, "habit": -0.0006}
+
+
+def test_a_model_that_goes_on_still_knows_the_cameras_that_it_knew():
+    known = cameras_of(FIRST, SEEN, 0.5)
+    assert known["pens"] == {"DRIVE": 0.0004, "HRF": -0.0004, "mine": -0.001}
+    assert known["habit"] == pytest.approx((2 * -0.0006 - 0.0015) / 3)
+    assert known["fov sides"] == [536, 3263]
+    assert known["photographs"] == {"brightness": 40.0, "sharpness": 0.01, "side": 536.0}
+    pens = pens_in(known)
+    assert pens.share(3200, (2336, 3504)) == -0.0004 and pens.share(1050, (1100, 1200)) == -0.001
+    assert pens.share(540, (584, 565)) == -0.001, "pictures as large as another's are of the newer camera"
+
+
+def test_a_set_that_was_known_is_known_anew():
+    known = cameras_of(FIRST | {"pens": {"mine": 0.5, "HRF": 0.1}}, SEEN, 1)
+    assert known["pens"] == {"HRF": 0.1, "mine": -0.001}
+
+
+def test_of_a_first_model_without_pens_a_mean_keeps_its_part_of_what_it_draws():
+    first = {key: value for key, value in FIRST.items() if key not in ("pens", "habit")}
+    whole, half, none = (pens_in(cameras_of(first, SEEN, share)) for share in (1, 0.5, 0))
+    assert (whole.of_sets["mine"], half.of_sets["mine"], none.of_sets) == (-0.001, -0.0005, None)
+    assert none.share(1050, (9, 9)) == 0, "as the first model draws"
+    for pens in (whole, half):
+        assert pens.share(1000, (9, 9)) == pytest.approx(pens.of_sets["mine"], abs=1e-6)
+
+
+def test_without_a_first_card_the_new_cameras_are_all_that_is_known():
+    assert cameras_of({}, SEEN, 1) == {**SEEN}
+
+
+def test_the_card_names_what_the_first_model_learned_from_and_its_licences():
+    known = {"DRIVE": {"train": {"21": "a"}, "validation": {"37": "b"}}}
+    new = {"mine": {"train": {"x": "c"}, "validation": {"y": "d"}}}
+    learned = learned_from({"data": known}, new)
+    assert learned["data"] == known | new
+    assert "DRIVE: for research" in learned["licence"] and "mine: as its owner says" in learned["licence"]
+
+
+# ---- from end to end -------------------------------------------------------------------------------------
+
+@pytest.fixture
+def tuned(command, tiny_pairs, tiny_training, tmp_path, monkeypatch):
+    """Fine-tunes the tiny model; `dice` says what is found of each (share, as used after, as used before)."""
+    def tuning(by_share, after, before, *words):
+        dice, used = iter(by_share), iter((after, before))
+        monkeypatch.setattr(fine_tuning, "native_dice", lambda *_: next(dice))
+        monkeypatch.setattr(fine_tuning, "used_dice", lambda *_: next(used))
+        known = read_json(tiny_training / "model.json")
+        chosen = [*known][[*known].index("vessel width"):]
+        monkeypatch.setattr(fine_tuning, "tune", lambda *_: {key: known[key] for key in chosen})
+        ended = command("training", "--pairs", tiny_pairs, "--out", tmp_path / "c", "--batch", 2, *SMALL,
+                        "--init", tiny_training / "model.keras", "--epochs", 1, *words)
+        assert ended.code == 0, ended.err
+        return ended.out, Card(read_json(tmp_path / "c/model.json")), tmp_path / "c/model.keras"
+
+    return tuning
+
+
+def test_half_of_the_way_is_kept_where_that_is_best(tuned, tiny_training):
+    said, card, model = tuned((0.5, 0.6, 0.7, 0.6, 0.5), 0.7, 0.5)
+    first, last = weights_in(tiny_training / "model.keras"), weights_in(model.parent / training.LAST)
+    for name, weights in weights_in(model).items():
+        assert np.allclose(weights, (first[name] + last[name]) / 2, atol=1e-6)
+    assert card["fine-tuning"]["share"] == 0.5 and set(card) == set(MEANINGS)
+    assert card["epochs"] == 1
+    assert card["fine-tuning"]["Dice by share"]["0.25"] == 0.6
+    assert "50% of the way" in said and "0.7000" in said and "as it was 0.5000" in said
+
+
+def test_a_model_that_would_be_worse_is_not_kept(tuned, tiny_training):
+    said, card, model = tuned((0.5, 0.6, 0.7, 0.6, 0.5), 0.6, 0.65)
+    assert same_weights(model, tiny_training / "model.keras")
+    before = read_json(tiny_training / "model.json")
+    assert {key: value for key, value in card.items() if key != "fine-tuning"} == before
+    assert card["fine-tuning"]["share"] == 0 and card["fine-tuning"]["kept"] in said
+    assert "0.6500 as it was and 0.6000" in said and "Best epoch" not in said
+
+
+def test_without_gain_the_first_weights_stay(tuned, tiny_training):
+    said, card, model = tuned((0.5,) * 5, 0.6, 0.6)
+    assert same_weights(model, tiny_training / "model.keras")
+    assert card["fine-tuning"]["share"] == 0 and "not better" in said
+
+
+def test_a_fit_that_ruins_the_network_ends_with_the_first_one(command, tiny_pairs, tiny_training, tmp_path):
+    """Nothing of what is chosen is replaced here."""
+    words = ("--pairs", tiny_pairs, "--out", tmp_path / "c", "--batch", 2, *SMALL, "--rate", 30)
+    ended = command("training", *words, "--epochs", 1, "--init", tiny_training / "model.keras")
+    assert ended.code == 0, ended.err
+    card = read_json(tmp_path / "c/model.json")["fine-tuning"]
+    assert same_weights(tmp_path / "c/model.keras", tiny_training / "model.keras") and card["share"] == 0
+    assert max(card["Dice"], card["Dice before"]) >= card["Dice before"]
+
+
+def test_a_model_without_its_card_can_be_gone_on_with(tuned, tiny_training, monkeypatch):
+    monkeypatch.setattr(fine_tuning, "card_of", lambda *_: Card())
+    said, card, _ = tuned((0.5, 0.6, 0.7, 0.6, 0.5), 0.7, None)
+    assert card["fine-tuning"]["Dice before"] is None and "as it was" not in said
+    assert set(card["data"]) == {"tiny"}
+
+
+def test_a_card_that_cannot_be_used_is_refused_before_the_fit(train, tiny_training, tmp_path):
+    model = shutil.copy(tiny_training / "model.keras", tmp_path / "first.keras")
+    write_json(tmp_path / "first.json", read_json(tiny_training / "model.json") | {"threshold": 5})
+    ended = train(tmp_path / "c", "--init", model)
+    assert ended.code == 2 and "first.json: its threshold" in ended.err and not (tmp_path / "c").exists()
