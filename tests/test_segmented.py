@@ -1,5 +1,7 @@
 """A segmented photograph's row of predictions.csv."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -22,10 +24,22 @@ def test_a_row_says_where_the_fov_is_and_how_much_vessel_is_in_it(segmented):
     assert row["vessel_density"] == pytest.approx(segmented.mask[segmented.fov].mean(), rel=1e-3)
 
 
-def test_certainty_is_the_mean_probability_of_what_was_said_whether_vessel_or_not(segmented):
-    share = segmented.mask[segmented.fov].mean()
-    expected = (share * 60000 + (1 - share) * (65535 - 5000)) / 65535
-    assert row_of("x", "x.png", segmented, {})["certainty"] == pytest.approx(expected, abs=1e-4)
+def test_certainty_is_the_dice_that_is_to_be_expected(segmented):
+    """Of masks drawn at random from the probabilities, which are independent from pixel to pixel."""
+    rng, p = np.random.default_rng(0), segmented.levels / 65535
+    drawn = [rng.random(p.shape) < p for _ in range(50)]
+    area = segmented.mask.sum()
+    dice = np.mean([2 * (each & segmented.mask).sum() / (each.sum() + area) for each in drawn])
+    assert row_of("x", "x.png", segmented, {})["certainty"] == pytest.approx(dice, abs=2e-3)
+
+
+def test_where_vessels_were_missed_the_certainty_is_low(segmented):
+    faint = replace(segmented, levels=segmented.levels // 2)
+    nothing = replace(segmented, levels=segmented.levels // 4, mask=np.zeros_like(segmented.mask))
+    blank = replace(nothing, levels=np.zeros_like(segmented.levels))
+    found, less, missed, none = (row_of("x", "x.png", each, {})["certainty"]
+                                 for each in (segmented, faint, nothing, blank))
+    assert found > less > missed == none == 0
 
 
 def test_a_row_holds_the_warnings_that_the_card_asks_for(segmented):
