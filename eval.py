@@ -9,6 +9,7 @@ A photograph's results bear its path below FOLDER: those of FOLDER/patient7/left
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from photographs.fov import found_fov
 from photographs.reading import read_photograph, summed_up
 from prediction.flags import add_prediction_flags
 from prediction.read_ahead import overlapped
-from running.command import Problem, complain, run, say
+from running.command import Problem, complain, counted, run, say, with_example
 from running.tensorflow_start import start_tensorflow
 
 
@@ -33,8 +34,8 @@ def arguments():
     add("--review", type=int, default=40, metavar="N",
         help="photographs in review.html at most, the least certain; not with --ray (default: %(default)s)")
     add("--masks", type=Path, metavar="DIR", help="measure these masks, named as the photographs are")
-    add("--before", type=Path, default=Path("predictions"), metavar="DIR",
-        help="with --masks: results of eval.py that the masks are compared with (default: %(default)s)")
+    add("--before", type=Path, metavar="DIR",
+        help="with --masks: results of eval.py that the masks are compared with (default: predictions)")
     add("--show", action="store_true", help="open a window with the result of each photograph")
     add("--ray", metavar="ADDRESS", help="run on this Ray cluster; 'local' starts one on this machine")
     options = parser.parse_args()
@@ -52,8 +53,11 @@ def main():
         return on_cluster(options)
     photographs = find_photographs(options.photographs, options.out)
     start_tensorflow()
-    if options.masks:
-        return measured(options, photographs)
+    return (measured if options.masks else predicted)(options, photographs)
+
+
+def predicted(options, photographs):
+    """Segments photographs and shows them together, and returns the exit code."""
     import checkpoint
     from predict import Predictor
     from prediction.results import FolderResults, settings_of
@@ -65,11 +69,14 @@ def main():
     results = FolderResults(options.out, settings_of(options, model_file), options.overwrite)
     named = results.names(photographs)
     left = results.left(named)
-    if not left and results.state == "finished":
-        say(f"All of it is done already; the results are in {options.out}.")
-        return 0
+    tell_others(results.others(named, options.photographs), options.out)
+    given = [*named.values(), options.review, *map(os.path.abspath, options.photographs)]
+    if not left and results.shows(*given):
+        return done_already(options, named)
 
     # The rest is segmented.
+    if not left:
+        say("All of it is done already; only what shows it is written again.")
     network, card = checkpoint.load(model_file)
     if caution := checkpoint.caution(card, left):
         say(caution)
@@ -82,14 +89,31 @@ def main():
     # What was asked for, in a table, on a sheet and in a sentence.
     done = {name for photograph, name in named.items() if photograph not in failed}
     rows = [row for row in results.write_table() if row["name"] in done]
-    if len(named) > 1:
-        results.draw_sheet(rows)
-    page.write(rows, options.photographs)
-    results.finish()
+    if len(rows) > 1:
+        results.write(results.draw_sheet, rows)
+    else:
+        results.folder.remove("contact_sheet.png")  # an earlier command's
+    results.write(page.write, rows, options.photographs)
+    results.finish(*given)
     tell(results.folder, predictor.plan, rows)
     if options.show:
         show(results.folder, sorted(done))
     return 1 if failed or not results.complete else 0
+
+
+def tell_others(rows, out):
+    """Says which rows of the table are of photographs that a folder does not hold any more."""
+    if rows:
+        which = with_example([row["file"] for row in rows], "photograph")
+        complain(f"{Path(out, 'predictions.csv')}: keeps {which} not found any more. "
+                 "--overwrite makes all anew without such.")
+
+
+def done_already(options, named):
+    say(f"All of it is done already; the results are in {options.out}.")
+    if options.show:
+        show(Path(options.out), sorted(named.values()))
+    return 0
 
 
 def segment_all(results, named, predictor, card, page):
@@ -122,25 +146,25 @@ def measured(options, photographs):
     from prediction.measured import MeasuredResults
 
     results = MeasuredResults(options.out, options.masks, options.before, options.overwrite)
-    named = results.names(results.with_masks(photographs))
+    named = results.with_masks(photographs)
     left = results.left(named)
-    if not left and results.state == "finished":
-        say(f"All of it is done already; the results are in {options.out}.")
-        return 0
+    results.tell_gone()
+    if not left and results.shows(*named.values()):
+        results.tell_uncompared(results.in_table())
+        return done_already(options, named)
     results.begin(named)
     failed = failures(left, results.read, lambda _, read: read,
                       lambda path, read: results.add(named[path], path, *read))
     tell_failed(failed, len(named))
     done = {name for photograph, name in named.items() if photograph not in failed}
     rows = [row for row in results.write_table() if row["name"] in done]
-    results.draw_sheet(rows)
-    results.finish()
-    if len(named) < len(photographs):
-        first = next(path for path in photographs if path not in named)
-        complain(f"{len(photographs) - len(named)} of {len(photographs)} photographs left out, "
-                 f"without a mask in {options.masks}: {first} for one.")
-    say(f"Measured: {len(rows)} masks. "
+    results.write(results.draw_sheet, rows)
+    results.finish(*named.values())
+    results.tell_uncompared(rows)
+    say(f"Measured: {counted(len(rows), 'mask')}. "
         f"Open {results.folder / 'contact_sheet.png'} and {results.folder / 'predictions.csv'}")
+    if options.show:
+        show(results.folder, sorted(done))
     return 1 if failed or not results.complete else 0
 
 
@@ -181,8 +205,9 @@ def show(folder, names):
         complain(f"There is no display here, so --show is left out; the pictures are in {folder}")
         return
     for name in names:
+        other = "probability" if (folder / f"{name}_probability.png").exists() else "mask"
         figure, axes = plt.subplots(1, 2, figsize=(14, 7), num=name, layout="constrained")
-        for axis, kind in zip(axes, ("overlay", "probability"), strict=True):
+        for axis, kind in zip(axes, ("overlay", other), strict=True):
             axis.imshow(plt.imread(folder / f"{name}_{kind}.png"), cmap="gray")
             axis.set_title(kind)
             axis.axis("off")

@@ -1,103 +1,103 @@
 """Masks that are there already, corrected or an observer's, measured and drawn as predictions are.
 
     results = MeasuredResults(out, masks, before, overwrite)    masks, before: folders
-    named = results.names(results.with_masks(photographs))      {photograph: name}
+    named = results.with_masks(photographs)                     {photograph: name}
 
 `before` is a results folder of eval.py. If it holds a photograph's prediction, its row says what the mask has
 changed.
 """
 
-import re
-from collections import Counter
-from pathlib import PurePosixPath
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from metrics import HIGHEST
-from photographs.formats import is_picture
 from photographs.fov import found_fov
 from photographs.reading import read_photograph, read_vessels
-from prediction.results import ROWS, FolderResults, Results, picture_of
+from prediction.mask_names import assigned, lies_deeper, masks_in
+from prediction.results import FolderResults, picture_of
+from prediction.rows import Rows, made_of
 from prediction.segmented import Segmented, row_of
-from running.command import Problem
-from running.files import Folder, read_json, read_png, sha256, write_json, write_png
-from sets.layouts import without_suffix
+from running.command import Problem, complain, with_example
+from running.files import Folder, as_cell, read_png, write_png
+from running.sources import described
 
 KINDS = ("mask", "overlay")
-SECOND = re.compile("[_-](?:manual2|2ndHO)$", re.IGNORECASE)  # what a second observer's masks add
-UNSAFE = str.maketrans(dict.fromkeys('<>:"\\|?*', "_") | {chr(code): "_" for code in range(32)})
-
-
-def file_of(name):
-    """Returns the path below a folder under which a photograph's mask is saved, fit for any system.
-
-    name: of its results, that is its path below the folder that was given, without its extension.
-    """
-    parts = (part.translate(UNSAFE).rstrip(". ") or "_" for part in name.split("/"))
-    return "/".join(parts) + ".png"
+PREDICTIONS = Path("predictions")  # eval.py's own --out
 
 
 class MeasuredResults(FolderResults):
     """The results folder of masks: mask, overlay and row of each photograph that has one."""
 
-    def __init__(self, path, masks, before, overwrite=False):
-        """Raises Problem if there are no masks or the folder holds something else; changes nothing."""
-        if not masks.is_dir():
-            raise Problem(f"{masks}: is not a folder. Give the folder that holds the masks.")
-        self.place, self.masks = masks, [file for file in sorted(masks.rglob("*"))
-                                         if is_picture(file.name) and file.is_file()]
-        if not self.masks:
-            raise Problem(f"{masks}: there is no mask in this folder. Save the corrected ones into it.")
-        rows = map(read_json, sorted((before / ROWS).rglob("*.json")))
-        self.predicted = {row["sha256"]: (before, row) for row in rows}
-        settings = {"masks": masks.as_posix(), "compared with": before.as_posix() if self.predicted else None}
-        Results.__init__(self, Folder(path), settings, KINDS, overwrite)
-        self.mask_of = {}
+    def __init__(self, path, masks, before=None, overwrite=False):
+        """Raises Problem if there are no masks or the folder holds something else; changes nothing.
+
+        before: results folder of predictions, which must hold some; None: PREDICTIONS, if that does.
+        """
+        self.place, self.before, self.masks = masks, before or PREDICTIONS, masks_in(masks)
+        self.mask_of, self.without = {}, set()  # {photograph: mask}; photographs that have none
+        rows = Rows(Folder(self.before))
+        rows.read()
+        self.predicted = {made_of(row)["photograph"]["sha256"]: row for row in rows.values()}
+        if before and not rows:
+            raise Problem(f"--before {before}: holds no predictions. Give the --out with which eval.py "
+                          "predicted these photographs, or leave --before out.")
+        settings = {"masks": masks.as_posix(), "compared with": self.before.as_posix() if rows else None}
+        super().__init__(path, settings, overwrite, KINDS)
+        self.known = {Path(row["file"]): name for name, row in rows.items()} | self.known
 
     def with_masks(self, photographs):
-        """Returns the part of {photograph: path below its folder} that has a mask.
+        """Returns {photograph: name} of those of {photograph: path below its folder} that have a mask.
 
-        The mask's path below its folder is the photograph's, but for the extension and the suffixes that
-        names in the plain layout may have; or its name is, if only one photograph bears it. Raises Problem
-        if no photograph has a mask.
+        Says which photographs and masks are left out.
         """
-        masks = self.masks_by_name(photographs)
-        own = {mask.resolve() for mask in masks.values()}
-        bare = Counter(PurePosixPath(_stem(below)).name for below in photographs.values())
-        for photograph, below in photographs.items():
-            stem = _stem(below)
-            name = PurePosixPath(stem).name
-            wanted = [stem, below, *([name] if bare[name] == 1 else [])]
-            wanted += [_stem(file_of(each)) for each in wanted]
-            wanted += [without_suffix("photograph", each) for each in wanted]
-            found = [masks[each] for each in wanted if each in masks]
-            if found and photograph.resolve() not in own:
-                self.mask_of[photograph] = found[0]
-        if not self.mask_of:
-            raise Problem(f"{self.masks[0]}: no photograph has the name of this mask or of one beside it. "
-                          "Give masks the names of their photographs.")
-        return {photograph: photographs[photograph] for photograph in self.mask_of}
+        place = self.place.resolve()
+        photographs = {photograph: below for photograph, below in photographs.items()
+                       if not lies_deeper(photograph, below, place)}
+        names = self.names(photographs)
+        self.mask_of = assigned(self.place, self.masks, photographs, names)
+        self.without = photographs.keys() - self.mask_of.keys()
+        return {photograph: name for photograph, name in names.items() if photograph in self.mask_of}
 
-    def masks_by_name(self, photographs):
-        """Returns {name, with and without its suffix: mask}; photographs may lie in the same folder."""
-        taken = {photograph.resolve() for photograph in photographs}
-        masks = [mask for mask in self.masks if mask.resolve() not in taken] or self.masks
-        stems = {_stem(mask.relative_to(self.place).as_posix()): mask for mask in masks}
-        second = {SECOND.sub("", stem): mask for stem, mask in stems.items()}
-        return second | {without_suffix("mask", stem): mask for stem, mask in stems.items()} | stems
+    # ---- what is done
 
-    def _has(self, path, name):
-        row = self.folder / ROWS / f"{name}.json"
-        return (super()._has(path, name)
-                and read_json(row)["mask sha256"] == sha256(self.mask_of[path])
-                and read_json(row)["prediction sha256"] == self.prediction_of(path)[1])
+    def made_of(self, path, known=None):
+        made = super().made_of(path, known)
+        files = {"mask": self.mask_of[path], "prediction": self.prediction_of(made)[1]}
+        return made | {role: described(file, as_cell(file.absolute()), (known or {}).get(role))
+                       for role, file in files.items() if file}
 
-    def prediction_of(self, path):
-        """Returns the row of a photograph's prediction, and what tells that prediction from another."""
-        before, row = self.predicted.get(sha256(path), (None, None))
-        mask = before / f"{row['name']}_mask.png" if row else None
-        return (row, sha256(mask)) if mask and mask.is_file() else (None, None)
+    def prediction_of(self, made):
+        """Returns the row and the mask of the prediction of a photograph, or None and None."""
+        row = self.predicted.get(made["photograph"]["sha256"])
+        mask = row and self.before / f"{row['name']}_mask.png"
+        return (row, mask) if mask and mask.is_file() else (None, None)
+
+    def in_table(self):
+        """Leaves out what has lost its photograph or its mask."""
+        masks = {mask.as_posix() for mask in self.masks}
+
+        def is_there(path, mask):
+            return path in self.mask_of or (mask in masks and path not in self.without and path.is_file())
+
+        return [row for row in super().in_table() if is_there(Path(row["file"]), row["mask"])]
+
+    def tell_gone(self):
+        """Says which rows have left the table; of photographs without a mask it is known already."""
+        there = {row["name"] for row in self.in_table()}
+        gone = [row["file"] for name, row in self.rows.items()
+                if name not in there and Path(row["file"]) not in self.without]
+        if gone:
+            complain(f"{self.folder / 'predictions.csv'}: without {with_example(gone, 'row')} whose "
+                     "photograph or mask is gone. --overwrite removes the pictures, too.")
+
+    def tell_uncompared(self, rows):
+        """Says which of these rows could not be compared with a prediction, if there are predictions."""
+        uncompared = [row["mask"] for row in rows if "added_px" not in row]
+        if self.predicted and uncompared:
+            complain(f"{with_example(uncompared, 'mask')} not compared: {self.before} has no prediction made "
+                     "from the photograph as it is now.")
 
     def read(self, path):
         """Returns (H, W, 3) uint8, FOV and mask, (H, W) bool, of a photograph."""
@@ -110,18 +110,17 @@ class MeasuredResults(FolderResults):
         segmented = Segmented(rgb, fov, mask.astype(np.uint16) * HIGHEST, mask)
         for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
             write_png(self.folder / picture, picture_of(kind, segmented))
-        row = row_of(name, path, segmented, {})
+        row, made = row_of(name, path, segmented, {}), self.made_of(path)
         del row["certainty"], row["pen"]  # are of a prediction
-        predicted, known = self.prediction_of(path)
         row["mask"] = self.mask_of[path].as_posix()
-        row |= self.change(predicted, mask, fov) if predicted else {}
-        row |= {"sha256": sha256(path), "mask sha256": sha256(self.mask_of[path]), "prediction sha256": known}
-        write_json(self.folder / ROWS / f"{name}.json", row)
+        self.rows.keep(row | self.change(mask, fov, *self.prediction_of(made)), made)
 
-    def change(self, row, mask, fov):
-        """Returns how a mask, (H, W) bool, differs from the prediction of this row; {} if its size does."""
-        before = self.predicted[row["sha256"]][0] / f"{row['name']}_mask.png"
-        prediction = read_png(before, cv2.IMREAD_GRAYSCALE)
+    def change(self, mask, fov, row, before):
+        """Returns how a mask, (H, W) bool, differs from the prediction of this row, whose mask is `before`.
+
+        It is {} if there is none, or its size is another.
+        """
+        prediction = before and read_png(before, cv2.IMREAD_GRAYSCALE)
         if prediction is None or prediction.shape != mask.shape:
             return {}
         prediction = (prediction > 0) & fov
@@ -129,7 +128,3 @@ class MeasuredResults(FolderResults):
         return {"added_px": int((mask & ~prediction).sum()), "erased_px": int((prediction & ~mask).sum()),
                 "predicted_density": row["vessel_density"], "predicted_width_mean_px": row["width_mean_px"],
                 "dice_with_prediction": round(2 * int((mask & prediction).sum()) / sizes, 5) if sizes else ""}
-
-
-def _stem(below):
-    return below.removesuffix(PurePosixPath(below).suffix)

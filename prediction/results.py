@@ -9,6 +9,8 @@
     results.finish()
 """
 
+import hashlib
+import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count
@@ -20,25 +22,26 @@ import numpy as np
 from metrics import HIGHEST
 from pictures import contact_sheet, outlined, shrunk
 from prediction.read_ahead import FINISHERS
+from prediction.rows import Rows, made_of, table_of
 from prediction.segmented import row_of
-from running.again import RUN, lost, mark, same_as_before
+from running.again import RUN, lost, mark, run_in, same_as_before
 from running.command import Problem, complain
 from running.files import (
     Folder,
-    as_csv,
-    read_json,
+    as_cell,
+    as_json,
     read_png,
     sha256,
-    write_json,
     write_png,
     write_text,
     written,
 )
 from running.machine import hardware_precision
 from running.names import first_free, folded
+from running.sources import described
 
 KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
-ROWS = ".rows"  # holds a row for each photograph that is done; after a killed run it says which these are
+SHOWN = "predictions.csv", "contact_sheet.png", "review.html"  # of many photographs together
 MOST_ON_SHEET, CELL = 120, 320  # photographs on a contact sheet at most, and the side of each, px
 
 
@@ -106,66 +109,113 @@ class Results:
             self.remove_earlier()
         mark(self.folder, self.settings, finished=False)
 
-    def finish(self):
-        """Writes that all is done, if it is."""
-        mark(self.folder, self.settings, finished=self.complete)
+    def finish(self, **more):
+        """Writes that all is done, if it is, and `more` of it."""
+        mark(self.folder, self.settings, finished=self.complete, **more)
 
 
 class FolderResults(Results):
     """Results on this machine: each photograph's row is a JSON file, predictions.csv their table."""
 
-    def __init__(self, path, settings, overwrite=False):
-        super().__init__(Folder(path), settings, KINDS if settings["tta"] else KINDS[:-1], overwrite)
-
-    def row_files(self):
-        return sorted(path for path in (self.folder / ROWS).rglob("*.json") if path.is_file())
+    def __init__(self, path, settings, overwrite=False, kinds=None):
+        self.rows, self.changed = Rows(Folder(path)), set()  # the second: names of what is to be done anew
+        kinds = kinds or (KINDS if settings["tta"] else KINDS[:-1])
+        super().__init__(Folder(path), settings, kinds, overwrite)
 
     def read_known(self):
         """Returns {path: name} of all that earlier runs have done."""
-        return {Path(row["file"]): row["name"] for row in map(read_json, self.row_files())}
+        self.rows.read()
+        return {Path(row["file"]): name for name, row in self.rows.items()}
 
     def remove_earlier(self):
         """Removes the pictures and rows of all that earlier runs have done."""
-        for row in self.row_files():
-            name = row.relative_to(self.folder / ROWS).as_posix().removesuffix(".json")
-            for kind in KINDS:
-                self.folder.remove(f"{name}_{kind}.png")
-            row.unlink()
+        for name in self.rows.names():
+            self.forget(name)
+
+    def forget(self, name):
+        for kind in KINDS:
+            self.folder.remove(f"{name}_{kind}.png")
+        self.rows.forget(name)
+
+    def begin(self, named):
+        """As Results.begin; the results of what has changed go: should it fail now, they would be stale."""
+        super().begin(named)
+        for name in self.changed:
+            self.forget(name)
+
+    # ---- what is done
 
     def left(self, named):
-        """Returns the part of {path: name} that lacks its row or a picture.
+        """Returns the part of {path: name} that lacks its row or a picture, or is not what it was.
 
         Raises Problem if a name is that of another photograph.
         """
         return {path: name for path, name in named.items() if self.overwrite or not self._has(path, name)}
 
     def _has(self, path, name):
-        row = self.folder / ROWS / f"{name}.json"
-        if not row.exists() or not path.is_file():
+        row = self.rows.get(name)
+        if row is None or not path.is_file():
             return False
-        known = read_json(row)
-        if known["sha256"] != sha256(path):
-            if known["file"] == path.as_posix():
-                complain(f"{path}: is another photograph than it was; it is done anew.")
-                return False
-            raise Problem(f"{path}: {self.folder} holds the results of another photograph of this name. "
-                          "Choose another --out, or say --overwrite.")
+        known = made_of(row)
+        now = self.made_of(path, known)
+        before, sums = ({role: each["sha256"] for role, each in made.items()} for made in (known, now))
+        if before["photograph"] != sums["photograph"]:
+            if row["file"] != path.as_posix():
+                raise Problem(f"{path}: {self.folder} holds the results of another photograph of this name. "
+                              "Choose another --out, or say --overwrite.")
+            complain(f"{path}: is another photograph than it was; it is done anew.")
+        if before != sums:
+            self.changed.add(name)
+            return False
+        if known != now or row["file"] != path.as_posix():  # moved: from now on size and time are enough
+            self.rows.keep(row | {"file": path.as_posix()}, now)
         return all((self.folder / picture).exists() for picture in self.pictures(name))
+
+    def made_of(self, path, known=None):
+        """Returns {role: what is known of that file} of what a photograph's results are made of."""
+        return {"photograph": described(path, as_cell(path.absolute()), (known or {}).get("photograph"))}
+
+    def others(self, named, places):
+        """Returns the rows of photographs that lay in these folders and are not among {path: name}."""
+        names, places = set(named.values()), list(map(os.path.abspath, places))
+        return [row for row in self.in_table() if row["name"] not in names
+                and any(Path(os.path.abspath(row["file"])).is_relative_to(place) for place in places)]
+
+    # ---- what is written
 
     def add(self, name, path, segmented, card):
         """Writes a photograph's pictures, and then its row, which is returned."""
         for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
             write_png(self.folder / picture, picture_of(kind, segmented))
-        row = row_of(name, path, segmented, card)
-        write_json(self.folder / ROWS / f"{name}.json", {**row, "sha256": sha256(path)})
-        return row
+        return self.rows.keep(row_of(name, path, segmented, card), self.made_of(path))
+
+    def in_table(self):
+        """Returns the rows of predictions.csv, in order of names."""
+        return self.rows.ordered()
 
     def write_table(self):
         """Writes predictions.csv from the rows of all photographs done so far, and returns them."""
-        rows = [read_json(path) for path in self.row_files()]
-        shown = [{key: value for key, value in row.items() if "sha256" not in key} for row in rows]
-        self.complete = written(write_text, self.folder / "predictions.csv", as_csv(shown))
-        return rows
+        self.write(write_text, self.folder / "predictions.csv", table_of(self.in_table()))
+        return self.in_table()
+
+    def write(self, write, *given):
+        """Calls write(*given); where a file is open in another program the run is not complete."""
+        self.complete = written(write, *given) and self.complete
+
+    def finish(self, *given):
+        """Writes that all is done, if it is; given: names of photographs, and whatever else SHOWN show."""
+        files = [file for file in SHOWN if (self.folder / file).exists()]
+        super().finish(shown={"checksum": self.checksum(*given), "files": files})
+
+    def shows(self, *given):
+        """Returns whether a finished run has written SHOWN of these and of the same rows."""
+        shown = run_in(self.folder).get("shown", {})
+        return (self.state == "finished" and shown.get("checksum") == self.checksum(*given)
+                and all((self.folder / file).exists() for file in shown["files"]))
+
+    def checksum(self, *given):
+        content = as_json([table_of(self.in_table()), *map(str, given)])
+        return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
 
     def draw_sheet(self, rows):
         """Draws the overlays side by side, each shrunk once it is read: full size may be gigabytes."""

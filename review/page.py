@@ -17,7 +17,7 @@ from pathlib import Path
 
 from photographs.fov import found_fov
 from photographs.reading import read_photograph
-from prediction.measured import file_of
+from prediction.mask_names import file_of
 from running.files import read_levels, sha256, whole
 from viewer.photographs import Sheet, as_json, assembled, contents, elements
 

@@ -130,19 +130,22 @@ def folders_of(run, out, given=None):
 
 def recorded(items, folders, before):
     """Returns what is known of each file; the checksum is that of `before` where size and time are alike."""
-    def described(path, known):
-        try:
-            state = path.stat()
-            here = {"size": state.st_size, "mtime": state.st_mtime_ns}
-            same = known and all(known.get(key) == value for key, value in here.items())
-            here["sha256"] = known["sha256"] if same else sha256(path)
-        except OSError:
-            here = {"size": None, "mtime": None, "sha256": None}  # whoever reads it says what is wrong
-        return {"path": place_of(path, folders), **here}
-
-    return {name: {role: given if role in GROUPS else described(given, before.get(name, {}).get(role))
+    return {name: {role: given if role in GROUPS else
+                   described(given, place_of(given, folders), before.get(name, {}).get(role))
                    for role, given in item.items() if given}
             for name, item in items.items()}
+
+
+def described(path, place, known=None):
+    """Returns what is known of a file; the checksum is the known one where place, size and time are alike."""
+    here = {"path": place}
+    try:
+        state = path.stat()
+        here |= {"size": state.st_size, "mtime": state.st_mtime_ns}
+        same = known and all(known.get(key) == value for key, value in here.items())
+        return here | {"sha256": known["sha256"] if same else sha256(path)}
+    except OSError:  # whoever reads it says what is wrong
+        return {"path": place, "size": None, "mtime": None, "sha256": None}
 
 
 def differences(before, now):

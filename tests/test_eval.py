@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import cluster
+import predict
 from photographs.fov import find_fov
 from photographs.reading import read_photograph
 from prediction.results import FolderResults
@@ -307,6 +308,65 @@ def test_overwrite_does_all_again_and_leaves_the_photographs_alone(
     assert ended.code == 2 and "would be lost" in ended.err and everything(photographs) == before
     assert evaluate(photographs, photographs / "p1.png", "--overwrite").code == 0
     assert before.items() <= everything(photographs).items(), "results lie among them"
+
+
+def all_but(before, names):
+    return {name: kept for name, kept in before.items() if name not in names}
+
+
+def test_what_shows_the_results_is_written_again_without_predicting(
+        evaluate, photographs, tmp_path, everything, monkeypatch):
+    out, shows = tmp_path / "out", ("review.html", "contact_sheet.png", "run.json")
+    evaluate(out, photographs, "--review", 0)
+    before = everything(out)
+    monkeypatch.setattr(predict.Predictor, "segment", None)  # it would fail
+    assert not (out / "review.html").exists()
+    for words, on_page in (((), 3), (("--review", 1), 1), (("--review", 2), 2)):
+        ended = evaluate(out, photographs, *words)
+        assert ended.code == 0 and "only what shows it" in ended.out
+        assert (out / "review.html").read_text(encoding="utf-8").count('class="photograph"') == on_page
+    for gone in ("review.html", "contact_sheet.png", "predictions.csv"):
+        (out / gone).unlink()
+        assert evaluate(out, photographs, "--review", 2).code == 0 and (out / gone).exists()
+    shows = {*shows, "predictions.csv"}
+    assert all_but(everything(out), shows) == all_but(before, shows)
+    assert (out / "predictions.csv").read_bytes() == before["predictions.csv"][0]
+
+
+def test_a_photograph_that_is_gone_leaves_sheet_and_page_and_its_row_is_named(
+        evaluate, photographs, tmp_path, everything):
+    out = tmp_path / "out"
+    evaluate(out, photographs)
+    sheet = (out / "contact_sheet.png").read_bytes()
+    (photographs / "p1.png").unlink()
+    for _ in range(2):
+        ended = evaluate(out, photographs)
+        assert ended.code == 0 and "keeps 1 photograph" in ended.err and "p1.png" in ended.err
+    assert "p1.png" not in (out / "review.html").read_text(encoding="utf-8")
+    assert (out / "contact_sheet.png").read_bytes() != sheet
+    assert sorted(table_of(out).index) == ["p0", "p1", "p2"]
+    ended = evaluate(out, photographs / "p0.png")
+    assert ended.err == "" and sorted(table_of(out).index) == ["p0", "p1", "p2"], "as of any other command"
+
+
+def test_a_photograph_that_is_replaced_by_a_damaged_one_leaves_the_table(evaluate, photographs, tmp_path):
+    evaluate(tmp_path / "out", photographs)
+    (photographs / "p1.png").write_text("damaged")
+    ended = evaluate(tmp_path / "out", photographs)
+    assert ended.code == 1 and "another photograph than it was" in ended.err
+    assert sorted(table_of(tmp_path / "out").index) == ["p0", "p2"]
+    assert not list((tmp_path / "out").glob("p1_*"))
+
+
+def test_photographs_that_were_moved_are_known_at_their_new_place(
+        evaluate, photographs, tmp_path, everything):
+    out = tmp_path / "out"
+    evaluate(out, photographs)
+    photographs.rename(tmp_path / "moved")
+    assert evaluate(out, tmp_path / "moved").code == 0
+    assert table_of(out)["file"].str.contains("moved").all()
+    before = everything(out)
+    assert "done already; the results" in evaluate(out, tmp_path / "moved").out and everything(out) == before
 
 
 # ---- the command line ------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """eval.py --masks: masks that are there, measured and drawn in place of predicting."""
 
+import os
+
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from photographs.fov import find_fov
-from prediction.measured import file_of
+from prediction.mask_names import file_of
 
 
 @pytest.fixture
@@ -31,7 +33,8 @@ def drawn(draw, eyes, tmp_path):
 def measure(command, eyes, drawn, tmp_path):
     def measuring(*words, out="measured"):
         before = tmp_path / "predictions"
-        return command("eval", eyes[0], "--masks", drawn, "--out", tmp_path / out, "--before", before, *words)
+        words += ("--before", before) if before.exists() else ()
+        return command("eval", eyes[0], "--masks", drawn, "--out", tmp_path / out, *words)
 
     return measuring
 
@@ -109,6 +112,88 @@ def test_masks_that_fit_nothing_are_a_sentence(refused, draw, eyes, tmp_path):
 
 def test_masks_that_lie_among_the_photographs_are_not_photographs(command, draw, eyes, tmp_path):
     draw.put(eyes[0] / "masks/a.png", eyes[1]["a"])
+    draw.put(eyes[0] / "masks/x.png", eyes[1]["a"])
     ended = command("eval", eyes[0], "--masks", eyes[0] / "masks", "--out", tmp_path / "o")
     assert ended.code == 0, ended.err
     assert list(table(tmp_path / "o").index) == ["a"]
+    assert "2 of 3 photographs left out" in ended.err
+    assert "1 mask (" in ended.err and "x.png) left out: no photograph here has such a name" in ended.err
+
+
+# ---- nothing in silence ----------------------------------------------------------------------------------
+
+def test_masks_without_a_photograph_and_second_masks_are_named(measure, draw, drawn, eyes, tmp_path):
+    for name in ("x.png", "deep/y.png", "a.tif", "a_manual2.png", ".hidden.png", "__MACOSX/a.png"):
+        draw.put(drawn / name, eyes[1]["a"])
+    (drawn / "masks.zip").touch()
+    for _ in range(2):  # also when there is nothing left to do
+        ended = measure()
+        assert ended.code == 0
+        assert "2 masks (" in ended.err and "y.png for one) left out: no photograph here has" in ended.err
+        assert "2 masks (" in ended.err and "a.tif for one) left out, beside another of the same" in ended.err
+        assert "masks.zip) left out: in no format of pictures" in ended.err
+        assert "1 of 3 photographs left out" in ended.err and "c.png" in ended.err
+    assert "done already" in ended.out
+    assert table(tmp_path / "measured").loc["a", "mask"] == (drawn / "a.png").as_posix()
+
+
+@pytest.mark.parametrize("gone", ["mask", "photograph"])
+def test_what_has_lost_its_mask_or_its_photograph_leaves_the_table(measure, eyes, drawn, tmp_path, gone):
+    measure()
+    ((drawn if gone == "mask" else eyes[0]) / "a.png").unlink()
+    for word in ("Measured: 1 mask.", "done already"):
+        ended = measure()
+        assert ended.code == 0 and "a.png" in ended.err and word in ended.out
+        assert list(table(tmp_path / "measured").index) == ["patient7/left"]
+
+
+def test_no_mask_is_measured_for_two_photographs(command, draw, tmp_path):
+    """Of a.jpg and a.png the page calls one a and the other a.png."""
+    masks = {}
+    for k, name in enumerate(("a.jpg", "a.png")):
+        rgb, masks[name], _ = draw.eye(90 + k)
+        draw.put(tmp_path / "two" / name, rgb)
+    draw.put(tmp_path / "drawn/a.png", masks["a.jpg"])
+    ended = command("eval", tmp_path / "two", "--masks", tmp_path / "drawn", "--out", tmp_path / "o")
+    assert ended.code == 0 and "1 of 2 photographs left out" in ended.err and "a.png." in ended.err
+    draw.put(tmp_path / "drawn/a.png.png", masks["a.png"])
+    assert command("eval", tmp_path / "two", "--masks", tmp_path / "drawn", "--out", tmp_path / "o").code == 0
+    found = table(tmp_path / "o")
+    assert found.loc["a", "mask"].endswith("drawn/a.png") and found.loc["a", "file"].endswith("a.jpg")
+    assert found.loc["a.png", "mask"].endswith("drawn/a.png.png")
+
+
+def test_before_without_predictions_is_refused_and_without_that_of_a_photograph_is_said(
+        command, refused, measure, eyes, drawn, tiny_model, tmp_path):
+    (tmp_path / "empty").mkdir()
+    for nowhere in ("nowhere", "empty"):
+        sentence = refused("eval", eyes[0], "--masks", drawn, "--out", tmp_path / "o",
+                           "--before", tmp_path / nowhere)
+        assert f"--before {tmp_path / nowhere}: holds no predictions" in sentence
+    assert command("eval", eyes[0] / "a.png", "--model", tiny_model, "--precision", "float32",
+                   "--out", tmp_path / "predictions").code == 0
+    for _ in range(2):
+        ended = measure()
+        assert ended.code == 0 and "1 mask (" in ended.err and "left.png) not compared" in ended.err
+
+
+def test_a_masks_safe_name_belongs_to_one_photograph():
+    names = ["a?b", "a*b", "a_b", "x/a?b", "x?/ab", "nul", "nul_", "dot.", "dot", "a ", "con.x", "Gefäß", "a"]
+    files = [file_of(name) for name in names]
+    assert len(set(files)) == len(names)
+    assert [file_of(name) for name in ("a_b", "p7/left", "a.jpg")] == ["a_b.png", "p7/left.png", "a.jpg.png"]
+    assert all(not set(file) & set('?*:<>"|') for file in files) and file_of("nul").startswith("nul_-")
+
+
+def test_masks_of_names_that_no_system_takes_are_found_under_safe_ones(command, draw, tmp_path):
+    names = ("a?b", "a*b") if os.name != "nt" else ("a;b", "a=b")
+    masks = {}
+    for k, name in enumerate(names):
+        rgb, masks[name], _ = draw.eye(95 + k)
+        draw.put(tmp_path / f"odd/{name}.png", rgb)
+        draw.put(tmp_path / "drawn" / file_of(name), masks[name])
+    ended = command("eval", tmp_path / "odd", "--masks", tmp_path / "drawn", "--out", tmp_path / "o")
+    assert ended.code == 0 and ended.err == ""
+    found = table(tmp_path / "o")
+    assert {name: found.loc[name, "mask"] for name in names} == {
+        name: (tmp_path / "drawn" / file_of(name)).as_posix() for name in names}

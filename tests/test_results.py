@@ -1,5 +1,6 @@
 """The results folder: names, what is still to be done, what is written, and what overwriting may touch."""
 
+import os
 import time
 import tracemalloc
 import unicodedata
@@ -11,8 +12,9 @@ import pytest
 
 from prediction.results import KINDS, FolderResults, names_apart
 from prediction.segmented import Segmented
+from running import sources
 from running.command import Problem
-from running.files import read_json, write_json, write_png
+from running.files import read_json, sha256, write_json, write_png
 
 SETTINGS = {"model sha256": "1", "tta": False}
 
@@ -133,10 +135,56 @@ def test_a_run_is_finished_only_when_it_says_so(tmp_path, photographs, segmented
 def test_a_photograph_that_was_moved_is_done_and_one_that_changed_is_refused(done, photographs, tmp_path):
     (tmp_path / "photographs").rename(tmp_path / "moved")
     moved = {tmp_path / "moved" / below: below for below in photographs.values()}
-    assert left(done, moved) == ("finished", [])
     (tmp_path / "moved/y.png").write_bytes(b"another")
     with pytest.raises(Problem, match="y.png: .*out holds the results of another photograph of this name"):
         left(done, moved)
+    (tmp_path / "moved/y.png").write_bytes(b"y.png")
+    assert left(done, moved) == ("finished", [])
+
+
+def test_a_file_is_read_again_only_where_place_size_or_time_differ(done, photographs, monkeypatch):
+    read = []
+    monkeypatch.setattr(sources, "sha256", lambda path: read.append(path.name) or sha256(path))
+    assert left(done, photographs) == ("finished", []) and read == []
+    path = next(path for path in photographs if path.name == "y.png")
+    os.utime(path, ns=(0, 0))
+    assert left(done, photographs) == ("finished", []) and read == ["y.png"]
+    assert left(done, photographs) == ("finished", []) and read == ["y.png"], "its new time is known by now"
+    path.write_bytes(b"other")
+    os.utime(path, ns=(0, 1))
+    assert left(done, photographs) == ("finished", ["y"])
+
+
+def test_rows_of_an_earlier_version_are_read(done, photographs):
+    for file in (done / ".rows").rglob("*.json"):
+        row = read_json(file)
+        made_of = row.pop("made of")
+        write_json(file, {**row, "sha256": made_of["photograph"]["sha256"]})
+    before = (done / "predictions.csv").read_bytes()
+    results = FolderResults(done, SETTINGS)
+    assert left(done, photographs) == ("finished", [])
+    assert "made of" in read_json(done / ".rows/y.json") and "sha256" not in read_json(done / ".rows/y.json")
+    results.write_table()
+    assert (done / "predictions.csv").read_bytes() == before
+
+
+def test_what_a_changed_photograph_had_goes_before_it_is_done_anew(done, photographs):
+    """If it cannot be done, nothing of the former one must stay under its name."""
+    path = next(path for path in photographs if path.name == "y.png")
+    path.write_bytes(b"damaged")
+    results = FolderResults(done, SETTINGS)
+    named = results.names(photographs)
+    assert list(results.left(named).values()) == ["y"]
+    results.begin(named)
+    assert [row["name"] for row in results.write_table()] == ["deep/z", "x"]
+    assert not list(done.glob("y_*")) and not (done / ".rows/y.json").exists()
+
+
+def test_rows_that_a_folder_has_lost_are_known(done, photographs, tmp_path):
+    results, folder = FolderResults(done, SETTINGS), tmp_path / "photographs"
+    named = results.names({path: below for path, below in photographs.items() if below != "y.png"})
+    assert [row["name"] for row in results.others(named, [folder])] == ["y"]
+    assert results.others(named, [folder / "deep"]) == results.others(named, [tmp_path / "elsewhere"]) == []
 
 
 def test_a_photograph_that_is_gone_is_left_to_do(done, photographs):

@@ -13,7 +13,7 @@ from browser import as_telephone, chromium_with, complaints, show, slide, until,
 import metrics
 from photographs.fov import found_fov
 from photographs.reading import read_photograph
-from prediction.measured import file_of
+from prediction.mask_names import file_of
 from prediction.segmented import Segmented, row_of
 from review import page
 from running.files import Folder, write_png
@@ -370,8 +370,8 @@ def test_a_finger_paints_and_two_fingers_zoom_on_a_telephone(browser, rows):
 def test_names_are_harmless_and_fit_any_system(browser):
     assert browser.execute_script("return document.querySelectorAll('img:not([src^=data])').length") == 0
     assert "<img src=x onerror=alert(1)>" in words(browser, "list")
-    assert file_of("a/<img src=x onerror=alert(1)>") == "a/_img src=x onerror=alert(1)_.png"
-    assert file_of("../x. /..") == "_/x/_.png"
+    assert file_of("a/<img src=x onerror=alert(1)>").startswith("a/_img src=x onerror=alert(1)_-")
+    assert file_of("../x. /..").startswith("_/x/_-")
 
 
 def test_photographs_that_are_left_out_are_counted(rows, monkeypatch):

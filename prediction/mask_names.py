@@ -1,0 +1,130 @@
+"""Which mask is whose: the names under which masks of photographs are saved, and found again.
+
+    file_of(name)                               where the review saves a photograph's mask
+    masks = masks_in(place)                     the pictures in a folder
+    mask_of = assigned(place, masks, photographs, names)
+"""
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from operator import itemgetter
+from pathlib import PurePosixPath
+
+from photographs.finding import is_passed_over
+from photographs.formats import is_picture
+from running.command import Problem, complain, counted, with_example
+from sets.layouts import without_suffix
+
+SECOND = re.compile("[_-](?:manual2|2ndHO)$", re.IGNORECASE)  # what a second observer's masks add
+UNSAFE = str.maketrans(dict.fromkeys('<>:"\\|?*', "_") | {chr(code): "_" for code in range(32)})
+RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)  # are devices on Windows
+
+
+def file_of(name):
+    """Returns the path below a folder under which a photograph's mask is saved, fit for any system.
+
+    name: of its results, that is its path below the folder that was given, without its extension. No two
+    names get one path: where something had to be replaced, six digits of a checksum tell them apart.
+    """
+    fit = _fit(name)
+    digits = hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:6]
+    return f"{fit}.png" if fit == name else f"{fit}-{digits}.png"
+
+
+def _fit(name):
+    """Returns the name as any system takes it; version 1.1 saved masks under it, two of one name perhaps."""
+    parts = (RESERVED.sub(r"\1_", part.translate(UNSAFE).rstrip(". ")) for part in name.split("/"))
+    return "/".join(part or "_" for part in parts)
+
+
+def masks_in(place):
+    """Returns the pictures in and below a folder, in order; says what else is there.
+
+    Raises Problem if there is none.
+    """
+    if not place.is_dir():
+        raise Problem(f"{place}: is not a folder. Give the folder that holds the masks.")
+    files = [file for file in sorted(place.rglob("*")) if file.is_file()
+             and not any(map(is_passed_over, file.relative_to(place).parts))]
+    masks = [file for file in files if is_picture(file.name)]
+    others = [file for file in files if not is_picture(file.name)]
+    if not masks:
+        archive = next((file for file in others if file.suffix.lower() == ".zip"), None)
+        raise Problem(f"{place}: there is no mask in this folder. "
+                      + (f"Unpack {archive} there." if archive else "Save the corrected ones into it."))
+    if others:
+        complain(f"{with_example(others, 'file')} left out: in no format of pictures.")
+    return masks
+
+
+def assigned(place, masks, photographs, names):
+    """Returns {photograph: mask} of those that have one; says which photographs and masks are left out.
+
+    photographs: {photograph: path below its folder}; names: {photograph: name} of their results. The mask's
+    path below its folder is this name, or the photograph's path, but for the extension and the suffixes that
+    names in the plain layout may have; or its name is, if only one photograph bears it. Raises Problem if
+    no photograph has a mask.
+    """
+    by_name = _by_name(place, masks, {photograph.resolve() for photograph in photographs})
+    fits = [(rank, photograph, mask) for photograph, wanted in _wanted(photographs, names).items()
+            for rank, name in enumerate(wanted) for mask in by_name.get(name, ())]
+    found, taken = {}, set()
+    for _, photograph, mask in sorted(fits, key=itemgetter(0)):  # those whose names fit best come first
+        if photograph not in found and mask not in taken:
+            found[photograph] = mask
+            taken.add(mask)
+    if not found:
+        raise Problem(f"{masks[0]}: no photograph has the name of this mask or of one beside it. "
+                      "Give masks the names of their photographs.")
+    without = [photograph for photograph in photographs if photograph not in found]
+    if without:
+        complain(f"{len(without)} of {counted(len(photographs), 'photograph')} left out, without a mask in "
+                 f"{place}: {without[0]}{' for one' * (len(without) > 1)}.")
+    left, fitting = set().union(*by_name.values()) - taken, {mask for *_, mask in fits}
+    for some, why in ((left - fitting, ": no photograph here has such a name"),
+                      (left & fitting, ", beside another of the same photograph")):
+        if some:
+            complain(f"{with_example(sorted(some), 'mask')} left out{why}.")
+    return found
+
+
+def lies_deeper(photograph, below, place):
+    """Returns whether a photograph lies in `place`, a folder of masks, but the folder given does not.
+
+    place: resolved; below: the photograph's path below the folder that was given. It is a mask then.
+    """
+    given = photograph.parents[len(PurePosixPath(below).parts) - 1]
+    return photograph.resolve().is_relative_to(place) and not given.resolve().is_relative_to(place)
+
+
+def _by_name(place, masks, photographs):
+    """Returns {name, with and without its suffix: masks of this name, the best first}.
+
+    photographs: resolved paths; they may lie in the same folder.
+    """
+    found = defaultdict(list)
+    stems = {mask: _stem(mask.relative_to(place).as_posix()) for mask in masks
+             if mask.resolve() not in photographs}
+    for name_of in (str, lambda stem: without_suffix("mask", stem), lambda stem: SECOND.sub("", stem)):
+        for mask, stem in stems.items():
+            if mask not in found[name_of(stem)]:
+                found[name_of(stem)].append(mask)
+    return found
+
+
+def _wanted(photographs, names):
+    """Returns {photograph: names, without extension, that its mask may have, the best first}."""
+    last = {photograph: PurePosixPath(_stem(below)).name for photograph, below in photographs.items()}
+    bare, found = Counter(last.values()), {}
+    for photograph, below in photographs.items():
+        wanted = [names[photograph], below, _stem(below)]
+        wanted += [last[photograph]] * (bare[last[photograph]] == 1)
+        wanted += [fit for each in wanted for fit in (_stem(file_of(each)), _fit(each))]
+        wanted += [without_suffix("photograph", each) for each in wanted]
+        found[photograph] = list(dict.fromkeys(wanted))
+    return found
+
+
+def _stem(below):
+    return below.removesuffix(PurePosixPath(below).suffix)
