@@ -64,7 +64,8 @@ def used_dice(predictor, photographs):
         counts = metrics.histogram(levels, example.mask, example.fov)
         return metrics.scores(counts, predictor.plan.threshold)["dice"]
 
-    return float(np.mean([dice(photograph) for photograph in evenly_spread(photographs)]))
+    photographs = evenly_spread(photographs)
+    return float(np.average([dice(each) for each in photographs], weights=_weights(photographs)))
 
 
 def _own_pen(predictor, photograph):
