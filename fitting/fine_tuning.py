@@ -69,7 +69,8 @@ def in_words(init, share, now, before):
 
 def smallest_share(dice, tolerance):
     """Returns the smallest key of {share: Dice} of which the value is within `tolerance` of the best."""
-    return min(share for share, value in dice.items() if value >= max(dice.values()) - tolerance)
+    best = max(dice.values())
+    return min(share for share, value in dice.items() if not value < best - tolerance)  # nor is NaN
 
 
 def mean_of(first, last, share):

@@ -77,6 +77,7 @@ def test_the_smallest_share_is_taken_that_is_about_as_good_as_any():
     assert smallest_share(dice, 0.002) == 0.25
     assert smallest_share(dice, 0) == 0.75
     assert smallest_share(dict.fromkeys(dice, 0.7), 0) == 0, "what gains nothing changes nothing"
+    assert smallest_share(dict.fromkeys(dice, np.nan), 0) == 0, "nor what cannot be scored"
 
 
 # ---- what the card still knows ---------------------------------------------------------------------------
