@@ -20,14 +20,14 @@ import numpy as np
 from tqdm import tqdm
 
 import data
-from fitting.augmentation import recipe
+from fitting.augmentation import DEFAULTS, recipe
 from fitting.observed_pen import pens_of_sets, without_pen
 from photographs.labelled import Labelled
 from photographs.reading import summed_up
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
 from running.again import clear, mark, same_as_before
-from running.command import counted, run, say, seed_number
+from running.command import counted, run, say, seed_number, typed
 from running.files import as_cell, as_csv, read_png, sha256, write_png, write_text
 from running.machine import processors
 from running.sources import Sources, place_of
@@ -139,14 +139,13 @@ def arguments():
     add("--data", nargs="+", type=Path, metavar="DIR",
         help="folders of data sets (default: datasets/, else samples/)")
     add("--out", type=Path, default=OUT, help="(default: %(default)s)")
-    add("--copies", type=int, default=40,
-        help="augmented pairs of each training photograph on average; of each set there are as many "
-        "(default: %(default)s)")
-    add("--validation", type=float, default=0.2,
+    add("--copies", type=int, default=DEFAULTS["copies"],
+        help="pairs of a training photograph on average, as many of each set (default: %(default)s)")
+    add("--validation", type=float, default=DEFAULTS["validation"],
         help="share of the patients kept for validation (default: %(default)s)")
-    add("--whole", nargs="+", default=[], metavar="SET",
+    add("--whole", nargs="+", default=DEFAULTS["whole"], metavar="SET",
         help="sets without an official split to train on whole, such as STARE")
-    add("--seed", type=seed_number, default=0, help="(default: %(default)s)")
+    add("--seed", type=seed_number, default=DEFAULTS["seed"], help="(default: %(default)s)")
     add("--workers", type=int, default=processors(),
         help="processes (default: all cores, %(default)s here)")
     add("--preview", action="store_true",
@@ -160,23 +159,23 @@ def arguments():
 
 def main():
     options = arguments()
-    following = "Next: python training.py" + f" --pairs {options.out}" * (options.out != OUT)
+    following = "Next: " + typed("python", "training.py", *["--pairs", options.out] * (options.out != OUT))
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else each worker asks a package index for news
     folders = options.data or data.default_folders()
     if not options.data:
         samples = " (the drawn samples; put data sets under datasets/)" if folders == [SAMPLES] else ""
         say(f"Data: {', '.join(map(str, folders))}{samples}")
-    settings = {"copies": options.copies, "seed": options.seed, "validation": options.validation,
-                "whole": options.whole, "side": SIDE}
+    settings = {**{flag: getattr(options, flag) for flag in DEFAULTS}, "side": SIDE}
     state = same_as_before(options.out, settings, options.overwrite,
                            earlier={"data": [folder.resolve().as_posix() for folder in folders]})
     parts, names, sources = parts_of(folders, options)
     sources.refuse_others("pairs", state == "unfinished")
-    if state == "finished" and not options.preview:
-        say(f"{options.out}: these pairs are there already. {following}")
-        return 0
-    copies = balanced(parts["train"], options.copies)
-    remarks = []
+    if state == "finished":
+        moved = "; where their data lies now is noted" * sources.note_places()
+        if not options.preview:
+            say(f"{options.out}: these pairs are there already{moved}. {following}")
+            return 0
+    copies, remarks = balanced(parts["train"], options.copies), []
     for photograph in parts["train"] + parts["validation"]:
         Labelled.read(photograph, remarks)  # what is wrong is said before anything is written
     for sentence in summed_up(remarks):
@@ -188,8 +187,8 @@ def main():
         pens = write_all(options, parts, names, copies)
         if changes := sources.changed_meanwhile():
             raise sources.mixed("pairs", f"{changes} meanwhile")
-        rows = manifest(parts, names, options, sources, copies, pens)
-        write_text(options.out / "manifest.csv", as_csv(rows))
+        write_text(options.out / "manifest.csv",
+                   as_csv(manifest(parts, names, options, sources, copies, pens)))
         mark(options.out, settings, finished=True, manifest=sha256(options.out / "manifest.csv"),
              **sources.for_run())
     if options.preview:

@@ -4,6 +4,8 @@ import cv2
 
 from photographs.square import SIDE
 
+DEFAULTS = {"copies": 40, "validation": 0.2, "whole": [], "seed": 0}  # of augment.py's flags, by their names
+
 
 def recipe():
     """Returns the augmentation: a square in, 512 x 512 out.

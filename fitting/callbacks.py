@@ -58,7 +58,7 @@ class Watch(keras.callbacks.Callback):
             what, why = (("nothing", "empty or do not lie on their photographs") if nothing else
                          ("vessels everywhere", "inverted or mostly white"))
             complain(f"For three epochs the network has predicted {what}. Probably the masks are {why}: "
-                     "look at them with  python augment.py --preview")
+                     "look at them with the --preview of augment.py")
 
 
 class History(keras.callbacks.Callback):

@@ -9,15 +9,17 @@ from pathlib import Path
 import pandas as pd
 
 import samples
-from running.command import Problem, complain
+from fitting.augmentation import DEFAULTS
+from running.command import Problem, complain, typed, with_example
 from running.files import from_cell, read_json, sha256
-from running.sources import GROUPS, UNKNOWN, differences, folders_of, path_at, recorded
+from running.sources import UNKNOWN, differences, folders_of, path_at, place_of, recorded
 from sets.layouts import Photograph
 from sets.licences import licences_of
+from sets.pairing import sets_in
 
 NAMES = ("file", "source name", "path", "mask path", "fov path")  # the manifest's columns with file names
 PARTS = ("train", "validation")  # whose photographs are needed; those of the third, test, are only named
-AGAIN = "Run  python augment.py --overwrite  again."
+ROLES = {"photograph": "path", "mask": "mask path", "FOV": "fov path"}  # in run.json and in the manifest
 
 
 class Manifest:
@@ -32,6 +34,8 @@ class Manifest:
         card = self._card()
         self.data = folders_of(card, self.folder, data)
         self.recipe = {"data": [place.name for place in self.data.values()], **card["settings"]}
+        self.known = card.get("sources")  # None in pairs of earlier versions
+        self.again = f"Run  {self._command(card)}  again."
         manifest = self.folder / "manifest.csv"
         try:
             text = {"patient": str, **dict.fromkeys(NAMES, str)}
@@ -44,17 +48,29 @@ class Manifest:
             if self.fingerprint != card.get("manifest"):
                 raise ValueError("it was edited")
         except (OSError, ValueError, KeyError) as error:
-            raise Problem(f"{manifest}: cannot be read ({error}). {AGAIN}") from error
-        self._check_sources(card.get("sources"))
+            raise Problem(f"{manifest}: cannot be read ({error}). {self.again}") from error
+        self._check_files()
+        self._check_sources()
 
     def _card(self):
         path = self.folder / "run.json"
         card = read_json(path) if path.exists() else {}
         sound = isinstance(card, dict) and card.get("finished") and isinstance(card.get("settings"), dict)
         if not sound:
-            out = "" if self.folder == Path("augmented") else f" (with --out {self.folder})"
-            raise Problem(f"{path}: holds no finished pairs. Run  python augment.py  first{out}.")
+            raise Problem(f"{path}: holds no finished pairs. Run  "
+                          f"{typed('python', 'augment.py', *self._out())}  first.")
         return card
+
+    def _out(self):
+        return [] if self.folder == Path("augmented") else ["--out", self.folder]
+
+    def _command(self, card):
+        """Returns the command that makes these pairs anew."""
+        settings, data = card["settings"], self.data.values() if card.get("data") else ()
+        flags = [[f"--{flag}", *(settings[flag] if isinstance(default, list) else [settings[flag]])]
+                 for flag, default in DEFAULTS.items() if settings.get(flag, default) != default]
+        return typed("python", "augment.py", "--overwrite", "--data", *(data or settings.get("data", [])),
+                     *sum(flags, []), *self._out())
 
     def _check(self):
         shas = {part: set(rows["source sha256"]) for part, rows in self.parts.items()}
@@ -63,34 +79,52 @@ class Manifest:
             if leaked:
                 name = self.table[self.table["source sha256"].isin(leaked)]["source name"].iloc[0]
                 raise Problem(f"{self.folder}: {name} is among the training pairs and in the {part} split. "
-                              "Remove one of the two from the data and run  python augment.py --overwrite")
+                              f"Remove one of the two from the data. {self.again}")
         for part in ("train", "validation"):
             if self.parts[part].empty:
-                raise Problem(f"{self.folder}: there is no {part} pair. {AGAIN}")
+                raise Problem(f"{self.folder}: there is no {part} pair. {self.again}")
             for kind in ("images", "masks"):
                 there = {entry.name for entry in os.scandir(self.folder / part / kind)}
                 gone = [file for file in self.parts[part]["file"] if file not in there]
                 if gone:
-                    raise Problem(f"{self.folder / part / kind / gone[0]}: is missing. {AGAIN}")
+                    raise Problem(f"{self.folder / part / kind / gone[0]}: is missing. {self.again}")
 
-    def _check_sources(self, known):
-        """Raises Problem unless the photographs, which will be needed, are there and as they were."""
+    def _check_files(self):
+        """Raises Problem if a photograph, its mask or FOV is gone: all will be needed."""
         for part in PARTS:
             for photograph in self.photographs(part):
                 for path in filter(None, (photograph.path, photograph.mask, photograph.fov)):
                     if not path.is_file():
-                        raise Problem(f"{path}: is gone, and training needs it. Put it back, say with --data "
-                                      "where the data lies now, or run  python augment.py --overwrite")
-        if known is None:
-            complain(f"{self.folder}: {UNKNOWN}. python augment.py --overwrite  makes the pairs anew.")
+                        raise Problem(f"{path}: is gone, and training needs it. Put it back, or say where "
+                                      f"all of the data lies now: {typed('--data', *self.data.values())}  in "
+                                      f"this order. Or make pairs of what is there. {self.again}")
+
+    def _check_sources(self):
+        """Raises Problem unless the data is as it was; says how many photographs have been added since."""
+        if self.known is None:
+            complain(f"{self.folder}: {UNKNOWN}. {self.again}")
             return
-        known = {name: {role: file for role, file in item.items() if role not in GROUPS}
-                 for name, item in known.items() if item.get("part") in PARTS}
-        here = {name: {role: path_at(file["path"], self.data) for role, file in item.items()}
-                for name, item in known.items()}
+        known = {name: item for name, item in self.known.items() if item.get("part") in PARTS}
+        found = {place_of(own.path, self.data): own for folder in self.data.values()
+                 for each in sets_in(folder)[0] for own in each.photographs}
+        here = {name: self._now(item, found[place]) for name, item in known.items()
+                if (place := item["photograph"]["path"]) in found}
         changes = differences(known, recorded(here, self.data, known))
         if changes:
-            raise Problem(f"{self.folder}: these pairs are older than their data: {changes} since. {AGAIN}")
+            raise Problem(f"{self.folder}: these pairs are older than their data: {changes} since. "
+                          f"{self.again}")
+        places = {item["photograph"]["path"] for item in self.known.values()}
+        added = [own.path for place, own in found.items() if place not in places and own.split != "test"]
+        if added:
+            complain(f"{self.folder}: {with_example(added, 'photograph', 'added')} since these pairs were "
+                     f"made: training does without, or make the pairs anew. {self.again}")
+
+    def _now(self, item, photograph):
+        """Returns an item of what augment.py used as it is now, its part if that is still possible."""
+        kept_out = photograph.split == "test" and not self.recipe["whole"]
+        part = "test" if kept_out else item["part"]
+        return {"part": part, "patient": photograph.patient, "photograph": photograph.path,
+                "mask": photograph.mask, "FOV": photograph.fov}
 
     @property
     def drawn(self):
@@ -102,12 +136,14 @@ class Manifest:
 
     def photographs(self, part):
         """Returns the photographs of 'train' or 'validation' from which the pairs were cut."""
-        def path(row, column):
-            return path_at(row[column], self.data) if row[column] else None
-
-        return [Photograph(row["set"], row["source name"], part, row["patient"], path(row, "path"),
-                           path(row, "mask path"), path(row, "fov path"))
+        return [Photograph(row["set"], row["source name"], part, row["patient"], *self._paths(row))
                 for row in self._sources(part)]
+
+    def _paths(self, row):
+        """Returns photograph, mask and FOV (or None) of a row: run.json knows better where they lie now."""
+        item = (self.known or {}).get(row["file"].rpartition("_")[0])
+        places = [item.get(role, {}).get("path") if item else row[column] for role, column in ROLES.items()]
+        return [path_at(place, self.data) if place else None for place in places]
 
     def sources(self):
         """Returns the photographs of training and validation for the card, {set: {part: {name: sha256}}}.

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from fitting.manifest import AGAIN, Manifest
+from fitting.manifest import Manifest
 from photographs.square import SIDE, VIEWS, seen_as
 from running.command import Problem
 from running.files import read_png
@@ -63,7 +63,7 @@ class Pairs(Manifest):
         for kind, read in (("images", image), ("masks", mask)):
             if read is None or read.shape[:2] != (SIDE, SIDE):
                 path = self.folder / part / kind / file
-                raise Problem(f"{path}: is not a {SIDE} x {SIDE} picture. {AGAIN}")
+                raise Problem(f"{path}: is not a {SIDE} x {SIDE} picture. {self.again}")
         return np.dstack([image[..., ::-1], mask])
 
     def _within_tensorflow(self, read, *which):

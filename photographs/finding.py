@@ -96,9 +96,10 @@ def photographs_among(files, place):
     files: {file: its absolute path with `/`}. The masks of a known layout are none beside their photographs,
     nor are files of other formats.
     """
+    files = {file: with_ending(file, path) for file, path in files.items()}
     drawings = drawings_in(files.values())
     drawn = [file for file, path in files.items() if path in drawings]
-    others = [file for file, path in files.items() if not (is_picture(path) or _is_nameless_dicom(file))]
+    others = [file for file, path in files.items() if not is_picture(path)]
     left_out = {*drawn, *others}
     photographs = [file for file in files if file not in left_out]
     for left, one, many in (
@@ -109,12 +110,15 @@ def photographs_among(files, place):
     return photographs
 
 
-def _is_nameless_dicom(file):
-    """Returns whether a file without extension, as those of DICOM archives often are, is a DICOM file."""
-    if not isinstance(file, Path) or file.suffix:
-        return False
+def with_ending(file, path):
+    """Returns `path`, the text by which a file is known; `.dcm` is added where a DICOM file has no extension.
+
+    So it often is in archives, which call files IM0001, or by numbers and dots.
+    """
+    if not isinstance(file, Path) or (file.suffix and not file.suffix[1:].isdecimal()):
+        return path
     try:
         with open(file, "rb") as content:
-            return is_dicom(content.read(132))
+            return f"{path}.dcm" if is_dicom(content.read(132)) else path
     except OSError:
-        return False
+        return path

@@ -15,6 +15,8 @@ from running.files import Folder, as_json
 from running.lock import hold
 
 RUN = "run.json"  # {"settings": ..., "finished": bool}, and what running.sources knows of the files used
+CHECKSUMS = {"pairs": "the pairs are others", "model sha256": "the model is another", "card sha256":
+             "the card beside the model is another", "init sha256": "the model of --init is another"}
 
 
 def same_as_before(folder, settings, overwrite, earlier=()):
@@ -41,13 +43,24 @@ def same_as_before(folder, settings, overwrite, earlier=()):
     settings = settings | {key: value for key, value in dict(earlier).items() if key in known}
     different = [key for key in {**known, **settings} if known.get(key) != settings.get(key)]
     if different:
-        changes = "; ".join(f"{key}: {known.get(key)} before, {settings.get(key)} now" for key in different)
+        changes = "; ".join(_change(key, known.get(key), settings.get(key)) for key in different)
         raise Problem(f"{folder}: holds a run with other settings ({changes}). "
                       "Say --overwrite, or choose another --out.")
     if before.get("finished"):
         return "finished"
     folder.sweep()
     return "unfinished"
+
+
+def _change(key, before, now):
+    """Returns in words how a setting differs; of a checksum that it does."""
+    return CHECKSUMS.get(key) or f"{key}: {_shown(before)} before, {_shown(now)} now"
+
+
+def _shown(value):
+    if isinstance(value, bool) or value in (None, []):
+        return "given" if value else "not given"
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def run_in(folder):

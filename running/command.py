@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 at_the_end = contextlib.ExitStack()  # what is put into it is done when the command ends, however it ends
 atexit.register(at_the_end.close)
@@ -39,8 +40,10 @@ def counted(count, noun):
 
 
 def typed(*words):
-    """Returns words as one types them in a shell, those with spaces in quotation marks."""
-    words = list(map(str, words))
+    """Returns words as one types them in a shell, a Path by its part below the folder that one is in."""
+    here = Path.cwd()
+    words = [str(word.relative_to(here)) if isinstance(word, Path) and word.is_relative_to(here) else
+             str(word) for word in words]
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 

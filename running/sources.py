@@ -12,7 +12,7 @@ import os
 from collections import defaultdict
 from pathlib import Path
 
-from running.again import run_in
+from running.again import mark, run_in
 from running.command import Problem, complain, with_example
 from running.files import as_cell, from_cell, sha256
 
@@ -45,6 +45,17 @@ class Sources:
                          for label, folder in places.items()},
                 "sources": self.now}
 
+    def note_places(self):
+        """Writes into the run.json in `out` where its files, which are these, lie now, if that is elsewhere.
+
+        Returns whether it is.
+        """
+        run, here = run_in(self.out), self.for_run()
+        same = self.unknown or (run["data"] == here["data"] and _places(run["sources"]) == _places(self.now))
+        if not same:
+            mark(self.out, **{**run, **here})
+        return not same
+
     def changed_meanwhile(self):
         """Returns in words what has changed since this command began, "" if nothing has."""
         return differences(self.now, recorded(self.items, self.folders, self.now))
@@ -68,6 +79,11 @@ class Sources:
         before = self.before or {}
         return [name for name in {**before, **self.now}
                 if _sums(before.get(name), roles) != _sums(self.now.get(name), roles)]
+
+
+def _places(items):
+    return {name: {role: file["path"] for role, file in item.items() if role not in GROUPS}
+            for name, item in items.items()}
 
 
 def _sums(item, roles):

@@ -4,9 +4,9 @@
     found = recognise(folder)            the Set whose own folder this is, or None
 """
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
-from photographs.finding import is_ours, is_passed_over
+from photographs.finding import is_ours, is_passed_over, with_ending
 from photographs.formats import is_picture
 from running.command import counted
 from running.names import folded
@@ -28,7 +28,7 @@ def sets_in(folder, depth=SETS_DEPTH):
     for entry in sorted(Path(folder).iterdir()) if depth else []:
         if entry.is_dir() and not is_passed_over(entry.name) and not is_ours(entry):
             inner, unknown = sets_in(entry, depth - 1)
-            pictures = [] if inner or unknown else [path for path in _files(entry) if is_picture(path)]
+            pictures = [] if inner or unknown else list(filter(is_picture, _files(entry).values()))
             if pictures:
                 unknown = [f"{entry}: holds {counted(len(pictures), 'picture')}, "
                            "but no layout of a set is recognised: left out."]
@@ -41,7 +41,7 @@ def recognise(folder):
     folder = Path(folder)
     files = _files(folder)
     known = {layout: _known(layout, files) for layout in LAYOUTS
-             if any(match(layout.photograph, path) for path in files)}
+             if any(match(layout.photograph, name) for name in files.values())}
     if not known:
         return None
     # DRIVE's photographs in images/ and masks/ are a plain set, of which DRIVE's layout knows half of the
@@ -53,23 +53,24 @@ def recognise(folder):
         found.remarks.append("FIVES does not say which photographs are of one patient: each counts as its "
                              "own, so a validation part taken from its training split may share patients "
                              "with the rest.")
-    _note_strangers(found, [path for path in files if path not in known[layout]])
+    _note_strangers(found, {path: name for path, name in files.items() if path not in known[layout]})
     return found
 
 
 def _files(folder):
-    """Returns the relative paths of the files in a folder and below, in order.
+    """Returns {path below a folder: the name that layouts match} of its files, in order.
 
     Links to folders are followed, unless they lead back. Hidden ones, systems' own and results are left out.
     """
-    found = []
+    found = {}
 
     def visit(place, above):
         for entry in sorted(place.iterdir()):
             if is_passed_over(entry.name):
                 continue
             if not entry.is_dir():
-                found.append(entry.relative_to(folder))
+                below = entry.relative_to(folder)
+                found[below] = with_ending(entry, below.as_posix())
             elif len(above) < DEPTH and (real := entry.resolve()) not in above and not is_ours(entry):
                 visit(entry, (*above, real))
 
@@ -80,7 +81,7 @@ def _files(folder):
 def _known(layout, files):
     """Returns the set of those files that are something in this layout."""
     patterns = layout.patterns().values()
-    return {path for path in files if any(match(pattern, path) for pattern in patterns)}
+    return {path for path, name in files.items() if any(match(pattern, name) for pattern in patterns)}
 
 
 def _paired(layout, folder, files):
@@ -102,23 +103,23 @@ def _paired(layout, folder, files):
             found.problems.append(f"{folder / path}: is in none of the lists of splits. Add it to one.")
         beside = {part: folder / parts[part][place] for part in parts if place in parts[part]}
         patient = told.get(place) or _own_patient(own, split, told)
-        name = _name(path, own, layout)
+        name = _name(own, layout)
         found.photographs.append(Photograph(found.name, name, split, patient, folder / path,
                                             told=place in told, **beside))
     return found
 
 
-def _name(path, own, layout):
+def _name(own, layout):
     """Returns a photograph's name: its file's, and in the plain layout the folders that it lies deeper in."""
     folders = own["key"].split("/")[:-1] if not layout.has_name else []
-    return "_".join([*folders, path.name.removesuffix(".gz").rsplit(".", 1)[0]])
+    return "_".join([*folders, PurePath(own.string).name.removesuffix(".gz").rsplit(".", 1)[0]])
 
 
 def _places(pattern, files, folder, problems):
     """Returns {key_of a photograph: (path, match)}; two files of one key (.ppm, .ppm.gz) are a problem."""
     found = {}
-    for path in files:
-        own = match(pattern, path)
+    for path, name in files.items():
+        own = match(pattern, name)
         if own:
             before = found.setdefault(key_of(own), (path, own))[0]
             if before != path:
@@ -130,8 +131,8 @@ def _parts(layout, part, places, files, folder, problems):
     """Returns {place: path} of the masks, FOVs or second observers; whose place is not there is a problem."""
     pattern, found = getattr(layout, part), {}
     plain = {(split, without_suffix("photograph", key)): (split, key) for split, key in places}
-    for path in files if pattern else []:
-        own = match(pattern, path)
+    for path, name in files.items() if pattern else []:
+        own = match(pattern, name)
         if not own:
             continue
         split, key = key_of(own)
@@ -200,7 +201,7 @@ def _note_strangers(found, others):
     """Pictures that the layout does not know are left out, and so is what is not a picture among them."""
     folders = {photograph.path.parent for photograph in found.photographs}
     folders |= {photograph.mask.parent for photograph in found.photographs if photograph.mask}
-    strange = [path for path in others if is_picture(path) or (
+    strange = [path for path, name in others.items() if is_picture(name) or (
         found.folder / path.parent in folders and path.suffix.lower() not in NOT_PICTURES)]
     if strange:
         count = f"{counted(len(strange), 'picture')} with another name, place or format"

@@ -27,8 +27,12 @@ def test_a_run_is_new_then_unfinished_then_finished(tmp_path):
 
 
 @pytest.mark.parametrize("before, now, sentence", [
-    ({"tta": False}, {"tta": True}, "tta: False before, True now"), ({"a": 1}, {}, "a: 1 before, None now"),
-    ({}, {"b": "x"}, "b: None before, x now"),
+    ({"tta": False}, {"tta": True}, "tta: not given before, given now"),
+    ({"a": 1}, {}, "a: 1 before, not given now"),
+    ({}, {"b": "x"}, "b: not given before, x now"), ({"n": 0}, {"n": 5}, "n: 0 before, 5 now"),
+    ({"whole": []}, {"whole": ["STARE", "B"]}, "whole: not given before, STARE, B now"),
+    ({"model sha256": "1" * 64, "pairs": "2" * 64}, {"model sha256": "3" * 64, "pairs": "4" * 64},
+     r"settings \(the model is another; the pairs are others\)"),
     ({"a": 1, "b": 2}, {"a": 2, "b": 1}, "a: 1 .*; b: 2 before, 1 now")])
 def test_other_settings_are_refused_and_named(before, now, sentence, tmp_path):
     mark(tmp_path, before, finished=True)

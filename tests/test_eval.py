@@ -293,7 +293,7 @@ def test_another_photograph_of_a_taken_name_and_other_flags_are_refused(
     ended = evaluate(tmp_path / "out", other)
     assert ended.code == 2 and "another photograph of this name" in ended.err
     ended = evaluate(tmp_path / "out", photographs / "p0.png", "--threshold", 0.2)
-    assert ended.code == 2 and "threshold: None before, 0.2 now" in ended.err
+    assert ended.code == 2 and "threshold: not given before, 0.2 now" in ended.err
     assert everything(tmp_path / "out") == before
 
 

@@ -121,6 +121,13 @@ def test_all_formats_that_are_read_are_found_even_dicom_without_extension(touch)
     assert set(found("a").values()) == {"x.jfif", "y.jp2", "z.PPM.GZ", "v.dcm", "IM0001"}
 
 
+def test_the_mask_of_a_dicom_file_without_extension_is_not_a_photograph(touch):
+    touch("a/masks/IM0001.png", "a/images/IM0001", "a/images/1.2.840.7")
+    for path in Path("a/images").iterdir():
+        path.write_bytes(bytes(128) + b"DICM" + bytes(9))
+    assert set(found("a").values()) == {"images/IM0001", "images/1.2.840.7"}
+
+
 def test_folders_that_are_links_are_gone_into_but_never_in_circles(touch):
     touch("real/x.png", "a/y.png")
     Path("a/link").symlink_to(Path("real").resolve())

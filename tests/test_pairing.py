@@ -1,6 +1,7 @@
 """Sets as people have them: nothing of what was given is dropped in silence."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -136,3 +137,15 @@ def test_a_folder_of_fovs_that_is_called_mask_is_told_of(draw, tmp_path):
     draw.put(tmp_path / "mask/a.png", draw.eye(1)[2])
     (problem,) = recognise(tmp_path).problems
     assert "manual/a.png and mask/a.png claim the same place" in problem and "of FOVs fovs" in problem
+
+
+def test_dicom_files_without_extension_pair_by_their_names(touch):
+    """They were left out in silence, as files of no format; archives call them so, or by numbers and dots."""
+    touch("P/images/IM0001", "P/masks/IM0001_mask.png", "P/images/1.2.840.7", "P/masks/1.2.840.7.png",
+          "P/images/1.2.840.8", "P/masks/1.2.840.8.png", "P/images/README")
+    for name in ("IM0001", "1.2.840.7", "1.2.840.8"):
+        Path("P/images", name).write_bytes(bytes(128) + b"DICM" + bytes(9))
+    found = recognise(Path("P"))
+    assert {own.name: own.mask.name for own in found.photographs} == {
+        "IM0001": "IM0001_mask.png", "1.2.840.7": "1.2.840.7.png", "1.2.840.8": "1.2.840.8.png"}
+    assert not found.problems and "1 picture " in found.left_out[0] and "README" in found.left_out[0]

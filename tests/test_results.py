@@ -193,7 +193,7 @@ def test_a_photograph_that_is_gone_is_left_to_do(done, photographs):
 
 
 def test_other_settings_and_other_files_are_refused(done, tmp_path):
-    with pytest.raises(Problem, match="tta: False before, True now"):
+    with pytest.raises(Problem, match="tta: not given before, given now"):
         FolderResults(done, SETTINGS | {"tta": True})
     (tmp_path / "own").mkdir()
     (tmp_path / "own/thesis.txt").touch()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 
 import cv2
@@ -172,9 +173,97 @@ def test_data_says_where_the_photographs_lie_now(project, refused, tmp_path):
     folder, _ = project
     (folder / "data").rename(tmp_path / "elsewhere")
     words = "training", "--pairs", folder / "augmented", "--out", tmp_path / "c", *SMALL
-    assert "say with --data" in refused(*words)
+    assert f"where all of the data lies now: --data {folder / 'data'} " in refused(*words)
     assert Pairs(folder / "augmented", data=[tmp_path / "elsewhere"]).photographs("train")
     assert "got 1 of them" in refused(*words, "--data", tmp_path, tmp_path)
+
+
+def test_augment_notes_where_the_data_lies_now_for_training(command, draw, tmp_path):
+    """Folders moved, or renamed among others: augment.py said "there already", and training "is gone"."""
+    for name, suffix in (("A", "a"), ("B", "b")):
+        folder = draw.plain(tmp_path / f"data/{name}", train=3, test=1)
+        for path in [*folder.rglob("images/*"), *folder.rglob("masks/*")]:
+            path.rename(path.with_stem(path.stem + suffix))
+    words = "--out", tmp_path / "out", "--copies", 1, "--workers", 1
+
+    def paths():
+        return [photograph.path for photograph in Pairs(tmp_path / "out").photographs("train")]
+
+    assert command("augment", "--data", tmp_path / "data/A", tmp_path / "data/B", *words).code == 0
+    before = Pairs(tmp_path / "out").fingerprint
+    (tmp_path / "data/B").rename(tmp_path / "moved")
+    ended = command("augment", "--data", tmp_path / "moved", tmp_path / "data/A", *words)
+    assert ended.code == 0 and "there already; where their data lies now is noted." in ended.out
+    assert {path.parents[2].name for path in paths()} == {"A", "moved"}
+    assert Pairs(tmp_path / "out").fingerprint == before, "so that an interrupted training goes on"
+    (tmp_path / "moved").rename(tmp_path / "data/C")
+    assert "is noted" in command("augment", "--data", tmp_path / "data", *words).out
+    assert {path.parents[2].name for path in paths()} == {"A", "C"}
+    assert all(path.is_file() for path in paths())
+    assert "is noted" not in command("augment", "--data", tmp_path / "data", *words).out
+
+
+# ---- what training.py notices ----------------------------------------------------------------------------
+
+def test_training_refuses_pairs_on_whose_two_sides_one_patient_is_now(project, refused, tmp_path):
+    """patients.csv said so only after augment.py had split."""
+    folder, augmenting = project
+    (folder / "data/patients.csv").write_text("name,patient\neye0,Ann\neye2,Ann\n")
+    words = "training", "--pairs", folder / "augmented", "--out", tmp_path / "c", *SMALL
+    sentence = refused(*words)
+    assert "2 photographs moved to another part or patient (train/images/eye0.png for one)" in sentence
+    assert "photographs moved to another part or patient" in augmenting().err
+    assert not (tmp_path / "c").exists()
+    (folder / "data/patients.csv").write_text("name,patient\neye0,eye0\n")
+    assert Pairs(folder / "augmented"), "nobody has moved"
+
+
+def test_training_says_which_photographs_it_does_without(project, draw, capsys):
+    folder, _ = project
+    rgb, mask, fov = draw.eye(77)
+    draw.put(folder / "data/train/fovs/eye0.png", fov)
+    with pytest.raises(Problem, match=r"1 FOV added \(train/fovs/eye0.png\)"):
+        Pairs(folder / "augmented")
+    (folder / "data/train/fovs/eye0.png").unlink()
+    for part in ("train", "test"):
+        draw.put(folder / f"data/{part}/images/eye77.png", rgb)
+        draw.put(folder / f"data/{part}/masks/eye77.png", mask)
+    assert Pairs(folder / "augmented")
+    said = capsys.readouterr().err
+    assert "1 photograph added (" in said and f"train{os.sep}images{os.sep}eye77.png) since" in said
+
+
+def test_a_photograph_that_a_list_has_made_one_of_the_test_part_is_not_trained_on(command, draw, tmp_path):
+    for number in range(1, 5):
+        rgb, mask, _ = draw.eye(number)
+        draw.put(tmp_path / f"AV/image/00{number}_N.png", rgb)
+        draw.put(tmp_path / f"AV/annotation/00{number}_N.png", mask)
+    lists = tmp_path / "AV/training.txt", tmp_path / "AV/testing.txt"
+    lists[0].write_text("001_N.png\n002_N.png\n003_N.png\n")
+    lists[1].write_text("004_N.png\n")
+    words = "--data", tmp_path / "AV", "--out", tmp_path / "out", "--copies", 1, "--workers", 1
+    assert command("augment", *words).code == 0 and Pairs(tmp_path / "out")
+    lists[0].write_text("002_N.png\n003_N.png\n")
+    lists[1].write_text("001_N.png\n004_N.png\n")
+    with pytest.raises(Problem, match=r"1 photograph moved to another part or patient \(image/001_N.png\)"):
+        Pairs(tmp_path / "out")
+
+
+@pytest.mark.parametrize("flags", [[], ["--validation", "0.4", "--seed", "3"]])
+def test_the_command_that_training_gives_makes_these_pairs_anew(flags, command, draw, tmp_path, monkeypatch):
+    """It was python augment.py --overwrite, of other data, into another folder."""
+    draw.plain(tmp_path / "my eyes", train=3, test=1)
+    words = "--data", tmp_path / "my eyes", "--out", tmp_path / "my pairs", "--copies", "1", *flags
+    assert command("augment", *words, "--workers", 1).code == 0
+    redrawn(tmp_path / "my eyes/train/masks/eye0.png")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Problem) as refusal:
+        Pairs(tmp_path / "my pairs")
+    given = str(refusal.value).split("Run  ")[1].removesuffix("  again.")
+    assert shlex.split(given) == ["python", "augment.py", "--overwrite", "--data", "my eyes", "--copies", "1",
+                                  *flags, "--out", "my pairs"]
+    assert command("augment", *shlex.split(given)[2:], "--workers", 1).code == 0
+    assert Pairs(tmp_path / "my pairs")
 
 
 def as_earlier_versions_wrote(folder):

@@ -197,7 +197,7 @@ def test_another_run_or_other_files_are_refused(begun):
         begun()
     begun(overwrite=True).begin({})
     assert begun().state == "unfinished"
-    with pytest.raises(Problem, match="tta: False before, True now"):
+    with pytest.raises(Problem, match="tta: not given before, given now"):
         begun(SETTINGS | {"tta": True})
 
 
