@@ -194,7 +194,10 @@ def arguments():
     add("--picture", type=Path, metavar="FILE.png",
         help="draw every photograph with vessels (blue) and FOV (orange)")
     add("--download", choices=list(SOURCES), help="fetch a set into datasets/, or say how to get it")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.picture and options.picture.suffix.lower() != ".png":
+        parser.error("--picture is the name of a PNG file, such as found.png")
+    return options
 
 
 def main():
@@ -217,6 +220,9 @@ def doctor(folders, picture):
     Returns the exit code: 1 if something is wrong.
     """
     sets = find_sets(folders or default_folders(), strict=False)
+    files = [file for found in sets for file in found.files()]
+    if picture and picture.exists() and any(map(picture.samefile, files)):
+        raise Problem(f"{picture}: is a file of the data and would be lost. Give --picture another name.")
     rows, wrong, pixels = [], [], defaultdict(list)
     for found in sets:
         own_rows, own_wrong, own_remarks, own_pixels = examine(found)

@@ -52,6 +52,11 @@ class Set:
         photographs = [replace(photograph, set=name) for photograph in self.photographs]
         return replace(self, name=name, photographs=photographs)
 
+    def files(self):
+        """Returns the paths of all that belongs to its photographs."""
+        return [path for own in self.photographs
+                for path in (own.path, own.mask, own.fov, own.second) if path]
+
     def of(self, split):
         """Returns the photographs of 'training', an official validation part included, or of 'test'.
 

@@ -293,6 +293,17 @@ def test_the_doctor_draws_what_pairs_and_leaves_out_what_cannot_be_read(command,
     assert width > 5 * 400 and 2 * 400 < height < 3 * 400, "six photographs, five of them in the first row"
 
 
+def test_no_photograph_is_lost_to_the_picture(refused, command, draw, tmp_path, everything):
+    folder = draw.plain(tmp_path / "P", train=2, test=1)
+    before = everything(folder)
+    assert "eye0.png: is a file of the data and would be lost" in refused(
+        "data", folder, "--picture", folder / "train/images/eye0.png")
+    for name in (tmp_path, tmp_path / "found.jpg"):
+        ended = command("data", folder, "--picture", name)
+        assert ended.code == 2 and "the name of a PNG file" in ended.err
+    assert everything(folder) == before
+
+
 def test_one_photograph_under_two_names_is_named_with_both(command, draw, tmp_path):
     """training.py alone refused it, hours later, with one of the names."""
     folder = draw.plain(tmp_path / "P")
