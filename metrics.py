@@ -28,7 +28,20 @@ def levels_of(probability):
     probability = probability.astype(np.float32, copy=False)
     if probability.size and not (probability.min() >= 0 and probability.max() <= 1):
         raise ValueError("Probabilities must be uint16, or numbers in [0, 1].")
-    return np.rint(probability * np.float32(HIGHEST)).astype(np.uint16)
+    levels = np.empty(probability.shape, np.uint16)
+    for part, found in in_parts(probability, levels):
+        found[:] = np.rint(part * np.float32(HIGHEST))
+    return levels
+
+
+def in_parts(*arrays):
+    """Yields a few pixels of arrays of one shape, then the next; an array that is to be filled is contiguous.
+
+    What is computed of them stays in the processor's cache: whole, 50 million pixels take 200 MB a step.
+    """
+    flat = [array.reshape(-1) for array in arrays]
+    for k in range(0, flat[0].size, 1 << 16):
+        yield [array[k:k + (1 << 16)] for array in flat]
 
 
 def probability_of(levels):

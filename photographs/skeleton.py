@@ -66,7 +66,8 @@ class Skeleton:
     def _keep(self, points):
         """Keeps these points, (N,) bool, of whole pieces: what connects them stays, under new numbers."""
         number, linked = np.cumsum(points) - 1, points[self.links[:, 0]]
-        self.points, self.widths, self.degrees = self.points[points], self.widths[points], self.degrees[points]
+        self.points, self.widths = self.points[points], self.widths[points]
+        self.degrees = self.degrees[points]
         self.links, self.lengths = number[self.links[linked]], self.lengths[linked]
         kept = [points[segment[0]] for segment in self.segments]
         self.segments = [number[segment] for segment in compress(self.segments, kept)]

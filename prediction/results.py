@@ -120,6 +120,7 @@ class FolderResults(Results):
     def __init__(self, path, settings, overwrite=False, kinds=None):
         self.rows, self.changed = Rows(Folder(path)), set()  # the second: names of what is to be done anew
         kinds = kinds or (KINDS if settings["tta"] else KINDS[:-1])
+        self.small = {}  # {name: overlay of this run as the sheet shows it}, not to be read again
         super().__init__(Folder(path), settings, kinds, overwrite)
 
     def read_known(self):
@@ -186,7 +187,10 @@ class FolderResults(Results):
     def add(self, name, path, segmented, card):
         """Writes a photograph's pictures, and then its row, which is returned."""
         for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
-            write_png(self.folder / picture, picture_of(kind, segmented))
+            drawn = picture_of(kind, segmented)
+            write_png(self.folder / picture, drawn)
+            if kind == "overlay" and len(self.small) < MOST_ON_SHEET:
+                self.small[name] = shrunk(drawn, CELL)
         return self.rows.keep(row_of(name, path, segmented, card), self.made_of(path))
 
     def in_table(self):
@@ -218,8 +222,10 @@ class FolderResults(Results):
         return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
 
     def draw_sheet(self, rows):
-        """Draws the overlays side by side, each shrunk once it is read: full size may be gigabytes."""
+        """Draws the overlays side by side, each shrunk once it is there: full size may be gigabytes."""
         def small(row):
+            if row["name"] in self.small:
+                return self.small[row["name"]]
             return shrunk(read_png(self.folder / f"{row['name']}_overlay.png", cv2.IMREAD_COLOR_RGB), CELL)
 
         with ThreadPoolExecutor(FINISHERS) as pool:
