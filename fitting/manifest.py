@@ -35,7 +35,8 @@ class Manifest:
         self.data = folders_of(card, self.folder, data)
         self.recipe = {"data": [place.name for place in self.data.values()], **card["settings"]}
         self.known = card.get("sources")  # None in pairs of earlier versions
-        self.again = f"Run  {self._command(card)}  again."
+        data = self.data.values() if card.get("data") else card["settings"].get("data", [])
+        self.again = f"Run  {self._augment('--overwrite', '--data', *data)}  again."
         manifest = self.folder / "manifest.csv"
         try:
             text = {"patient": str, **dict.fromkeys(NAMES, str)}
@@ -64,13 +65,12 @@ class Manifest:
     def _out(self):
         return [] if self.folder == Path("augmented") else ["--out", self.folder]
 
-    def _command(self, card):
-        """Returns the command that makes these pairs anew."""
-        settings, data = card["settings"], self.data.values() if card.get("data") else ()
-        flags = [[f"--{flag}", *(settings[flag] if isinstance(default, list) else [settings[flag]])]
-                 for flag, default in DEFAULTS.items() if settings.get(flag, default) != default]
-        return typed("python", "augment.py", "--overwrite", "--data", *(data or settings.get("data", [])),
-                     *sum(flags, []), *self._out())
+    def _augment(self, *words):
+        """Returns the command, with these words, that makes such pairs."""
+        chosen = {flag: self.recipe.get(flag, default) for flag, default in DEFAULTS.items()}
+        flags = [[f"--{flag}", *(value if isinstance(value, list) else [value])]
+                 for flag, value in chosen.items() if value != DEFAULTS[flag]]
+        return typed("python", "augment.py", *words, *sum(flags, []), *self._out())
 
     def _check(self):
         shas = {part: set(rows["source sha256"]) for part, rows in self.parts.items()}
@@ -95,9 +95,10 @@ class Manifest:
             for photograph in self.photographs(part):
                 for path in filter(None, (photograph.path, photograph.mask, photograph.fov)):
                     if not path.is_file():
-                        raise Problem(f"{path}: is gone, and training needs it. Put it back, or say where "
-                                      f"all of the data lies now: {typed('--data', *self.data.values())}  in "
-                                      f"this order. Or make pairs of what is there. {self.again}")
+                        anew = self._augment("--data", "PLACES")
+                        raise Problem(f"{path}: is gone, and training needs it. Put it back; if data was moved "
+                                      f"or renamed, run  {anew}  with all of its places now, and with "
+                                      "--overwrite if you can do without what is gone.")
 
     def _check_sources(self):
         """Raises Problem unless the data is as it was; says how many photographs have been added since."""

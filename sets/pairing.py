@@ -11,7 +11,7 @@ from photographs.formats import is_picture
 from running.command import counted
 from running.names import folded
 from sets.layouts import LAYOUTS, Photograph, Set, key_of, match, without_suffix
-from sets.patients import TABLES, patients_in
+from sets.patients import TABLES, own_patient, told_patients
 
 DEPTH = 8  # folders below a set's own in which its files may lie
 SETS_DEPTH = 3  # folders below the given one in which sets may lie
@@ -90,19 +90,18 @@ def _paired(layout, folder, files):
     places = _places(layout.photograph, files, folder, found.problems)
     parts = {part: _parts(layout, part, places, files, folder, found.problems)
              for part in ("mask", "fov", "second")}
-    patients, problems, remarks = patients_in(folder, {place: path for place, (path, _) in places.items()})
+    told, problems, remarks = told_patients(folder, places, layout)
     found.problems += problems
     found.problems += [f"{folder / path}: lies deeper than the table of a set may. Move it to {folder}."
                        for path in files if path.name.lower() in TABLES and len(path.parts) > 1]
     found.remarks += remarks
-    told = _told(places, layout, patients or _folders_as_patients(places, found.remarks))
     listed = _listed(layout, folder)
     for place, (path, own) in places.items():
         split = listed.get(place[1], layout.split(own))
         if listed and place[1] not in listed:
             found.problems.append(f"{folder / path}: is in none of the lists of splits. Add it to one.")
         beside = {part: folder / parts[part][place] for part in parts if place in parts[part]}
-        patient = told.get(place) or _own_patient(own, split, told)
+        patient = told.get(place) or own_patient(own, split, told)
         name = _name(own, layout)
         found.photographs.append(Photograph(found.name, name, split, patient, folder / path,
                                             told=place in told, **beside))
@@ -153,28 +152,6 @@ def _parts(layout, part, places, files, folder, problems):
 def _claim(folder, one, other):
     return (f"{folder}: {one.as_posix()} and {other.as_posix()} claim the same place. Remove one, or call a "
             "folder of FOVs fovs.")
-
-
-def _told(places, layout, told):
-    """Returns {place: patient} of the photographs of which a table, folders or names tell whose they are."""
-    told = {place: told.get(place) or layout.patient(own) for place, (_, own) in places.items()}
-    return {place: patient for place, patient in told.items() if patient}
-
-
-def _own_patient(own, split, told):
-    """Returns the patient of a photograph that tells of none: its name, which may be nobody else's."""
-    return f"{split}/{own['key']}" if own["key"] in told.values() else own["key"]
-
-
-def _folders_as_patients(places, remarks):
-    """Returns {place: folder} where photographs lie in folders of their own, which are those of patients."""
-    folders = {place: own["key"].split("/")[0] for place, (_, own) in places.items() if "/" in own["key"]}
-    count = len(set(folders.values()))
-    if count < 2:
-        return {}
-    remarks.append(f"Its photographs lie in {count} folders, of which each counts as one patient; "
-                   "a patients.csv can say otherwise")
-    return folders
 
 
 def _listed(layout, folder):

@@ -1,5 +1,6 @@
-"""Which photographs are of one patient, as a table beside them says: patients.csv, as any program saves it.
+"""Which photographs are of one patient: as a table beside them says, as any program saves it, or folders.
 
+    patients, problems, remarks = told_patients(folder, places, layout)
     patients, problems, remarks = patients_in(folder, {place: path of a photograph below the folder})
 """
 
@@ -14,9 +15,46 @@ from sets.layouts import PICTURE
 
 TABLES = "patients.csv", "patients.tsv", "patients.txt"
 SHEETS = "patients.xlsx", "patients.xls", "patients.ods"
-NAMES = {"name", "names", "file", "filename", "file name", "image", "photograph", "photo", "picture"}
-PATIENTS = {"patient", "patients", "patient id", "patientid", "subject", "subject id", "person", "child"}
+# Columns, the first that is there: in a table of images and patients, a name may be that of a person.
+NAMES = ("file", "filename", "file name", "image", "image file", "image name", "image id", "photograph",
+         "photo", "picture", "path", "name", "names")
+PATIENTS = ("patient id", "patientid", "patient number", "patient no", "patient nr", "pid", "patient",
+            "patients", "subject id", "subject", "person", "child")
+NOBODY = {"", "-", "?", "n/a", "na", "nan", "none", "null", "unknown"}  # said of a patient who is not known
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+
+
+def told_patients(folder, places, layout):
+    """Returns {place: patient} of what a table, folders or names tell; problems and remarks, sentences.
+
+    places: {place: (path below the folder, match)}, of all photographs.
+    """
+    table, problems, remarks = patients_in(folder, {place: path for place, (path, _) in places.items()})
+    folders = _folders(places)
+    if folders and not table:
+        remarks.append(f"Its photographs lie in {len(set(folders.values()))} folders, of which each counts "
+                       "as one patient; a patients.csv can say otherwise")
+    others = {place: patient for place, (_, own) in places.items() if (patient := layout.patient(own))}
+    others |= folders
+    named = {others[place]: places[place][0] for place in table if place in others}
+    problems += [f"{folder}: its table of patients names {named[patient]} but not {places[place][0]}, which "
+                 "without it is the same patient's. Name both."
+                 for place, patient in others.items() if place not in table and patient in named]
+    return others | table, problems, remarks
+
+
+def _folders(places):
+    """Returns {place: folder} where photographs lie in folders of their own, which are those of patients."""
+    folders = {place: own["key"].split("/")[0] for place, (_, own) in places.items() if "/" in own["key"]}
+    return folders if len(set(folders.values())) > 1 else {}
+
+
+def own_patient(own, split, told):
+    """Returns the patient of a photograph that tells of none: its name, which may be nobody else's.
+
+    own: the match of its path; told: {place: patient} of the others.
+    """
+    return f"{split}/{own['key']}" if own["key"] in told.values() else own["key"]
 
 
 def patients_in(folder, places):
@@ -35,8 +73,9 @@ def patients_in(folder, places):
     for place, path in places.items():
         for name in _names_of(path):
             named.setdefault(name, []).append(place)
-    found = {}
+    found, spellings = {}, {}
     for name, patient in rows:
+        patient = spellings.setdefault(_without_spelling(patient), patient)
         fitting = _fitting(name, named)
         if not fitting:
             problems.append(f"{table}: names {name}, which is none of the photographs here. "
@@ -48,7 +87,7 @@ def patients_in(folder, places):
     missing = [path for place, path in places.items() if place not in found]
     remarks = [f"The table {table.name} does not name "
                f"{with_example([path.as_posix() for path in missing], 'photograph')}: "
-               "each counts as a patient of its own"] if missing and found else []
+               "there it is as if there were no table"] if missing and found else []
     return found, problems, remarks
 
 
@@ -81,19 +120,40 @@ def _rows(table):
     if lines and lines[0].lower().startswith("sep="):
         lines = lines[1:]
     for delimiter in ";,\t|":
-        cells = [[cell.strip() for cell in row]
-                 for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)]
-        heads = [re.sub(r"[\s_-]+", " ", head).casefold() for head in cells[0]] if cells else []
-        columns = [next((k for k, head in enumerate(heads) if head in known), None)
-                   for known in (NAMES, PATIENTS)]
+        columns = _columns(next(_cells(lines[:1], delimiter), []))
         if None not in columns:
             break
     else:
         return [], [f"{table}: its first line must have the columns name and patient. Add them."]
-    rows = [[row[k] if k < len(row) else "" for k in columns] for row in cells[1:]]
-    problems = [f"{table}: has no {'patient' if name else 'name'} for {name or patient}. Add it."
-                for name, patient in rows if bool(name) != bool(patient)]
+    try:
+        cells = list(_cells(lines, delimiter, strict=True))[1:]
+    except csv.Error as error:
+        return [], [f"{table}: cannot be read as a table ({error}). Look at its quotation marks."]
+    rows = [[row[k] if k < len(row) else "" for k in columns] for row in cells]
+    rows = [(name, "" if patient.casefold() in NOBODY else patient) for name, patient in rows]
+    problems = [f"{table}: has no {'patient' if name else 'name'} for {name or patient}. Add it, or take out "
+                "the row." for name, patient in rows if bool(name) != bool(patient)]
+    if not any(map(any, rows)):
+        problems = [f"{table}: names no photograph. Fill it in, or remove it."]
     return [(name, patient) for name, patient in rows if name and patient], problems
+
+
+def _cells(lines, delimiter, **how):
+    """Yields the rows of a table as lists of cells."""
+    for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True, **how):
+        yield [cell.strip() for cell in row]
+
+
+def _columns(heads):
+    """Returns the places of the columns with names and patients, None where there is none."""
+    heads = [re.sub(r"[\s_-]+", " ", head).casefold() for head in heads]
+    return [next((heads.index(word) for word in known if word in heads), None) for known in (NAMES, PATIENTS)]
+
+
+def _without_spelling(patient):
+    """Returns a patient without what programs and hands make of one name: case, 1.0 for 1, 01 for 1."""
+    patient = re.sub(r"\.0+$", "", folded(patient))
+    return str(int(patient)) if patient.isdecimal() else patient
 
 
 def _text(content):

@@ -54,10 +54,44 @@ def test_excel_takes_the_zeros_of_a_number(tmp_path):
     assert patients_in(tmp_path, places)[0] == {0: "Ann", 1: "Bo"}
 
 
+@pytest.mark.parametrize("one", ["Ann,ann,ANN", "M\u00fcller,Mu\u0308ller,m\u00fcller", "7,7.0,007"])
+def test_one_patient_who_is_spelled_in_several_ways_is_one(tmp_path, one):
+    """Ann and ann were two, one on either side of the split."""
+    (tmp_path / "patients.csv").write_bytes(table("".join(
+        f"eye{k},{patient}\n" for k, patient in enumerate([*one.split(","), "Bo"]))))
+    first = one.split(",")[0]
+    assert patients_in(tmp_path, PLACES) == ({0: first, 1: first, 2: first, 3: "Bo"}, [], [])
+
+
+def test_the_name_of_a_person_is_not_that_of_a_photograph(tmp_path):
+    rows = table("Ann,eye0,7\nBo,eye1,8\n", header="Name,Image ID,Patient No")
+    (tmp_path / "patients.csv").write_bytes(rows)
+    assert patients_in(tmp_path, PLACES)[0] == {0: "7", 1: "8"}
+
+
+def test_a_table_that_names_one_photograph_of_a_folder_or_a_child_must_name_the_others(draw, tmp_path):
+    """The others counted as somebody else's, so that one patient's eyes came to both sides."""
+    rgb, mask, _ = draw.eye(1)
+    for name in ("P1/OD", "P1/OS", "P2/OD", "P3/OD"):
+        draw.put(tmp_path / f"s/images/{name}.png", rgb)
+        draw.put(tmp_path / f"s/masks/{name}.png", mask)
+    (tmp_path / "s/patients.csv").write_bytes(table("P1/OD,Ann\nP3/OD,Ann\n"))
+    found = recognise(tmp_path / "s")
+    assert [own.patient for own in found.photographs] == ["Ann", "P1", "P2", "Ann"]
+    (problem,) = found.problems
+    assert f"names {Path('images/P1/OD.png')} but not {Path('images/P1/OS.png')}" in problem
+    draw.chase(tmp_path / "C", children=(1, 2))
+    (tmp_path / "C/patients.csv").write_bytes(table("Image_01L,Ann\n"))
+    (problem,) = recognise(tmp_path / "C").problems
+    assert "names Image_01L.jpg but not Image_01R.jpg" in problem
+
+
 @pytest.mark.parametrize("content, word", [
     (table("eye9,Ann\n"), "names eye9, which is none of the photographs"),
     (table("eye0,Ann\neye0,Bo\n"), "gives eye0 two patients, Ann and Bo"),
-    (table("eye0,\n"), "has no patient for eye0"), (table(",Ann\n"), "has no name for Ann"),
+    (table("eye0,\n"), "has no patient for eye0"), (table("eye0,n/a\n"), "has no patient for eye0"),
+    (table(""), "names no photograph"), (table('eye0,"Ann\neye1,Bo\neye2,Bo\n'), "quotation marks"),
+    (table(f"eye0,{'a' * 200_000}\n"), "cannot be read as a table"), (table(",Ann\n"), "has no name for Ann"),
     (b"eye0,Ann\neye1,Ann\n", "must have the columns name and patient"), (b"", "must have the columns")])
 def test_what_cannot_be_meant_is_a_problem(tmp_path, content, word):
     (tmp_path / "patients.csv").write_bytes(content)

@@ -173,7 +173,7 @@ def test_data_says_where_the_photographs_lie_now(project, refused, tmp_path):
     folder, _ = project
     (folder / "data").rename(tmp_path / "elsewhere")
     words = "training", "--pairs", folder / "augmented", "--out", tmp_path / "c", *SMALL
-    assert f"where all of the data lies now: --data {folder / 'data'} " in refused(*words)
+    assert f"run  python augment.py --data PLACES --copies 1 --out {folder / 'augmented'} " in refused(*words)
     assert Pairs(folder / "augmented", data=[tmp_path / "elsewhere"]).photographs("train")
     assert "got 1 of them" in refused(*words, "--data", tmp_path, tmp_path)
 
