@@ -1,6 +1,7 @@
 """The centrelines of a vessel mask as a graph of pixels, with the vessel's width at each."""
 
 from collections import defaultdict
+from functools import cache
 from itertools import compress, pairwise
 from operator import itemgetter
 
@@ -51,7 +52,7 @@ class Skeleton:
         # Not by the default, Zhang's method, which leaves a single pixel of some diagonal bars of even width.
         self.points = points_of(skeletonize(mask, method="lee"))
         self.widths = widths_at(self.points, mask)
-        self._number = np.full(mask.shape, -1, np.int32)
+        self._columns = mask.shape[1]
         self._connect()
         while (spurs := self._spurs()).any():
             self._leave_out(spurs)
@@ -59,7 +60,6 @@ class Skeleton:
 
     def _leave_out(self, points):
         """Removes points, (N,) bool, and connects the others anew."""
-        self._number[tuple(self.points[points].T)] = -1
         self.points, self.widths = self.points[~points], self.widths[~points]
         self._connect()
 
@@ -85,25 +85,30 @@ class Skeleton:
 
     def _connect(self):
         """Links neighbours, diagonal ones only where no two straight steps lead there: no triangles."""
-        rows, columns = self.points.T
-        number = self._number
-        number[rows, columns] = np.arange(len(rows))
-        links, lengths = [], []
+        links, lengths, beside = [], [], cache(self._beside)
         for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-            there = number[rows + down, columns + right] >= 0
+            neighbours = beside(down, right)
+            there = neighbours >= 0
             if down and right:
-                there &= (number[rows + down, columns] < 0) & (number[rows, columns + right] < 0)
-            neighbours = number[rows + down, columns + right][there]
-            links.append(np.stack([np.flatnonzero(there), neighbours], axis=1))
+                there &= (beside(down, 0) < 0) & (beside(0, right) < 0)
+            links.append(np.stack([np.flatnonzero(there), neighbours[there]], axis=1))
             lengths.append(np.full(there.sum(), np.hypot(down, right)))
         self.links, self.lengths = np.concatenate(links), np.concatenate(lengths)
-        self.degrees = np.bincount(self.links.ravel(), minlength=len(rows))
+        self.degrees = np.bincount(self.links.ravel(), minlength=len(self.points))
         self.segments = self._trace()
         points = self.points[np.concatenate([np.empty(0, int), *self.segments])]
         steps = np.hypot(*np.diff(points, axis=0, prepend=0).T)
         starts = np.cumsum([0, *map(len, self.segments)])
         steps[starts[:-1]] = 0
         self.steps = [steps[start:stop] for start, stop in pairwise(starts.tolist())]
+
+    def _beside(self, down, right):
+        """Returns (N,) int: the number of the point so many rows and columns away from each, -1 for none."""
+        rows, columns = self.points.T
+        places = rows * self._columns + columns  # rising; the mask has an empty column on either side
+        wanted = places + (down * self._columns + right)
+        found = np.minimum(np.searchsorted(places, wanted), len(places) - 1)
+        return np.where(places[found] == wanted, found, -1)
 
     def _trace(self):
         """Returns the segments: the ways from each end or branch point to the next."""
