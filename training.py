@@ -107,7 +107,7 @@ def main():
         adam = keras.optimizers.Adam(options.rate, use_ema=True, ema_momentum=1 - 2 / (steps + 2))
         network.compile(adam, loss(options.loss), metrics=list(METRICS), jit_compile="auto")
         adam.build(network.trainable_variables)
-    before = card_of(options.init, shape_of(network)) if options.init else {}
+    before = card_of(options.init, shape_of(network), pairs.sources()) if options.init else {}
     settings = settings_of(options, pairs.fingerprint, minutes, shape_of(network))
     if begin(options, settings) == "finished":
         return tell(options.out, read_json(options.out / CARD), finished_before=True)

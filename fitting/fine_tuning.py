@@ -3,6 +3,9 @@
 A fit to a few photographs forgets others. The weights that are kept are therefore a mean of the first and the
 fine-tuned ones, with the smallest share of the latter that is as good on the validation photographs as any
 (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903; docs/recipe.md has what it is worth).
+
+Good is what finds the centrelines. A corrected mask has the edges of the prediction that it was made from, so
+by Dice no other model is ever as good as the one that predicted.
 """
 
 from pathlib import Path
@@ -11,23 +14,36 @@ import numpy as np
 
 from card import Card, Plan, pens_in
 from checkpoint import load_network
-from fitting.threshold import native_dice, tune, used_dice
+from fitting.threshold import found_as_used, found_at_best, tune
 from model import shape_of, unet
-from photographs.square import VIEWS
+from running.command import complain, with_example
 from sets.licences import licences_of
 
 PENS = ("pens", "habit")  # keys of a card that one without pens lacks
 SHARES = (0, 0.25, 0.5, 0.75, 1)
-TOLERANCE = 0.002  # of Dice on the new photographs, given up where others could be forgotten
+TOLERANCE = 0.002  # of what is found on the new photographs, given up where others could be forgotten
 
 
-def card_of(init, shape):
+def card_of(init, shape, data):
     """Returns the Card of the model `init`, empty if there is none, as a run that broke off leaves it.
 
-    Raises Problem if it cannot be used.
+    Warns if that model has learned from photographs of the validation part of `data`, as a card has it.
+    Raises Problem if the card cannot be used.
     """
     path = Path(init).with_suffix(".json")
-    return Card.read(path, *shape) if path.is_file() else Card()
+    card = Card.read(path, *shape) if path.is_file() else Card()
+    if learned := learned_before(card, data):
+        complain(f"{init} has learned from {with_example(learned, 'photograph')} of those kept aside here: "
+                 "their scores will be too good, and the card says so. To keep the same aside as there, give "
+                 "augment.py the --seed and --validation that its pairs had.")
+    return card
+
+
+def learned_before(card, data):
+    """Returns the names of validation photographs of `data` that a card's model has learned from."""
+    learned = {sha for parts in card.get("data", {}).values() for sha in parts.get("train", {}).values()}
+    return [name for parts in data.values() for name, sha in parts.get("validation", {}).items()
+            if sha in learned]
 
 
 def fine_tuned(init, first, last, card, predictor_of, validation):
@@ -38,20 +54,21 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     """
     start = load_network(init)
     means = {share: (mean_of(start, last, share), cameras_of(first, card, share)) for share in SHARES}
-    dice = {share: native_dice(predictor_of(network, Plan(pens=pens_in(known))), validation, VIEWS[:1])
-            for share, (network, known) in means.items()}
+    found = {share: found_at_best(predictor_of(network, Plan(pens=pens_in(known))), validation)
+             for share, (network, known) in means.items()}
     forgets = first.get("data", {}).keys() - card["data"].keys()
-    share = smallest_share(dice, TOLERANCE if forgets else 0)
+    share = smallest_share(found, TOLERANCE if forgets else 0)
     network, known = means[share]
     card = Card({key: value for key, value in card.items() if key not in PENS} | known
                 | learned_from(first, card["data"]))
     card |= tune(predictor_of(network, Plan(pens=pens_in(card))), validation)
-    now = used_dice(predictor_of(network, card.plan()), validation)
-    before = used_dice(predictor_of(start, first.plan()), validation) if first else None
+    now = found_as_used(predictor_of(network, card.plan()), validation)
+    before = found_as_used(predictor_of(start, first.plan()), validation) if first else None
     if first and before > now:
         network, card, share = start, Card(first), 0
-    card["fine-tuning"] = {"share": share, "Dice by share": {str(key): round(dice[key], 4) for key in dice},
-                           "Dice": round(now, 4), "Dice before": before and round(before, 4),
+    by_share = {str(key): round(value, 4) for key, value in found.items()}
+    card["fine-tuning"] = {"share": share, "found by share": by_share,
+                           "found": round(now, 4), "found before": before and round(before, 4),
                            "kept": in_words(init, share, now, before)}
     return network, card
 
@@ -59,18 +76,17 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
 def in_words(init, share, now, before):
     """Returns what became of the first model, as a sentence."""
     if before is not None and before > now:
-        return (f"On the photographs kept aside {init} has Dice {before:.4f} as it was and {now:.4f} "
-                "fine-tuned, so it is kept as it was.")
+        return (f"On the photographs kept aside {init} finds vessels better as it was ({before:.4f}) than "
+                f"fine-tuned ({now:.4f}), so it is kept as it was.")
     had = "" if before is None else f", with {init} as it was {before:.4f}"
     weights = f"{share:.0%} of the way from the first weights to the fine-tuned ones are kept" if share else \
         "Fine-tuned weights are not better, so the first ones are kept, with a new threshold"
-    return f"{weights}. Dice on the photographs kept aside is {now:.4f}{had}."
+    return f"{weights}. On the photographs kept aside {now:.4f} of the centrelines are found{had}."
 
 
-def smallest_share(dice, tolerance):
-    """Returns the smallest key of {share: Dice} of which the value is within `tolerance` of the best."""
-    best = max(dice.values())
-    return min(share for share, value in dice.items() if not value < best - tolerance)  # nor is NaN
+def smallest_share(found, tolerance):
+    """Returns the smallest share of which what is found is within `tolerance` of the best."""
+    return min(share for share, value in found.items() if value >= max(found.values()) - tolerance)
 
 
 def mean_of(first, last, share):

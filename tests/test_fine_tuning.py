@@ -73,11 +73,10 @@ def test_the_mean_of_two_networks_has_the_mean_of_weights_and_statistics():
 
 
 def test_the_smallest_share_is_taken_that_is_about_as_good_as_any():
-    dice = {0: 0.7, 0.25: 0.749, 0.5: 0.7501, 0.75: 0.751, 1: 0.748}
-    assert smallest_share(dice, 0.002) == 0.25
-    assert smallest_share(dice, 0) == 0.75
-    assert smallest_share(dict.fromkeys(dice, 0.7), 0) == 0, "what gains nothing changes nothing"
-    assert smallest_share(dict.fromkeys(dice, np.nan), 0) == 0, "nor what cannot be scored"
+    found = {0: 0.7, 0.25: 0.749, 0.5: 0.7501, 0.75: 0.751, 1: 0.748}
+    assert smallest_share(found, 0.002) == 0.25
+    assert smallest_share(found, 0) == 0.75
+    assert smallest_share(dict.fromkeys(found, 0.7), 0) == 0, "what gains nothing changes nothing"
 
 
 # ---- what the card still knows ---------------------------------------------------------------------------
@@ -131,11 +130,11 @@ def test_the_card_names_what_the_first_model_learned_from_and_its_licences():
 
 @pytest.fixture
 def tuned(command, tiny_pairs, tiny_training, tmp_path, monkeypatch):
-    """Fine-tunes the tiny model; `dice` says what is found of each (share, as used after, as used before)."""
+    """Fine-tunes the tiny model; The words say what is found: by each share, as used after and before."""
     def tuning(by_share, after, before, *words):
-        dice, used = iter(by_share), iter((after, before))
-        monkeypatch.setattr(fine_tuning, "native_dice", lambda *_: next(dice))
-        monkeypatch.setattr(fine_tuning, "used_dice", lambda *_: next(used))
+        found, used = iter(by_share), iter((after, before))
+        monkeypatch.setattr(fine_tuning, "found_at_best", lambda *_: next(found))
+        monkeypatch.setattr(fine_tuning, "found_as_used", lambda *_: next(used))
         known = read_json(tiny_training / "model.json")
         chosen = [*known][[*known].index("vessel width"):]
         monkeypatch.setattr(fine_tuning, "tune", lambda *_: {key: known[key] for key in chosen})
@@ -154,7 +153,7 @@ def test_half_of_the_way_is_kept_where_that_is_best(tuned, tiny_training):
         assert np.allclose(weights, (first[name] + last[name]) / 2, atol=1e-6)
     assert card["fine-tuning"]["share"] == 0.5 and set(card) == set(MEANINGS)
     assert card["epochs"] == 1
-    assert card["fine-tuning"]["Dice by share"]["0.25"] == 0.6
+    assert card["fine-tuning"]["found by share"]["0.25"] == 0.6
     assert "50% of the way" in said and "0.7000" in said and "as it was 0.5000" in said
 
 
@@ -164,7 +163,7 @@ def test_a_model_that_would_be_worse_is_not_kept(tuned, tiny_training):
     before = read_json(tiny_training / "model.json")
     assert {key: value for key, value in card.items() if key != "fine-tuning"} == before
     assert card["fine-tuning"]["share"] == 0 and card["fine-tuning"]["kept"] in said
-    assert "0.6500 as it was and 0.6000" in said and "Best epoch" not in said
+    assert "better as it was (0.6500) than fine-tuned (0.6000)" in said and "Best epoch" not in said
 
 
 def test_without_gain_the_first_weights_stay(tuned, tiny_training):
@@ -180,14 +179,27 @@ def test_a_fit_that_ruins_the_network_ends_with_the_first_one(command, tiny_pair
     assert ended.code == 0, ended.err
     card = read_json(tmp_path / "c/model.json")["fine-tuning"]
     assert same_weights(tmp_path / "c/model.keras", tiny_training / "model.keras") and card["share"] == 0
-    assert max(card["Dice"], card["Dice before"]) >= card["Dice before"]
 
 
 def test_a_model_without_its_card_can_be_gone_on_with(tuned, tiny_training, monkeypatch):
     monkeypatch.setattr(fine_tuning, "card_of", lambda *_: Card())
     said, card, _ = tuned((0.5, 0.6, 0.7, 0.6, 0.5), 0.7, None)
-    assert card["fine-tuning"]["Dice before"] is None and "as it was" not in said
+    assert card["fine-tuning"]["found before"] is None and "as it was" not in said
     assert set(card["data"]) == {"tiny"}
+
+
+def test_what_is_kept_aside_but_was_learned_from_is_told(command, tiny_pairs, tiny_training, tmp_path):
+    """As after another --seed of augment.py."""
+    model = shutil.copy(tiny_training / "model.keras", tmp_path)
+    known = read_json(tiny_training / "model.json")
+    (name, parts), = known["data"].items()
+    write_json(tmp_path / "model.json", known | {"data": {name: {"train": parts["validation"]}}})
+    words = "--pairs", tiny_pairs, "--batch", 2, *SMALL, "--epochs", 1
+    for first, count in ((model, len(parts["validation"])), (tiny_training / "model.keras", 0)):
+        out = tmp_path / f"c{count}"
+        ended = command("training", *words, "--out", out, "--init", first)
+        assert ended.code == 0 and (f"{first} has learned from {count} photo" in ended.err) == (count > 0)
+        assert read_json(out / "model.json")["fine-tuning"]["learned before"] == count
 
 
 def test_a_card_that_cannot_be_used_is_refused_before_the_fit(train, tiny_training, tmp_path):
