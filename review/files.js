@@ -95,12 +95,15 @@ function download(name, content, type) {
 async function writeInto(folder, path, content) {
   const [name, ...above] = path.split("/").reverse();
   for (const part of above.reverse()) folder = await folder.getDirectoryHandle(part, { create: true });
-  const file = await (await folder.getFileHandle(name, { create: true })).createWritable();
+  const handle = await folder.getFileHandle(name, { create: true });
+  let file = null;
   try {
+    file = await handle.createWritable();
     await file.write(content);
     await file.close();
   } catch (error) {
-    await file.abort?.().catch(() => {});
+    await file?.abort().catch(() => {});
+    if (!(await handle.getFile()).size) await folder.removeEntry(name); // it has just been made for this
     throw error;
   }
 }

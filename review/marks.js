@@ -92,11 +92,12 @@ function cancelStroke() {
 function addStep(step) {
   const { data } = view;
   data.steps.length = data.work.done;
+  view.current.stored = Math.min(view.current.stored, data.work.done);
   data.steps.push(step);
   take(data, step);
   data.work.done++;
   data.work.fingerprint = view.current.fingerprint;
-  keepStep(data.work, step);
+  keep(view.current);
   changed(step);
 }
 
@@ -105,7 +106,7 @@ function undo() {
   if (!data?.work.done || stroke) return;
   const step = data.steps[--data.work.done];
   takeBack(data, step);
-  keepWork(data.work);
+  keep(view.current);
   changed(step);
 }
 
@@ -115,7 +116,7 @@ function redo() {
   if (!step || stroke) return;
   take(data, step);
   data.work.done++;
-  keepWork(data.work);
+  keep(view.current);
   changed(step);
 }
 

@@ -17,6 +17,7 @@ function begun() {
   worksFound = findAllWork().then(() => {
     fillList();
     writeSaving();
+    for (const back of ["focus", "visibilitychange"]) window.addEventListener(back, lookAgain);
   });
   new MutationObserver(() => view.data && shown()).observe(byId("viewer"), {
     attributeFilter: ["data-shown"],

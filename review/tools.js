@@ -90,7 +90,7 @@ function setFloor(level) {
 
 function setApproved(approved) {
   Object.assign(view.data.work, { approved, fingerprint: view.current.fingerprint });
-  keepWork(view.data.work);
+  keep(view.current);
   writeState();
 }
 
@@ -98,7 +98,7 @@ function setApproved(approved) {
 function keepLevel() {
   if (!view.data) return;
   Object.assign(view.data.work, { level: view.level, fingerprint: view.current.fingerprint });
-  keepWork(view.data.work);
+  keep(view.current);
   writeState();
 }
 

@@ -1,8 +1,11 @@
 """The review in a real browser (skipped where there is no Chromium): correcting, keeping, saving."""
 
 import base64
+import functools
+import http.server
 import io
 import re
+import threading
 import zipfile
 
 import cv2
@@ -252,6 +255,83 @@ def test_a_browser_that_keeps_nothing_says_so_and_work_goes_on(browser):
     assert np.array_equal(mask_of(browser), mask)
 
 
+def test_strokes_that_could_not_be_kept_are_kept_with_the_next_one(browser, rows):
+    browser.execute_script("window.database = store; store = Promise.resolve(null)")
+    stroke_without_waiting = "beginStroke(ADDED); sweep([arguments[0], 50], [60, 50], 4, 0); endStroke()"
+    browser.execute_script(stroke_without_waiting, 30)
+    until(lambda: "could not keep" in words(browser, "unkept"))
+    browser.execute_script("store = database")
+    browser.execute_script(stroke_without_waiting, 80)
+    until(lambda: not browser.find_element("id", "unkept").is_displayed())
+    mask = mask_of(browser)
+    again(browser)
+    assert np.array_equal(mask_of(browser), mask)
+
+
+@pytest.fixture
+def two_tabs(browser):
+    """A browser with the page in two tabs, and a function that goes to one of them."""
+    first = browser.current_window_handle
+    address = browser.current_url
+    browser.switch_to.new_window("tab")
+    browser.get(address)
+    until_shown(browser)
+    tabs = first, browser.current_window_handle
+
+    def go(number):
+        browser.switch_to.window(tabs[number])
+        browser.execute_script("dispatchEvent(new Event('focus'))")  # headless, it may not come by itself
+        settled(browser)
+        until_shown(browser)
+
+    yield browser, go
+    browser.switch_to.window(tabs[1])
+    browser.close()
+    browser.switch_to.window(first)
+
+
+def test_a_tab_takes_over_what_another_has_done_when_one_comes_back_to_it(two_tabs, rows):
+    browser, go = two_tabs
+    go(0)
+    stroke(browser, "add", *LINE)
+    go(1)
+    until(lambda: "corrected" in words(browser, "list"))
+    until_shown(browser)
+    first = mask_of(browser)
+    assert first.sum() > rows[0]["mask"].sum()
+    stroke(browser, "erase", (60, 30), (60, 80))
+    go(0)
+    until(lambda: browser.execute_script("return view.data?.work.done === 2"))
+    assert mask_of(browser).sum() < first.sum()
+    browser.find_element("tag name", "body").send_keys("z")
+    assert np.array_equal(mask_of(browser), first)
+    settled(browser)
+    again(browser)
+    assert np.array_equal(mask_of(browser), first) and words(browser, "unkept") == ""
+
+
+def test_two_tabs_at_once_do_not_undo_each_others_work_and_the_second_says_so(two_tabs, rows):
+    browser, go = two_tabs
+    go(0)
+    for event in ("focus", "visibilitychange"):
+        browser.execute_script("removeEventListener(arguments[0], lookAgain)", event)  # as two windows in sight
+    go(1)
+    stroke(browser, "add", *LINE)
+    written = mask_of(browser)
+    go(0)
+    for points in (((30, 40), (70, 50)), ((30, 60), (70, 60))):
+        stroke(browser, "add", *points)
+        until(lambda: "another tab or window has changed this photograph" in words(browser, "unkept"))
+    show(browser, 1)
+    stroke(browser, "add", *LINE)
+    assert browser.find_element("id", "unkept").is_displayed(), "the strokes on the other one are not kept yet"
+    show(browser, 0)
+    assert mask_of(browser).sum() > rows[0]["mask"].sum(), "and can still be saved as a mask"
+    go(1)
+    again(browser)
+    assert np.array_equal(mask_of(browser), written)
+
+
 # ---- saving ----------------------------------------------------------------------------------------------
 
 def test_a_mask_is_saved_under_the_photographs_name(browser, rows, tmp_path):
@@ -304,7 +384,8 @@ FOLDER = """window.written = {};
           written[above + name] = btoa(String.fromCharCode(...content));
         },
         close: async () => {},
-        abort: async () => {} }) }) });
+        abort: async () => {} }),
+        getFile: async () => ({ size: 1 }) }) });
     window.showDirectoryPicker = async () => folder("");"""
 
 
@@ -326,6 +407,55 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(browser, rows):
     until(lambda: "could not be saved (The disk is full.). 1 of 2" in words(browser, "status"))
     again(browser)
     assert np.array_equal(mask_of(browser), masks[0])
+
+
+@pytest.fixture
+def served(rows):
+    """The address of the page from a server on this machine: there a page has files of its own."""
+    write(rows[0]["folder"], rows)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=rows[0]["folder"] / "out")
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/review.html"
+        server.shutdown()
+
+
+def test_a_disk_that_is_really_full_leaves_what_was_saved_before_and_no_empty_file(chromium, rows, served):
+    """The page's own files in Chromium (OPFS) have real handles and a quota that can be set."""
+    chromium.get(served)
+    until_shown(chromium)
+    masks = worked_on(chromium)
+    chromium.execute_script("window.showDirectoryPicker = () => navigator.storage.getDirectory()")
+    there = """const [done] = arguments;
+        (async () => {
+          const found = {};
+          const look = async (folder, above) => {
+            for await (const [name, handle] of folder.entries())
+              if (handle.kind === "directory") await look(handle, above + name + "/");
+              else found[above + name] = btoa(String.fromCharCode(
+                ...new Uint8Array(await (await handle.getFile()).arrayBuffer())));
+          };
+          await look(await navigator.storage.getDirectory(), "");
+          return found;
+        })().then(done);"""
+    quota = {"origin": served.removesuffix("/review.html"), "quotaSize": 1}
+    chromium.execute_cdp_cmd("Storage.overrideQuotaForOrigin", quota)
+    chromium.find_element("id", "save-all").click()
+    until(lambda: "could not be saved (" in words(chromium, "status"))
+    assert "0 of 2 are saved" in words(chromium, "status")
+    assert chromium.execute_async_script(there) == {}
+    chromium.execute_cdp_cmd("Storage.overrideQuotaForOrigin", {"origin": quota["origin"]})
+    chromium.find_element("id", "save-all").click()
+    until(lambda: "2 masks saved in the folder" in words(chromium, "status"))
+    saved = chromium.execute_async_script(there)
+    assert {file: decoded(base64.b64decode(text)).tobytes() for file, text in saved.items()} == {
+        file_of(rows[number]["name"]): mask.tobytes() for number, mask in masks.items()}
+    stroke(chromium, "add", (40, 40), (60, 70))
+    chromium.execute_cdp_cmd("Storage.overrideQuotaForOrigin", quota)
+    chromium.find_element("id", "save-all").click()
+    until(lambda: "could not be saved (" in words(chromium, "status"))
+    assert chromium.execute_async_script(there) == saved, "a mask that could not be replaced stays whole"
 
 
 def test_the_page_says_where_masks_go_and_what_to_type(browser, rows):
@@ -372,6 +502,8 @@ def test_names_are_harmless_and_fit_any_system(browser):
     assert "<img src=x onerror=alert(1)>" in words(browser, "list")
     assert file_of("a/<img src=x onerror=alert(1)>").startswith("a/_img src=x onerror=alert(1)_-")
     assert file_of("../x. /..").startswith("_/x/_-")
+
+
 
 
 def test_photographs_that_are_left_out_are_counted(rows, monkeypatch):
