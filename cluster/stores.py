@@ -19,7 +19,7 @@ from pyarrow import fs
 from photographs.finding import is_passed_over, none_in, photographs_among
 from prediction.results import Results, names_apart
 from running.again import RUN
-from running.command import Problem, complain, say
+from running.command import Problem, complain, counted, say
 from running.files import sweep, write_bytes
 
 TABLE, SECONDS = "predictions.parquet", 60  # a part of the table is written when so many seconds have passed
@@ -230,11 +230,12 @@ class StoredResults(Results):
         if len(failed) > most:
             complain(f"and {len(failed) - most} more: the rows of {TABLE} whose status is failed")
         if len(failed) == rows.num_rows:
-            raise Problem(f"None of the {rows.num_rows} photographs could be done.")
+            raise Problem(f"None of the {counted(rows.num_rows, 'photograph')} could be done.")
         if failed:
             complain(f"When they are mended, remove {self.folder}/{TABLE}/failed-*.parquet "
                      "and run the same command again.")
-        say(f"{rows.num_rows - len(failed)} photographs are done{'' if new else ' already'}, "
+        done = rows.num_rows - len(failed)
+        say(f"{counted(done, 'photograph')} {'is' if done == 1 else 'are'} done{'' if new else ' already'}, "
             f"{len(failed)} could not be. "
             f"Masks and the table, {TABLE} (pandas.read_parquet reads it), are in {self.folder}")
         return 1 if failed else 0

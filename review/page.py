@@ -18,6 +18,7 @@ from pathlib import Path
 from photographs.fov import found_fov
 from photographs.reading import read_photograph
 from prediction.mask_names import file_of
+from running.command import counted
 from running.files import read_levels, sha256, whole
 from viewer.photographs import Sheet, as_json, assembled, contents, elements
 
@@ -97,8 +98,8 @@ def facts_of(folder, rows, chosen, places):
     """Returns what the page says, as a dict."""
     corrected = Path(folder / "corrected").resolve()
     left_out = len(rows) - len(chosen)
-    about = [f"{len(chosen)} of {len(rows)} photographs, the least certain first. Move the threshold, add "
-             "the vessels that are missing, erase what is not a vessel, and save the masks."]
+    about = [f"{len(chosen)} of {counted(len(rows), 'photograph')}, the least certain first. Move the threshold, "
+             "add the vessels that are missing, erase what is not a vessel, and save the masks."]
     if left_out:
         about.append(f"Left out: {left_out}. With --review N, eval.py takes up to N photographs.")
     return {"title": f"Review of {Path(folder / '').resolve().name}", "about": about, "place": str(corrected),

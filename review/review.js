@@ -89,7 +89,7 @@ async function saveAll() {
         "all of your work is kept in this browser: make room or choose another folder, and save again.",
     );
   }
-  const masks = total === 1 ? "1 mask" : `${total} masks`;
+  const masks = counted(total, "mask");
   if (folder) return tell(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
   download("masks.zip", zipOf(files), "application/zip");
   tell(`${masks} in masks.zip, among your downloads. Unpack it into the folder below.`);

@@ -27,7 +27,7 @@ const tool = {
       const reach = Math.max((8 * dense()) / scale(), 1.5);
       const vessel = nearestVessel(...inPhotograph(event), reach);
       if (!vessel) return tell("There is no vessel here.");
-      return tell(`Erased a piece of ${erasePiece(...vessel).toLocaleString("en")} pixels.`);
+      return tell(`Erased a piece of ${counted(erasePiece(...vessel), "pixel")}.`);
     }
     pen.last = null;
     beginStroke(pen.held === "erase" ? ERASED : ADDED);

@@ -314,7 +314,7 @@ def test_two_tabs_at_once_do_not_undo_each_others_work_and_the_second_says_so(tw
     browser, go = two_tabs
     go(0)
     for event in ("focus", "visibilitychange"):
-        browser.execute_script("removeEventListener(arguments[0], lookAgain)", event)  # as two windows in sight
+        browser.execute_script("removeEventListener(arguments[0], lookAgain)", event)  # two windows in sight
     go(1)
     stroke(browser, "add", *LINE)
     written = mask_of(browser)
@@ -324,7 +324,7 @@ def test_two_tabs_at_once_do_not_undo_each_others_work_and_the_second_says_so(tw
         until(lambda: "another tab or window has changed this photograph" in words(browser, "unkept"))
     show(browser, 1)
     stroke(browser, "add", *LINE)
-    assert browser.find_element("id", "unkept").is_displayed(), "the strokes on the other one are not kept yet"
+    assert browser.find_element("id", "unkept").is_displayed(), "those on the other one are not kept yet"
     show(browser, 0)
     assert mask_of(browser).sum() > rows[0]["mask"].sum(), "and can still be saved as a mask"
     go(1)

@@ -26,6 +26,9 @@ function formatted(value, digits = 3) {
   return Number.isInteger(value) && Math.abs(value) > 1 ? value.toLocaleString("en") : value.toFixed(digits);
 }
 
+// A number with its noun: 1 pixel, 2,000 pixels.
+const counted = (count, noun) => `${count.toLocaleString("en")} ${noun}${count === 1 ? "" : "s"}`;
+
 // Ascending for turn 1, descending for -1; what is missing comes last either way.
 function compare(a, b, turn) {
   if (a === null || b === null) return (a === null) - (b === null);

@@ -123,7 +123,7 @@ function writeReadings() {
   const swatch = fill => drawn("svg", { ...square, "aria-hidden": "true" }, filledSquare(fill));
   byId("legend").replaceChildren(
     ...legend.map(([fill, name, count]) =>
-      make("li", {}, swatch(fill), `${name}: ${count.toLocaleString("en")} pixels`),
+      make("li", {}, swatch(fill), `${name}: ${counted(count, "pixel")}`),
     ),
   );
   byId("remark").hidden = !remark;

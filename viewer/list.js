@@ -48,7 +48,7 @@ function fillList() {
   view.list = view.photographs.filter(fits).sort(order === "name" ? byName : byScore);
   byId("list").replaceChildren(...view.list.map(entry));
   byId("count").textContent = view.list.length
-    ? `${view.list.length} of ${view.photographs.length} photographs`
+    ? `${view.list.length} of ${counted(view.photographs.length, "photograph")}`
     : "No photograph fits.";
   markCurrent();
 }
