@@ -210,7 +210,8 @@ def parts_of(folders, options):
     items = {names[own]: {"part": part, "patient": own.patient, "photograph": own.path,
                           **({"mask": own.mask, "FOV": own.fov} if part != "test" else {})}
              for part, photographs in parts.items() for own in photographs}
-    return parts, names, Sources(options.out, folders, items, options.overwrite)
+    sources = Sources(options.out, folders, items, options.overwrite)
+    return parts, sources.called_as_before(names), sources
 
 
 def write_all(options, parts, names, copies):
@@ -219,16 +220,15 @@ def write_all(options, parts, names, copies):
         (options.out / folder).mkdir(parents=True, exist_ok=True)
     with process_pool(options.workers) as pool:
         pens = pens_of_sets(pool, parts["train"])
-        tasks = [(photograph, names[photograph], range(copies[photograph])[start:start + COPIES_AT_ONCE],
+        jobs = [(photograph, names[photograph], range(copies[photograph])[start:start + COPIES_AT_ONCE],
                   options.out / "train", options.seed)
                  for start in range(0, max(copies.values()), COPIES_AT_ONCE)
                  for photograph in parts["train"] if start < copies[photograph]]
-        tasks += [(photograph, names[photograph], range(VALIDATION_COPIES), options.out / "validation", None)
+        jobs += [(photograph, names[photograph], range(VALIDATION_COPIES), options.out / "validation", None)
                   for photograph in parts["validation"]]
-        pairs = sum(len(task[2]) for task in tasks)
-        with tqdm(total=pairs, unit="pair", disable=not sys.stderr.isatty()) as bar:
-            futures = [pool.submit(make_pairs, *task, pens[task[0].set][0]) for task in tasks]
-            for future in as_completed(futures):
+        with tqdm(total=sum(len(job[2]) for job in jobs), unit="pair",
+                  disable=not sys.stderr.isatty()) as bar:
+            for future in as_completed([pool.submit(make_pairs, *job, pens[job[0].set][0]) for job in jobs]):
                 bar.update(future.result())
     return pens
 

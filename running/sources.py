@@ -36,6 +36,20 @@ class Sources:
         self.now = recorded(items, self.folders, self.before or {})
         self.changes = "" if self.before is None else differences(self.before, self.now)
 
+    def called_as_before(self, names):
+        """Returns {photograph: name}, each as the run in `out` called it; so are the sources from here on.
+
+        It is called otherwise when its set was renamed, or another came with a photograph of its name.
+        """
+        before = self.before or {}
+        gone = {item["photograph"]["sha256"]: name for name, item in before.items() if name not in self.now}
+        former = {name: gone.pop(item["photograph"]["sha256"]) for name, item in self.now.items()
+                  if name not in before and item["photograph"]["sha256"] in gone}
+        self.items, self.now = ({former.get(name, name): item for name, item in known.items()}
+                                for known in (self.items, self.now))
+        self.changes = differences(before, self.now) if before else ""
+        return {photograph: former.get(name, name) for photograph, name in names.items()}
+
     def for_run(self):
         """Returns what of it stands in run.json."""
         out = Path(os.path.realpath(self.out))

@@ -203,6 +203,24 @@ def test_augment_notes_where_the_data_lies_now_for_training(command, draw, tmp_p
     assert "is noted" not in command("augment", "--data", tmp_path / "data", *words).out
 
 
+def test_a_renamed_set_whose_names_another_has_too_keeps_its_pairs(command, draw, tmp_path):
+    """Its photographs were called after it, B_eye0: all of them were "removed" and "added"."""
+    for name, seed in (("A", 0), ("B", 100)):
+        for number in range(3):
+            rgb, mask, _ = draw.eye(seed + number)
+            draw.put(tmp_path / f"data/{name}/train/images/eye{number}.png", rgb)
+            draw.put(tmp_path / f"data/{name}/train/masks/eye{number}.png", mask)
+    words = "--data", tmp_path / "data", "--out", tmp_path / "out", "--copies", 1, "--workers", 1
+    assert command("augment", *words).code == 0
+    (tmp_path / "data/B").rename(tmp_path / "data/C")
+    assert "is noted" in command("augment", *words).out
+    photographs = Pairs(tmp_path / "out").photographs("train")
+    assert {photograph.path.parents[2].name for photograph in photographs} == {"A", "C"}
+    assert command("augment", *words, "--preview").code == 0
+    redrawn(tmp_path / "data/C/train/masks/eye0.png")
+    assert "now: 1 mask changed (C/train/masks/eye0.png) since" in command("augment", *words).err
+
+
 # ---- what training.py notices ----------------------------------------------------------------------------
 
 def test_training_refuses_pairs_on_whose_two_sides_one_patient_is_now(project, refused, tmp_path):
