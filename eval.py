@@ -19,7 +19,7 @@ from photographs.finding import find_photographs
 from photographs.fov import found_fov
 from photographs.reading import read_photograph, summed_up
 from prediction.flags import add_prediction_flags
-from prediction.read_ahead import overlapped
+from prediction.read_ahead import memory_of, overlapped
 from running.command import Problem, complain, counted, run, say, with_example
 from running.tensorflow_start import start_tensorflow
 
@@ -136,7 +136,7 @@ def segment_all(results, named, predictor, card, page):
 
 def failures(named, *steps):
     """Takes the photographs through the steps of `overlapped`; returns {path: Problem} of what failed."""
-    shown = tqdm(overlapped(named, *steps), total=len(named), unit="photograph",
+    shown = tqdm(overlapped(named, *steps, memory=memory_of), total=len(named), unit="photograph",
                  disable=not sys.stderr.isatty())
     return {path: outcome for path, outcome in shown if isinstance(outcome, Problem)}
 

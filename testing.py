@@ -18,7 +18,7 @@ from photographs.fov import fov_of
 from photographs.labelled import check_turn
 from photographs.square import VIEWS
 from prediction.flags import add_prediction_flags
-from prediction.read_ahead import overlapped
+from prediction.read_ahead import memory_of, overlapped
 from report import page
 from report.kept import KINDS, probability_file, remove_stale, write_pictures
 from report.scores_table import Comparison, Scores, scores_of
@@ -146,11 +146,11 @@ def segment_and_score(predictor, out, named, card):
         return Comparison(segment(predictor, rgb, fov, probability_file(out, name)), reference, second)
 
     def finish(name, comparison):
-        path = named[name].path
-        write_pictures(out, name, path.name, comparison, threshold)
-        return scores_of(name, comparison, threshold, NOTES.get(parts.get(sha256(path)), ""))
+        write_pictures(out, name, named[name].path.name, comparison, threshold)
+        return scores_of(name, comparison, threshold, NOTES.get(parts.get(sha256(named[name].path)), ""))
 
-    results = overlapped(named, lambda name: read(named[name]), compute, finish)
+    results = overlapped(named, lambda name: read(named[name]), compute, finish,
+                         memory=lambda name: memory_of(named[name].path))
     for name, result in tqdm(results, total=len(named), unit="photograph", disable=not sys.stderr.isatty()):
         if isinstance(result, Problem):
             scores.failed[name] = result

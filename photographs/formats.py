@@ -28,6 +28,7 @@ DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # Pillow's names for
 LARGEST_PICTURE = 60_000_000  # px: 1 GB and two seconds to read; the largest fundus cameras write 50 million
 LARGEST_FILE = 8 * LARGEST_PICTURE  # bytes: uncompressed, 16 bits, with alpha
 MOST_PAGES = 100  # of a file are looked at
+Image.MAX_IMAGE_PIXELS = None  # _check_size limits it, with a sentence of ours
 
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # brands of such a file
 SEVERAL_PAGES = "has several pages, of which the largest is read"
@@ -104,6 +105,15 @@ def orientation_of(path):
         return 1
 
 
+def pixels_of(path):
+    """Returns the pixels of a file by its header; where only decoding would tell, the most that are read."""
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            return picture.width * picture.height
+    except Exception:  # packed, a DICOM file, or one that reading will refuse
+        return LARGEST_PICTURE
+
+
 def turned(values, orientation):
     """Returns (H, W[, C]) turned as an EXIF orientation says, a view."""
     if orientation in (5, 6, 7, 8):
@@ -116,7 +126,6 @@ def turned(values, orientation):
 # ---- Pillow ----------------------------------------------------------------------------------------------
 
 def _decoded(content, path):
-    Image.MAX_IMAGE_PIXELS = None  # _check_size limits it, with a sentence of ours
     picture = Image.open(io.BytesIO(content), formats=FORMATS)
     page, several = _go_to_largest_page(picture)
     _check_size(picture, content, path)

@@ -4,8 +4,11 @@ import threading
 import time
 
 import pytest
+from PIL import Image
 
-from prediction.read_ahead import overlapped
+from photographs.formats import LARGEST_PICTURE
+from prediction import read_ahead
+from prediction.read_ahead import BYTES_PER_PIXEL, memory_of, overlapped
 from running.command import Problem
 
 
@@ -62,6 +65,37 @@ def test_few_items_are_held_at_any_time_however_many_there_are(finishers, bound)
     for _ in overlapped(range(60), read, lambda item, given: given, finish, finishers=finishers):
         pass
     assert most[0] <= bound
+
+
+@pytest.mark.parametrize("sizes, most",
+                         [([30] * 20, 3), ([101] * 5, 1), ([60, 60, 10] * 5, 3), ([0] * 20, 8)])
+def test_no_more_items_are_held_than_fit_into_half_of_the_free_memory(monkeypatch, sizes, most):
+    monkeypatch.setattr(read_ahead, "free_memory", lambda: 200)
+    held, counts, lock = {}, [], threading.Lock()
+
+    def read(item):
+        with lock:
+            held[item] = sizes[item]
+            counts.append(len(held))
+            assert len(held) == 1 or sum(held.values()) <= 100
+        return item
+
+    def finish(item, computed):
+        time.sleep(0.002)
+        with lock:
+            del held[item]
+        return item
+
+    found = list(overlapped(range(len(sizes)), read, lambda item, given: given, finish, finishers=4,
+                            memory=sizes.__getitem__))
+    assert found == [(k, k) for k in range(len(sizes))] and max(counts) <= most
+
+
+def test_a_photograph_takes_memory_by_the_pixels_in_its_header(tmp_path):
+    Image.new("RGB", (300, 200)).save(tmp_path / "a.png")
+    (tmp_path / "a.dcm").write_bytes(b"not known before it is decoded")
+    assert memory_of(tmp_path / "a.png") == 60_000 * BYTES_PER_PIXEL
+    assert memory_of(tmp_path / "a.dcm") == LARGEST_PICTURE * BYTES_PER_PIXEL
 
 
 def test_what_takes_longest_is_done_for_several_at_once():
