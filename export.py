@@ -19,7 +19,7 @@ import numpy as np
 
 from checkpoint import CHECKPOINT, SHIPPED, find_model, load
 from running.command import Problem, run, say
-from running.files import whole
+from running.files import UNFINISHED, told_as, whole
 from running.tensorflow_start import start_tensorflow
 
 FORMATS = {"savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}  # and how their names end
@@ -90,7 +90,7 @@ def _whole_folder(out):
     if out.exists():
         raise Problem(f"{out}: exists already. Remove it, or choose another --out.")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=out.parent) as folder:
+    with told_as(out), tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out.parent) as folder:
         beside = Path(folder) / out.name
         yield beside
         beside.replace(out)

@@ -41,7 +41,7 @@ def same_as_before(folder, settings, overwrite, earlier=()):
     before = _run_of(content, folder)
     known = before["settings"]
     settings = settings | {key: value for key, value in dict(earlier).items() if key in known}
-    different = [key for key in {**known, **settings} if known.get(key) != settings.get(key)]
+    different = [key for key in {**known, **settings} if _shown(known.get(key)) != _shown(settings.get(key))]
     if different:
         changes = "; ".join(_change(key, known.get(key), settings.get(key)) for key in different)
         raise Problem(f"{folder}: holds a run with other settings ({changes}). "
@@ -58,7 +58,7 @@ def _change(key, before, now):
 
 
 def _shown(value):
-    if isinstance(value, bool) or value in (None, []):
+    if isinstance(value, bool) or value is None or value == []:
         return "given" if value else "not given"
     return ", ".join(map(str, value)) if isinstance(value, list) else value
 

@@ -41,7 +41,7 @@ def whole(path, suffix=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     ending = path.suffix if suffix is None else suffix
     beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}{ending}")
-    with _told_as(path, beside):
+    with told_as(path):
         beside.touch(exist_ok=False)  # with the rights that any new file gets
         try:
             yield beside
@@ -52,12 +52,12 @@ def whole(path, suffix=None):
 
 
 @contextlib.contextmanager
-def _told_as(path, beside):
-    """Lets an error of the system that names `beside`, or no file, name `path`, which the user knows."""
+def told_as(path):
+    """Lets an error of the system that names no file, or an unfinished one, name `path`."""
     try:
         yield
     except OSError as error:
-        if error.errno and error.filename in (None, beside, str(beside)):
+        if error.errno and (not error.filename or UNFINISHED in str(error.filename)):
             error.filename = str(path)
         raise
 

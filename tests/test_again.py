@@ -30,6 +30,7 @@ def test_a_run_is_new_then_unfinished_then_finished(tmp_path):
     ({"tta": False}, {"tta": True}, "tta: not given before, given now"),
     ({"a": 1}, {}, "a: 1 before, not given now"),
     ({}, {"b": "x"}, "b: not given before, x now"), ({"n": 0}, {"n": 5}, "n: 0 before, 5 now"),
+    ({"tta": False, "a": 1}, {"whole": [], "a": 2}, r"settings \(a: 1 before, 2 now\)"),
     ({"whole": []}, {"whole": ["STARE", "B"]}, "whole: not given before, STARE, B now"),
     ({"model sha256": "1" * 64, "pairs": "2" * 64}, {"model sha256": "3" * 64, "pairs": "4" * 64},
      r"settings \(the model is another; the pairs are others\)"),

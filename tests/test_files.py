@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, on a full or closed disk too: old results stay as they were."""
 
 import contextlib
+import errno
 import os
 import shutil
 import subprocess
@@ -256,13 +257,22 @@ def test_a_folder_that_must_not_be_written(humbly, tiny_set, tmp_path):
     assert "access is not allowed" in sentence and str(tmp_path / "locked") in sentence
 
 
-@pytest.mark.parametrize("words", [("samples", "--picture", "{}/found.png"), ("samples", "--picture", "{}")])
-def test_a_place_that_cannot_be_written_is_named_as_the_user_knows_it(humbly, words, tmp_path):
+def test_a_place_that_cannot_be_written_is_named_as_the_user_knows_it(humbly, tmp_path):
     """It was called .unfinished-..., with the advice to give an --out, which data.py does not have."""
     (tmp_path / "locked").mkdir(mode=0o555)
-    sentence = one_sentence(humbly("data.py", *(word.format(tmp_path / "locked") for word in words)))
-    assert words[-1].format(tmp_path / "locked") in sentence
-    assert "unfinished" not in sentence and "--out" not in sentence
+    sentence = one_sentence(humbly("data.py", "samples", "--picture", tmp_path / "locked/found.png"))
+    assert sentence.startswith(f"{tmp_path / 'locked/found.png'}: access is not allowed")
+    assert "--out" not in sentence
+
+
+def test_an_error_of_the_system_names_the_file_that_was_to_be_written(tmp_path):
+    for name in (None, str(tmp_path / ".unfinished-01.png")):
+        with pytest.raises(OSError) as error, files.told_as(tmp_path / "a.png"):
+            raise OSError(errno.ENOSPC, "full", name)
+        assert error.value.filename == str(tmp_path / "a.png")
+    with pytest.raises(FileNotFoundError) as error, files.whole(tmp_path / "a.png"):
+        (tmp_path / "gone").read_bytes()
+    assert error.value.filename == tmp_path / "gone" or error.value.filename == str(tmp_path / "gone")
 
 
 def test_a_file_that_must_not_be_read(humbly, draw, tmp_path):

@@ -349,7 +349,7 @@ def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_
     before = everything(results)
     ended = test(tiny_set, results, "--split", "all", "--tta")
     assert ended.code == 2 and "split: test before, all now" in ended.err
-    assert "tta: False before, True now" in ended.err
+    assert "tta: not given before, given now" in ended.err
     card = tiny_model.with_suffix(".json")
     whole = card.read_text(encoding="utf-8")
     try:
@@ -357,7 +357,7 @@ def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_
         ended = test(tiny_set, results)
     finally:
         card.write_text(whole)
-    assert ended.code == 2 and "card sha256" in ended.err and everything(results) == before
+    assert ended.code == 2 and "the card beside the model is another" in ended.err and everything(results) == before
 
 
 @pytest.mark.parametrize("moment", ["write_pictures", "write_text", "draw_roc_and_pr"])
