@@ -43,6 +43,8 @@ def arguments():
         parser.error("--show opens windows on this machine; leave it out with --ray")
     if options.ray and options.masks:
         parser.error("--masks measures on this machine; leave out --ray")
+    if options.review < 0:
+        parser.error("--review must be 0 or more")
     options.out = options.out or ("measured" if options.masks else "predictions")
     return options
 

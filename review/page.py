@@ -8,9 +8,6 @@ viewer/photographs.py says what of a photograph is in the page. It is taken whil
 reading it again would cost twice as much.
 """
 
-import os
-import shlex
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -18,7 +15,7 @@ from pathlib import Path
 from photographs.fov import found_fov
 from photographs.reading import read_photograph
 from prediction.mask_names import file_of
-from running.command import counted
+from running.command import counted, typed
 from running.files import read_levels, sha256, whole
 from viewer.photographs import Sheet, as_json, assembled, contents, elements
 
@@ -72,7 +69,8 @@ class Review:
             return self.folder.remove("review.html")
         before, after = template().split("<!-- photographs -->")
         with whole(self.folder / "review.html") as beside, open(beside, "w", encoding="utf-8") as file:
-            file.write(before.replace("{{facts}}", as_json(facts_of(self.folder, rows, chosen, places))))
+            facts = facts_of(self.folder, rows, chosen, self.most, places)
+            file.write(before.replace("{{facts}}", as_json(facts)))
             for number, row in enumerate(chosen):
                 _, taken = self.taken.get(row["name"]) or (row, self.read(row))
                 file.write(elements(number, *taken))
@@ -94,14 +92,16 @@ def least_certain(rows, most):
     return chosen
 
 
-def facts_of(folder, rows, chosen, places):
+def facts_of(folder, rows, chosen, most, places):
     """Returns what the page says, as a dict."""
     corrected = Path(folder / "corrected").resolve()
     left_out = len(rows) - len(chosen)
-    about = [f"{len(chosen)} of {counted(len(rows), 'photograph')}, the least certain first. Move the threshold, "
-             "add the vessels that are missing, erase what is not a vessel, and save the masks."]
+    about = [f"{len(chosen)} of {counted(len(rows), 'photograph')}, the least certain first. Move the "
+             "threshold, add the vessels that are missing, erase what is not a vessel, and save the masks."]
     if left_out:
-        about.append(f"Left out: {left_out}. With --review N, eval.py takes up to N photographs.")
+        why = "With --review N, eval.py takes up to N photographs" if len(chosen) == most else \
+            f"A page holds up to {MOST_PIXELS // 10**6} million pixels: give fewer photographs at once"
+        about.append(f"Left out: {left_out}. {why}.")
     return {"title": f"Review of {Path(folder / '').resolve().name}", "about": about, "place": str(corrected),
             "command": command(folder, corrected, places)}
 
@@ -114,4 +114,4 @@ def command(folder, corrected, places):
     before = Path(folder / "").resolve()
     words = ["python", Path(sys.argv[0]).resolve(), *places, "--masks", corrected, "--before", before,
              "--out", before.with_name(before.name + "-corrected")]
-    return (subprocess.list2cmdline if os.name == "nt" else shlex.join)([str(word) for word in words])
+    return typed(*words)

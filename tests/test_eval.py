@@ -371,8 +371,9 @@ def test_photographs_that_were_moved_are_known_at_their_new_place(
 
 # ---- the command line ------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("words", [(), ("x.png", "--threshold", "2"), ("x.png", "--threshold", "half"),
-                                   ("x.png", "--ray", "local", "--show")])
+@pytest.mark.parametrize("words", [
+    (), ("x.png", "--threshold", "2"), ("x.png", "--threshold", "half"), ("x.png", "--review", "-1"),
+    ("x.png", "--ray", "local", "--show")])
 def test_a_flag_that_cannot_be_used_is_a_usage_error(command, words):
     ended = command("eval", *words)
     assert ended.code == 2 and ended.err.startswith("usage:")

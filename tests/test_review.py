@@ -513,6 +513,9 @@ def test_photographs_that_are_left_out_are_counted(rows, monkeypatch):
     assert "Left out: 1." in text and text.count('class="photograph"') == 2
     monkeypatch.setattr(page, "MOST_PIXELS", 12_000)
     assert [row["name"] for row in page.least_certain(rows, 40)] == [rows[0]["name"]]
+    write(folder, rows)
+    text = (folder / "out/review.html").read_text(encoding="utf-8")
+    assert "Left out: 2. A page holds" in text and "--review N" not in text
     write(folder, rows, most=0)
     assert not (folder / "out/review.html").exists(), "it would show what was predicted before"
 
