@@ -282,7 +282,7 @@ def test_an_edited_card_is_another_model(command, photographs, tiny_model, tmp_p
         write_json(tmp_path / "model.json", {**card, "threshold": threshold})
         ended = command("eval", "--out", tmp_path / "out", "--model", model, photographs / "p0.png")
         assert ended.code == code, ended.err
-    assert "card sha256" in ended.err
+    assert "the card beside the model is another" in ended.err
 
 
 def test_another_photograph_of_a_taken_name_and_other_flags_are_refused(

@@ -118,7 +118,7 @@ def test_a_model_to_start_from_is_known_by_content_and_its_place_in_the_project(
     network = keras.models.load_model(model, compile=False)
     network.set_weights([2 * weights for weights in network.get_weights()])
     network.save(model)
-    assert "init sha256" in train("c", "--init", model, "--resume").err
+    assert "the model of --init is another" in train("c", "--init", model, "--resume").err
 
 
 @pytest.mark.parametrize("words, sentence", [
