@@ -14,9 +14,12 @@ from pathlib import PurePosixPath
 from photographs.finding import is_passed_over
 from photographs.formats import is_picture
 from running.command import Problem, complain, counted, with_example
+from running.names import folded
 from sets.layouts import without_suffix
 
-SECOND = re.compile("[_-](?:manual2|2ndHO)$", re.IGNORECASE)  # what a second observer's masks add
+# What masks of a second observer and of STARE add, and photographs of nnU-Net
+OBSERVER = re.compile(r"[_-](?:manual2|2ndHO)$|\.(?:ah|vk)(?=\.ppm$|$)", re.IGNORECASE)
+CHANNEL = re.compile("_0000$")
 UNSAFE = str.maketrans(dict.fromkeys('<>:"\\|?*', "_") | {chr(code): "_" for code in range(32)})
 RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)  # are devices on Windows
 
@@ -63,8 +66,8 @@ def assigned(place, masks, photographs, names):
 
     photographs: {photograph: path below its folder}; names: {photograph: name} of their results. The mask's
     path below its folder is this name, or the photograph's path, but for the extension and the suffixes that
-    names in the plain layout may have; or its name is, if only one photograph bears it. Raises Problem if
-    no photograph has a mask.
+    names in the plain layout may have; or its name is, if only one photograph bears it. If none is, case and
+    Unicode form do not matter. Raises Problem if no photograph has a mask.
     """
     by_name = _by_name(place, masks, {photograph.resolve() for photograph in photographs})
     fits = [(rank, photograph, mask) for photograph, wanted in _wanted(photographs, names).items()
@@ -106,10 +109,11 @@ def _by_name(place, masks, photographs):
     found = defaultdict(list)
     stems = {mask: _stem(mask.relative_to(place).as_posix()) for mask in masks
              if mask.resolve() not in photographs}
-    for name_of in (str, lambda stem: without_suffix("mask", stem), lambda stem: SECOND.sub("", stem)):
+    for name_of in (str, lambda stem: without_suffix("mask", stem), lambda stem: OBSERVER.sub("", stem)):
         for mask, stem in stems.items():
-            if mask not in found[name_of(stem)]:
-                found[name_of(stem)].append(mask)
+            for name in {name_of(stem), folded(name_of(stem))}:
+                if mask not in found[name]:
+                    found[name].append(mask)
     return found
 
 
@@ -122,7 +126,8 @@ def _wanted(photographs, names):
         wanted += [last[photograph]] * (bare[last[photograph]] == 1)
         wanted += [fit for each in wanted for fit in (_stem(file_of(each)), _fit(each))]
         wanted += [without_suffix("photograph", each) for each in wanted]
-        found[photograph] = list(dict.fromkeys(wanted))
+        wanted += [CHANNEL.sub("", each) for each in wanted]
+        found[photograph] = list(dict.fromkeys(wanted + list(map(folded, wanted))))
     return found
 
 

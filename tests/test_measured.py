@@ -1,6 +1,7 @@
 """eval.py --masks: masks that are there, measured and drawn in place of predicting."""
 
 import os
+import unicodedata
 
 import cv2
 import numpy as np
@@ -93,8 +94,15 @@ def test_a_mask_of_another_size_is_named_and_the_others_are_measured(measure, dr
 def test_an_observers_masks_are_found_by_the_names_that_data_sets_give(command, draw, tmp_path):
     drive, chase = draw.drive(tmp_path / "DRIVE", labelled=True), draw.chase(tmp_path / "CHASE_DB1")
     test = drive / "test"
+    stare = draw.stare(tmp_path / "STARE")
+    rgb, mask, _ = draw.eye(3)
+    draw.put(tmp_path / "imagesTr/x_0000.png", rgb)
+    draw.put(tmp_path / "labelsTr/x.png", mask)
     cases = ((test / "images", test / "1st_manual", "01_manual1.gif"),
-             (test / "images", test / "2nd_manual", "01_manual2.gif"), (chase, chase, "Image_01L_1stHO.png"))
+             (test / "images", test / "2nd_manual", "01_manual2.gif"), (chase, chase, "Image_01L_1stHO.png"),
+             (stare / "stare-images", stare / "labels-ah", "im0001.ah.ppm.gz"),
+             (stare / "stare-images", stare / "labels-vk", "im0001.vk.ppm.gz"),
+             (tmp_path / "imagesTr", tmp_path / "labelsTr", "x.png"))
     for photographs, masks, name in cases:
         ended = command("eval", photographs, "--masks", masks, "--out", tmp_path / name)
         assert ended.code == 0, ended.err
@@ -118,6 +126,18 @@ def test_masks_that_lie_among_the_photographs_are_not_photographs(command, draw,
     assert list(table(tmp_path / "o").index) == ["a"]
     assert "2 of 3 photographs left out" in ended.err
     assert "1 mask (" in ended.err and "x.png) left out: no photograph here has such a name" in ended.err
+
+
+def test_masks_whose_names_differ_in_case_or_unicode_form_are_found(command, draw, tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "Gefäß") for form in ("NFC", "NFD"))
+    masks = {}
+    for k, name in enumerate(("OD", composed)):
+        rgb, masks[name], _ = draw.eye(97 + k)
+        draw.put(tmp_path / f"cased/{name}.png", rgb)
+    draw.put(tmp_path / "drawn/od.PNG", masks["OD"])
+    draw.put(tmp_path / f"drawn/{decomposed}.png", masks[composed])
+    ended = command("eval", tmp_path / "cased", "--masks", tmp_path / "drawn", "--out", tmp_path / "o")
+    assert ended.code == 0 and ended.err == "" and sorted(table(tmp_path / "o").index) == sorted(masks)
 
 
 # ---- nothing in silence ----------------------------------------------------------------------------------
