@@ -117,7 +117,7 @@ def split_validation(photographs, share=0.2, seed=0):
 
     A set with an official validation part gives that. Any other gives about `share` of its patients, at
     least one and never all: seed 0 takes the last ones, as published recipes do (DRIVE 37-40, HRF 05 of each
-    group), any other seed draws them. Raises Problem if a set has but one.
+    group), any other seed draws them. Raises Problem if a set has but one, or nothing to train on.
     """
     training, validation = [], []
     for name in sorted({photograph.set for photograph in photographs}):
@@ -129,6 +129,8 @@ def split_validation(photographs, share=0.2, seed=0):
             kept = {photograph for photograph in own if photograph.patient in patients}
         validation += [photograph for photograph in own if photograph in kept]
         training += [photograph for photograph in own if photograph not in kept]
+    if photographs and not training:
+        raise Problem(f"{photographs[0].path}: is of validation, as all others are. Add a training part.")
     return training, validation
 
 
@@ -220,8 +222,7 @@ def doctor(folders, picture):
     Returns the exit code: 1 if something is wrong.
     """
     sets = find_sets(folders or default_folders(), strict=False)
-    files = [file for found in sets for file in found.files()]
-    if picture and picture.exists() and any(map(picture.samefile, files)):
+    if picture and picture.exists() and any(picture.samefile(file) for own in sets for file in own.files()):
         raise Problem(f"{picture}: is a file of the data and would be lost. Give --picture another name.")
     rows, wrong, pixels = [], [], defaultdict(list)
     for found in sets:

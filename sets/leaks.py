@@ -38,7 +38,7 @@ def _sentence(name, parts, shared):
     patient, paths = shared[0]
     return (f"{name}: {counted(len(shared), 'patient')} {'is' if len(shared) == 1 else 'are'} in the "
             f"{' and the '.join(parts)} part, {patient} for one ({', '.join(map(str, paths))}). Move all "
-            "photographs of a patient to one part, or put patients.csv right if they are of several.")
+            "photographs of a patient to one part; if they are of several, say so in patients.csv.")
 
 
 def refuse_learned_from(tested, everyone, learned):

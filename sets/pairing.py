@@ -4,11 +4,12 @@
     found = recognise(folder)            the Set whose own folder this is, or None
 """
 
+from dataclasses import replace
 from pathlib import Path, PurePath
 
 from photographs.finding import is_ours, is_passed_over, with_ending
 from photographs.formats import is_picture
-from running.command import counted
+from running.command import counted, with_example
 from running.names import folded
 from sets.layouts import LAYOUTS, Photograph, Set, key_of, match, without_suffix
 from sets.patients import TABLES, own_patient, told_patients
@@ -48,6 +49,7 @@ def recognise(folder):
     # files. But the plain one takes for its own whatever lies beside DRIVE's photographs and masks.
     layout = max(known, key=lambda layout: len(known[layout]) * (1.5 if layout.has_name else 1))
     found = _paired(layout, folder, files)
+    _keep_from_test(found)
     _note_unlabelled(found)
     if layout.name == "FIVES":
         found.remarks.append("FIVES does not say which photographs are of one patient: each counts as its "
@@ -159,6 +161,16 @@ def _listed(layout, folder):
     lists = [(folder / name, split) for name, split in layout.lists if (folder / name).is_file()]
     return {folded(Path(line.strip()).stem): split for path, split in lists
             for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines() if line.strip()}
+
+
+def _keep_from_test(found):
+    """Photographs that lie in no part are for training where the set has a test part."""
+    outside = [own for own in found.photographs if own.split == "all"]
+    if outside and any(own.split == "test" for own in found.photographs):
+        found.photographs = [replace(own, split="training") if own.split == "all" else own
+                             for own in found.photographs]
+        number = with_example([own.path for own in outside], "photograph", "outside of its parts")
+        found.remarks.append(f"{number}: for training, since there is a test part")
 
 
 def _note_unlabelled(found):

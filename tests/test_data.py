@@ -150,6 +150,12 @@ def test_an_official_validation_part_is_the_validation_whatever_the_share_and_se
         assert names(data.split_validation(everyone, share, seed)[1]) == ["0", "1"]
 
 
+def test_validation_alone_is_not_enough():
+    """It was a division by zero."""
+    with pytest.raises(Problem, match="a.png: is of validation, as all others are"):
+        data.split_validation([imagined("a", split="validation", path=Path("a.png"))])
+
+
 def test_another_seed_gives_another_split():
     everyone = [imagined(k) for k in range(20)]
     assert len({tuple(names(data.split_validation(everyone, 0.3, seed)[1])) for seed in range(5)}) == 5

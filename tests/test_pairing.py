@@ -139,6 +139,16 @@ def test_a_folder_of_fovs_that_is_called_mask_is_told_of(draw, tmp_path):
     assert "manual/a.png and mask/a.png claim the same place" in problem and "of FOVs fovs" in problem
 
 
+def test_photographs_in_no_part_are_not_tested_on_where_there_is_a_test_part(draw, tmp_path):
+    """They were trained on and tested on."""
+    for number, part in enumerate(("", "", "test/")):
+        pair(draw, tmp_path, f"{part}images/{number}.png", f"{part}masks/{number}.png", number)
+    found = recognise(tmp_path)
+    assert [own.name for own in found.of("training")] == ["0", "1"]
+    assert [own.name for own in found.of("test")] == ["2"]
+    assert "2 photographs outside of its parts" in found.remarks[0] and not found.problems
+
+
 def test_dicom_files_without_extension_pair_by_their_names(touch):
     """They were left out in silence, as files of no format; archives call them so, or by numbers and dots."""
     touch("P/images/IM0001", "P/masks/IM0001_mask.png", "P/images/1.2.840.7", "P/masks/1.2.840.7.png",
