@@ -86,11 +86,11 @@ def predicted(options, photographs):
     page = Review(results.folder, predictor.plan.threshold, options.review)
     results.begin(named)
     failed = segment_all(results, left, predictor, card, page)
-    tell_failed(failed, len(named))
 
     # What was asked for, in a table, on a sheet and in a sentence.
     done = {name for photograph, name in named.items() if photograph not in failed}
     rows = [row for row in results.write_table() if row["name"] in done]
+    tell_failed(failed, len(named))
     if len(rows) > 1:
         results.write(results.draw_sheet, rows)
     else:
@@ -157,9 +157,9 @@ def measured(options, photographs):
     results.begin(named)
     failed = failures(left, results.read, lambda _, read: read,
                       lambda path, read: results.add(named[path], path, *read))
-    tell_failed(failed, len(named))
     done = {name for photograph, name in named.items() if photograph not in failed}
     rows = [row for row in results.write_table() if row["name"] in done]
+    tell_failed(failed, len(named))
     results.write(results.draw_sheet, rows)
     results.finish(*named.values())
     results.tell_uncompared(rows)

@@ -199,8 +199,12 @@ class FolderResults(Results):
 
     def write_table(self):
         """Writes predictions.csv from the rows of all photographs done so far, and returns them."""
-        self.write(write_text, self.folder / "predictions.csv", table_of(self.in_table()))
-        return self.in_table()
+        rows = self.in_table()
+        if rows:
+            self.write(write_text, self.folder / "predictions.csv", table_of(rows))
+        else:
+            self.folder.remove("predictions.csv")
+        return rows
 
     def write(self, write, *given):
         """Calls write(*given); where a file is open in another program the run is not complete."""

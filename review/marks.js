@@ -122,6 +122,7 @@ function redo() {
 
 // Takes all marks away, as a step that can be undone.
 function startOver() {
+  if (!view.data) return;
   const at = [];
   view.data.codes.forEach((code, place) => (code >> 8) & MARKS && at.push(place));
   if (at.length) addStep({ to: 0, at: Uint32Array.from(at), from: new Uint8Array(at.length) });

@@ -89,6 +89,7 @@ function setFloor(level) {
 }
 
 function setApproved(approved) {
+  if (!view.data) return;
   Object.assign(view.data.work, { approved, fingerprint: view.current.fingerprint });
   keep(view.current);
   writeState();

@@ -356,6 +356,12 @@ def test_a_photograph_that_is_replaced_by_a_damaged_one_leaves_the_table(evaluat
     assert ended.code == 1 and "another photograph than it was" in ended.err
     assert sorted(table_of(tmp_path / "out").index) == ["p0", "p2"]
     assert not list((tmp_path / "out").glob("p1_*"))
+    (photographs / "p0.png").write_text("damaged")
+    assert evaluate(tmp_path / "out", photographs / "p0.png").code == 2
+    assert list(table_of(tmp_path / "out").index) == ["p2"]
+    (photographs / "p2.png").write_text("damaged")
+    assert evaluate(tmp_path / "out", photographs / "p2.png").code == 2
+    assert not (tmp_path / "out/predictions.csv").exists()
 
 
 def test_photographs_that_were_moved_are_known_at_their_new_place(
