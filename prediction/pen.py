@@ -14,6 +14,7 @@ from running.command import Problem
 
 # A drawing has every pixel that a vessel touches: half a pixel of the photograph too much on each side.
 HALF_PIXEL = 0.5
+SLOPE = 1.2  # log-odds a px: how a network's probability rises across an edge (docs/recipe.md, "One pen")
 DEFAULT, NONE = "default", "none"  # pens that every model knows
 MOST_PERCENT = 1  # of the FOV's side: the widest vessels are .7 % wide
 
@@ -87,16 +88,20 @@ class Pens:
             HALF_PIXEL / native - HALF_PIXEL / known
 
 
-def edges_moved(probability, out):
+def edges_moved(probability, out, by_odds=0.0):
     """Returns (S, S) in [0, 1] with the edges of vessels moved out by `out` px (in if negative).
 
-    Ridges stay as they were. This is level-set motion, p + out |grad p| (Osher & Sethian 1988), in small
-    steps of a form that does not leave [0, 1].
+    This is level-set motion, p + out |grad p| (Osher & Sethian 1988), in small steps of a form that does not
+    leave [0, 1] and keeps ridges as they were. Inwards it makes the thinnest vessels vanish; the share
+    `by_odds` of that way is gone by lower odds, which move an edge as far and leave the pixels' ranking as it
+    was.
     """
+    odds = math.exp(SLOPE * by_odds * min(0, out))
+    out = max(out, out * (1 - by_odds))
     steps = math.ceil(abs(out) / 0.25)
     shrinking = 1 - probability if out > 0 else probability
     for _ in range(steps):
         slopes = (cv2.Sobel(shrinking, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((0, 1), (1, 0)))
         relative = cv2.magnitude(*slopes) / np.maximum(shrinking, 1e-6)
         shrinking = shrinking * np.exp(relative * np.float32(-abs(out) / steps))
-    return 1 - shrinking if out > 0 else shrinking
+    return 1 - shrinking if out > 0 else odds * shrinking / (1 + (odds - 1) * shrinking)
