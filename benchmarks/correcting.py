@@ -31,12 +31,12 @@ sys.path.insert(0, str(ROOT))
 
 import metrics  # noqa: E402
 from data import photographs_of, split_validation  # noqa: E402
+from fitting.centrelines import REACH, SEEN, long_pieces, near  # noqa: E402
 from photographs.labelled import Labelled  # noqa: E402
 from running.command import run, say  # noqa: E402
 from running.files import read_json, read_levels, read_png, write_json, write_png, write_table  # noqa: E402
 from running.tensorflow_start import start_tensorflow  # noqa: E402
 
-REACH, SEEN = 0.005, 0.02  # of the FOV's side: half the brush; pieces at least so long are corrected
 FOUND = 0.5  # of a piece's centreline that the following brush must find, or it is painted
 
 
@@ -111,7 +111,7 @@ def after(options, pool, count, there):
 
 def commands(options, folder):
     """Yields the scripts of docs/correcting.md with their words; training.py goes on if it was broken off."""
-    yield "augment", ("--data", folder / "mine", "--out", folder / "pairs")
+    yield "augment", ("--data", folder / "mine", "--out", folder / "pairs", "--validation", 0.5)
     resumed = ["--resume"] if (folder / "model/run.json").is_file() else []
     yield "training", ("--pairs", folder / "pairs", "--init", options.model, "--out", folder / "model",
                        *options.training.split(), *resumed)
@@ -183,20 +183,6 @@ def corrected(mask, levels, labelled, threshold):
             brush = near(piece, (under & reference).sum() / piece.sum() / 2)
         new |= brush & labelled.fov
     return new
-
-
-def near(pixels, reach):
-    """Returns what lies within `reach` px of (H, W) bool."""
-    away = cv2.distanceTransform((~pixels).astype(np.uint8), cv2.DIST_L2, 5)
-    return (away <= reach) & pixels.any()
-
-
-def long_pieces(line, length):
-    """Returns the pieces of a skeleton, (H, W) bool, with at least `length` pixels."""
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(line.astype(np.uint8), connectivity=8)
-    keep = stats[:, cv2.CC_STAT_AREA] >= length
-    keep[0] = False
-    return keep[labels]
 
 
 def each_piece(line):

@@ -3,9 +3,6 @@
 A fit to a few photographs forgets others. The weights that are kept are therefore a mean of the first and the
 fine-tuned ones, with the smallest share of the latter that is as good on the validation photographs as any
 (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903; docs/recipe.md has what it is worth).
-
-Good is what finds the centrelines. A corrected mask has the edges of the prediction that it was made from, so
-by Dice no other model is ever as good as the one that predicted.
 """
 
 from pathlib import Path
@@ -14,14 +11,14 @@ import numpy as np
 
 from card import Card, Plan, pens_in
 from checkpoint import load_network
-from fitting.threshold import found_as_used, found_at_best, tune
+from fitting.threshold import right_as_used, right_at_best, tune
 from model import shape_of, unet
 from running.command import complain, with_example
 from sets.licences import licences_of
 
 PENS = ("pens", "habit")  # keys of a card that one without pens lacks
 SHARES = (0, 0.25, 0.5, 0.75, 1)
-TOLERANCE = 0.002  # of what is found on the new photographs, given up where others could be forgotten
+TOLERANCE = 0.002  # of what is right on the new photographs, given up where others could be forgotten
 
 
 def card_of(init, shape, data):
@@ -54,21 +51,21 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     """
     start = load_network(init)
     means = {share: (mean_of(start, last, share), cameras_of(first, card, share)) for share in SHARES}
-    found = {share: found_at_best(predictor_of(network, Plan(pens=pens_in(known))), validation)
+    right = {share: right_at_best(predictor_of(network, Plan(pens=pens_in(known))), validation)
              for share, (network, known) in means.items()}
     forgets = first.get("data", {}).keys() - card["data"].keys()
-    share = smallest_share(found, TOLERANCE if forgets else 0)
+    share = smallest_share(right, TOLERANCE if forgets else 0)
     network, known = means[share]
     card = Card({key: value for key, value in card.items() if key not in PENS} | known
                 | learned_from(first, card["data"]))
     card |= tune(predictor_of(network, Plan(pens=pens_in(card))), validation)
-    now = found_as_used(predictor_of(network, card.plan()), validation)
-    before = found_as_used(predictor_of(start, first.plan()), validation) if first else None
+    now = right_as_used(predictor_of(network, card.plan()), validation)
+    before = right_as_used(predictor_of(start, first.plan()), validation) if first else None
     if first and before > now:
         network, card, share = start, Card(first), 0
-    by_share = {str(key): round(value, 4) for key, value in found.items()}
-    card["fine-tuning"] = {"share": share, "found by share": by_share,
-                           "found": round(now, 4), "found before": before and round(before, 4),
+    by_share = {str(key): round(value, 4) for key, value in right.items()}
+    card["fine-tuning"] = {"share": share, "right by share": by_share,
+                           "right": round(now, 4), "right before": before and round(before, 4),
                            "kept": in_words(init, share, now, before)}
     return network, card
 
@@ -76,17 +73,17 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
 def in_words(init, share, now, before):
     """Returns what became of the first model, as a sentence."""
     if before is not None and before > now:
-        return (f"On the photographs kept aside {init} finds vessels better as it was ({before:.4f}) than "
-                f"fine-tuned ({now:.4f}), so it is kept as it was.")
-    had = "" if before is None else f", with {init} as it was {before:.4f}"
+        return (f"On the photographs kept aside {before:.2%} of the centrelines are right with {init} and "
+                f"{now:.2%} fine-tuned, so that model is kept as it was.")
+    had = "" if before is None else f", with {init} {before:.2%}"
     weights = f"{share:.0%} of the way from the first weights to the fine-tuned ones are kept" if share else \
         "Fine-tuned weights are not better, so the first ones are kept, with a new threshold"
-    return f"{weights}. On the photographs kept aside {now:.4f} of the centrelines are found{had}."
+    return f"{weights}. On the photographs kept aside {now:.2%} of the centrelines are right{had}."
 
 
-def smallest_share(found, tolerance):
-    """Returns the smallest share of which what is found is within `tolerance` of the best."""
-    return min(share for share, value in found.items() if value >= max(found.values()) - tolerance)
+def smallest_share(right, tolerance):
+    """Returns the smallest key of {share: what is right} whose value is within `tolerance` of the best."""
+    return min(share for share, value in right.items() if value >= max(right.values()) - tolerance)
 
 
 def mean_of(first, last, share):

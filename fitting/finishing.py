@@ -19,7 +19,7 @@ from running.machine import hardware_precision
 
 
 def finish(best, last, history, pairs, settings, began, first):
-    """Chooses between two model files, brings the chosen one to `best` and writes its card; returns the Card.
+    """Chooses a model, writes it to `best` and its card beside it; returns the Card.
 
     best, last: model files of the best validation Dice and of the last epoch. history: path of history.csv.
     pairs: a Pairs. settings: the flags that decide the model. began: the time at which training began, s.
@@ -34,7 +34,9 @@ def finish(best, last, history, pairs, settings, began, first):
     def seen_by(file):
         return predictor_of(load_network(file), Plan(pens=pens_in(seen)))
 
-    file, row = kept_epoch(best, last, table, lambda file: native_dice(seen_by(file), validation))
+    file, row = last, table.iloc[-1]
+    if not settings["init"]:
+        file, row = kept_epoch(best, last, table, lambda file: native_dice(seen_by(file), validation))
     scores = {key.removeprefix("val_"): round(float(row[key]), 5) for key in table if key.startswith("val_")}
     card = Card({
         "network": {"width": settings["width"], "depth": settings["depth"]},
@@ -47,8 +49,8 @@ def finish(best, last, history, pairs, settings, began, first):
         "licence": pairs.licence(), **seen,
         "best epoch": int(row["epoch"]), "best validation square": scores})
     if settings["init"]:
-        last = load_network(file)
-        network, card = fine_tuned(settings["init"], first, last, card, predictor_of, validation)
+        tuned = load_network(last)
+        network, card = fine_tuned(settings["init"], first, tuned, card, predictor_of, validation)
         save(network, best)
     else:
         card |= tune(seen_by(file), validation)

@@ -6,6 +6,7 @@ from collections import Counter
 import numpy as np
 
 import metrics
+from fitting.centrelines import right_lines
 from photographs.labelled import Labelled
 from photographs.square import VIEWS
 from predict import FIRST_SIDE, SIDES, calibrated, side_near
@@ -42,30 +43,42 @@ def tune(predictor, photographs):
             **_described(one, weights), "tta": {"side": side, **_described(eight, weights)}}
 
 
-def native_dice(predictor, photographs, views=VIEWS):
+def native_dice(predictor, photographs):
     """Returns the mean Dice on `photographs` with masks, at native size in the FOV, at its best threshold.
 
     Eight views of one square each are enough to tell two models of one training apart.
     """
-    def histogram(photograph):
-        example = Labelled.read(photograph)
-        side = side_near(COMPARED_AT, example.square.side)
-        return _histogram(predictor, example, side, views, _own_pen(predictor, photograph))
-
     photographs = evenly_spread(photographs)
-    return _best_dice([histogram(photograph) for photograph in photographs], _weights(photographs))
+    histograms = [_histogram(predictor, example, side_near(COMPARED_AT, example.square.side), VIEWS, pen)
+                  for example, pen in _examples(predictor, photographs)]
+    return _best_dice(histograms, _weights(photographs))
 
 
-def used_dice(predictor, photographs):
-    """Returns the mean Dice on `photographs` with masks of what eval.py makes of them with this Plan."""
-    def dice(photograph):
-        example = Labelled.read(photograph)
-        levels = predictor.segment(example.rgb, example.fov).levels
-        counts = metrics.histogram(levels, example.mask, example.fov)
-        return metrics.scores(counts, predictor.plan.threshold)["dice"]
-
+def right_at_best(predictor, photographs):
+    """Returns the share of right centrelines on `photographs` with masks, at the best threshold for Dice."""
     photographs = evenly_spread(photographs)
-    return float(np.average([dice(each) for each in photographs], weights=_weights(photographs)))
+    weights, examples = _weights(photographs), list(_examples(predictor, photographs))
+    seen = [np.clip(predictor.uncalibrated(each.rgb, each.fov, side_near(COMPARED_AT, each.square.side),
+                                           VIEWS[:1], pen)[0], 0, 1) for each, pen in examples]
+    histograms = [metrics.histogram(probability, each.mask, each.fov)
+                  for probability, (each, _) in zip(seen, examples, strict=True)]
+    threshold = metrics.best_threshold(_weighted(histograms, weights))
+    right = [right_lines(metrics.cut(probability, threshold), each)
+             for probability, (each, _) in zip(seen, examples, strict=True)]
+    return float(np.average(right, weights=weights))
+
+
+def right_as_used(predictor, photographs):
+    """Returns the share of right centrelines in what eval.py makes of `photographs` with this Plan."""
+    photographs = evenly_spread(photographs)
+    right = [right_lines(predictor.segment(each.rgb, each.fov).mask, each)
+             for each, _ in _examples(predictor, photographs)]
+    return float(np.average(right, weights=_weights(photographs)))
+
+
+def _examples(predictor, photographs):
+    """Yields each photograph, read, and the name of its observer's pen, or None."""
+    return ((Labelled.read(photograph), _own_pen(predictor, photograph)) for photograph in photographs)
 
 
 def _own_pen(predictor, photograph):

@@ -130,11 +130,11 @@ def test_the_card_names_what_the_first_model_learned_from_and_its_licences():
 
 @pytest.fixture
 def tuned(command, tiny_pairs, tiny_training, tmp_path, monkeypatch):
-    """Fine-tunes the tiny model; The words say what is found: by each share, as used after and before."""
+    """Fine-tunes the tiny model; Given is what is right: by each share, as used after and before."""
     def tuning(by_share, after, before, *words):
         found, used = iter(by_share), iter((after, before))
-        monkeypatch.setattr(fine_tuning, "found_at_best", lambda *_: next(found))
-        monkeypatch.setattr(fine_tuning, "found_as_used", lambda *_: next(used))
+        monkeypatch.setattr(fine_tuning, "right_at_best", lambda *_: next(found))
+        monkeypatch.setattr(fine_tuning, "right_as_used", lambda *_: next(used))
         known = read_json(tiny_training / "model.json")
         chosen = [*known][[*known].index("vessel width"):]
         monkeypatch.setattr(fine_tuning, "tune", lambda *_: {key: known[key] for key in chosen})
@@ -153,8 +153,8 @@ def test_half_of_the_way_is_kept_where_that_is_best(tuned, tiny_training):
         assert np.allclose(weights, (first[name] + last[name]) / 2, atol=1e-6)
     assert card["fine-tuning"]["share"] == 0.5 and set(card) == set(MEANINGS)
     assert card["epochs"] == 1
-    assert card["fine-tuning"]["found by share"]["0.25"] == 0.6
-    assert "50% of the way" in said and "0.7000" in said and "as it was 0.5000" in said
+    assert card["fine-tuning"]["right by share"]["0.25"] == 0.6
+    assert "50% of the way" in said and "70.00% of the centrelines are right" in said and "50.00%" in said
 
 
 def test_a_model_that_would_be_worse_is_not_kept(tuned, tiny_training):
@@ -163,7 +163,7 @@ def test_a_model_that_would_be_worse_is_not_kept(tuned, tiny_training):
     before = read_json(tiny_training / "model.json")
     assert {key: value for key, value in card.items() if key != "fine-tuning"} == before
     assert card["fine-tuning"]["share"] == 0 and card["fine-tuning"]["kept"] in said
-    assert "better as it was (0.6500) than fine-tuned (0.6000)" in said and "Best epoch" not in said
+    assert "65.00% of the centrelines" in said and "60.00% fine-tuned" in said and "Best epoch" not in said
 
 
 def test_without_gain_the_first_weights_stay(tuned, tiny_training):
@@ -184,7 +184,7 @@ def test_a_fit_that_ruins_the_network_ends_with_the_first_one(command, tiny_pair
 def test_a_model_without_its_card_can_be_gone_on_with(tuned, tiny_training, monkeypatch):
     monkeypatch.setattr(fine_tuning, "card_of", lambda *_: Card())
     said, card, _ = tuned((0.5, 0.6, 0.7, 0.6, 0.5), 0.7, None)
-    assert card["fine-tuning"]["found before"] is None and "as it was" not in said
+    assert card["fine-tuning"]["right before"] is None and ", with " not in said
     assert set(card["data"]) == {"tiny"}
 
 
