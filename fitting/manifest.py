@@ -101,13 +101,15 @@ class Manifest:
                                       "--overwrite if you can do without what is gone.")
 
     def _check_sources(self):
-        """Raises Problem unless the data is as it was; says how many photographs have been added since."""
+        """Raises Problem unless the data is as it was; says what is wrong in it now, and what was added."""
         if self.known is None:
             complain(f"{self.folder}: {UNKNOWN}. {self.again}")
             return
         known = {name: item for name, item in self.known.items() if item.get("part") in PARTS}
-        found = {place_of(own.path, self.data): own for folder in self.data.values()
-                 for each in sets_in(folder)[0] for own in each.photographs}
+        sets = [each for folder in self.data.values() for each in sets_in(folder)[0]]
+        for problem in [problem for each in sets for problem in each.problems]:
+            complain(problem)
+        found = {place_of(own.path, self.data): own for each in sets for own in each.photographs}
         here = {name: self._now(item, found[place]) for name, item in known.items()
                 if (place := item["photograph"]["path"]) in found}
         changes = differences(known, recorded(here, self.data, known))

@@ -34,6 +34,8 @@ def sets_in(folder, depth=SETS_DEPTH):
                 unknown = [f"{entry}: holds {counted(len(pictures), 'picture')}, "
                            "but no layout of a set is recognised: left out."]
             sets, strange = sets + inner, strange + unknown
+        elif entry.name.lower() in TABLES:
+            strange.append(f"{entry}: is in no set's own folder: left out. Move it to the set that it is of.")
     return sets, strange
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sets.pairing import recognise
+from sets.pairing import recognise, sets_in
 from sets.patients import patients_in
 
 PLACES = {k: Path(f"images/eye{k}.png") for k in range(4)}
@@ -117,6 +117,13 @@ def test_the_table_of_a_set_decides_and_its_errors_are_the_sets(draw, tmp_path):
     found = recognise(folder)
     assert [p.patient for p in found.photographs if p.split == "training"] == ["Ann", "Ann", "eye2", "eye3"]
     assert len(found.problems) == 1 and "eye7" in found.problems[0]
+
+
+def test_a_table_above_its_set_is_not_passed_over_in_silence(draw, tmp_path):
+    draw.plain(tmp_path / "P")
+    (tmp_path / "patients.csv").write_bytes(table("eye0,Ann\neye1,Ann\n"))
+    (sentence,) = sets_in(tmp_path)[1]
+    assert sentence.startswith(f"{tmp_path / 'patients.csv'}: is in no set's own folder: left out")
 
 
 def test_a_table_that_lies_too_deep_is_not_passed_over_in_silence(draw, tmp_path):

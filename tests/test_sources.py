@@ -223,7 +223,7 @@ def test_a_renamed_set_whose_names_another_has_too_keeps_its_pairs(command, draw
 
 # ---- what training.py notices ----------------------------------------------------------------------------
 
-def test_training_refuses_pairs_on_whose_two_sides_one_patient_is_now(project, refused, tmp_path):
+def test_training_refuses_pairs_on_whose_two_sides_one_patient_is_now(project, refused, tmp_path, capsys):
     """patients.csv said so only after augment.py had split."""
     folder, augmenting = project
     (folder / "data/patients.csv").write_text("name,patient\neye0,Ann\neye2,Ann\n")
@@ -232,8 +232,9 @@ def test_training_refuses_pairs_on_whose_two_sides_one_patient_is_now(project, r
     assert "2 photographs moved to another part or patient (train/images/eye0.png for one)" in sentence
     assert "photographs moved to another part or patient" in augmenting().err
     assert not (tmp_path / "c").exists()
-    (folder / "data/patients.csv").write_text("name,patient\neye0,eye0\n")
+    (folder / "data/patients.csv").write_text("name,patient\neye0,eye0\neye9,Bo\n")
     assert Pairs(folder / "augmented"), "nobody has moved"
+    assert "names eye9, which is none of the photographs" in capsys.readouterr().err
 
 
 def test_training_says_which_photographs_it_does_without(project, draw, capsys):
