@@ -91,14 +91,14 @@ class Manifest:
 
     def _check_files(self):
         """Raises Problem if a photograph, its mask or FOV is gone: all will be needed."""
-        for part in PARTS:
-            for photograph in self.photographs(part):
-                for path in filter(None, (photograph.path, photograph.mask, photograph.fov)):
-                    if not path.is_file():
-                        anew = self._augment("--data", "PLACES")
-                        raise Problem(f"{path}: is gone, and training needs it. Put it back; if data was moved "
-                                      f"or renamed, run  {anew}  with all of its places now, and with "
-                                      "--overwrite if you can do without what is gone.")
+        photographs = [photograph for part in PARTS for photograph in self.photographs(part)]
+        paths = [path for own in photographs for path in (own.path, own.mask, own.fov) if path]
+        gone = next((path for path in paths if not path.is_file()), None)
+        if gone:
+            anew = self._augment("--data", "PLACES")
+            raise Problem(f"{gone}: is gone, and training needs it. Put it back; if data was moved or "
+                          f"renamed, run  {anew}  with all of its places now, and with --overwrite if you "
+                          "can do without what is gone.")
 
     def _check_sources(self):
         """Raises Problem unless the data is as it was; says what is wrong in it now, and what was added."""
