@@ -1,6 +1,7 @@
 """How commands speak and end: exit codes, one sentence, no memory, readers that go away, --help."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import tensorflow as tf
 from conftest import ROOT, limited, linux_only
 from PIL import Image
 
-from running.command import Problem, complain, run, say
+from running.command import Problem, complain, counted, run, say, typed, with_example
 
 # ---- exit codes ------------------------------------------------------------------------------------------
 
@@ -35,6 +36,19 @@ def raising(error):
 def test_the_end_of_a_command_is_an_exit_code_and_a_sentence(main, code, sentence, capsys):
     assert run(main) == code
     assert capsys.readouterr().err == sentence
+
+
+def test_counts_agree_with_their_nouns():
+    assert [counted(count, "mask") for count in range(3)] == ["0 masks", "1 mask", "2 masks"]
+    assert with_example(["a.png"], "mask", "changed") == "1 mask changed (a.png)"
+    assert with_example(["a.png", "b.png"], "mask") == "2 masks (a.png for one)"
+
+
+def test_a_command_is_told_as_one_types_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = "python", "augment.py", "--data", tmp_path / "my eyes", "--copies", 3
+    assert shlex.split(typed(*words)) == ["python", "augment.py", "--data", "my eyes", "--copies", "3"]
+    assert str(tmp_path.parent / "x") in typed("python", tmp_path.parent / "x")
 
 
 def test_an_interruption_says_how_to_go_on(capsys):
