@@ -96,6 +96,16 @@ class Card(dict):
     def write(self, path):
         write_json(path, self)
 
+    def parts_met(self):
+        """Returns {sha256 of a photograph that the model has met: 'train', 'validation' or 'both'}.
+
+        In both is what was kept aside after a model to start from had learned from it.
+        """
+        shas = {part: {sha for parts in self.get("data", {}).values() for sha in parts.get(part, {}).values()}
+                for part in ("train", "validation")}
+        return {sha: "both" if all(sha in own for own in shas.values()) else part
+                for part, own in shas.items() for sha in own}
+
     def plan(self, tta=False, threshold=None, pen=None):
         """Returns the Plan with one view or, with `tta`, with eight; `threshold` replaces the card's own.
 

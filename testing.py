@@ -23,7 +23,7 @@ from report import page
 from report.kept import KINDS, probability_file, remove_stale, write_pictures
 from report.scores_table import Comparison, Scores, scores_of
 from running.again import clear, mark, same_as_before
-from running.command import Problem, complain, counted, run, say
+from running.command import Problem, complain, counted, run, say, with_example
 from running.files import as_csv, read_levels, sha256, write_json, write_text, written
 from running.sources import UNKNOWN, Sources
 from running.tensorflow_start import start_tensorflow
@@ -34,7 +34,7 @@ PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, 
             "which was chosen on validation photographs; 'pooled' is one confusion matrix over all pixels, "
             "'mean' the mean over photographs.")
 UNSCORED = "Predicted and pictured; there are no reference masks here, so nothing can be scored."
-NOTES = {"train": "trained on", "validation": "validation: threshold chosen on it"}
+NOTES = {"train": "trained on", "both": "trained on", "validation": "validation: threshold chosen on it"}
 
 
 def arguments():
@@ -111,34 +111,33 @@ def sources_of(options, folders, named):
     return sources
 
 
-def parts_of(card):
-    """Returns {sha256 of a photograph that the model has met: 'train' or 'validation'}."""
-    return {sha: part for part in NOTES for parts in card.get("data", {}).values()
-            for sha in parts.get(part, {}).values()}
-
-
 def chosen_photographs(folders, split, card):
     """Returns the photographs of a split; those of 'validation' are known by the card, from their content.
 
     Raises Problem if there is none, or if the model has met a patient of the test part.
     """
-    parts = parts_of(card)
+    parts = card.parts_met()
     if split != "validation":
         photographs = data.photographs_of(folders, split)
         if split == "test":
             refuse_learned_from(photographs, data.photographs_of(folders, "all"), parts)
         return photographs
-    found = [photograph for photograph in data.photographs_of(folders, "all")
-             if parts.get(sha256(photograph.path)) == "validation"]
+    met = {own: parts.get(sha256(own.path)) for own in data.photographs_of(folders, "all")}
+    found = [photograph for photograph, part in met.items() if part == "validation"]
+    learned = [photograph.path for photograph, part in met.items() if part == "both"]
+    left_out = learned and with_example(learned, "validation photograph", "left out, from which the model "
+                                        "that this one started from had learned")
     if not found:
         raise Problem(f"{', '.join(map(str, folders))}: none of the model's validation photographs is here. "
-                      "Give the data it was trained with.")
+                      "Give the data it was trained with." + (f" ({left_out})" if learned else ""))
+    if learned:
+        complain(left_out)
     return found
 
 
 def segment_and_score(predictor, out, named, card):
     """Segments, pictures and scores the photographs {name: Photograph}; returns their Scores."""
-    threshold, parts = predictor.plan.threshold, parts_of(card)
+    threshold, parts = predictor.plan.threshold, card.parts_met()
     scores = Scores(threshold)
 
     def compute(name, given):

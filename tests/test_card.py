@@ -83,3 +83,8 @@ def test_a_card_comes_back_as_it_was_written(tmp_path):
 def test_every_key_of_a_shipped_card_is_documented(path):
     card = json.loads(path.read_text(encoding="utf-8"))
     assert set(card) - set(MEANINGS) <= {"sides"}, "earlier versions had a list of sides"
+
+
+def test_what_was_kept_aside_after_it_was_learned_from_is_in_both_parts():
+    card = Card({"data": {"A": {"train": {"1": "a", "2": "b"}, "validation": {"2": "b", "3": "c"}}}})
+    assert card.parts_met() == {"a": "train", "b": "both", "c": "validation"} and Card().parts_met() == {}

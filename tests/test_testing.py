@@ -16,7 +16,7 @@ from photographs import reading
 from photographs.fov import fov_of
 from predict import Predictor
 from report.scores_table import SCORES
-from running.files import read_json, sha256
+from running.files import read_json, sha256, write_json
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +207,19 @@ def test_eight_views_are_averaged_with_tta(test, tiny_set, tested, tmp_path):
 def test_validation_is_what_the_card_names(test, tiny_set, tmp_path):
     assert test(tiny_set, tmp_path / "r", "--split", "validation").code == 0
     assert [path.name for path in (tmp_path / "r/masks").iterdir()] == ["eye3.png"]
+
+
+def test_what_the_first_model_had_learned_from_is_left_out_of_validation_and_told(
+        command, refused, tiny_set, tiny_model, tmp_path):
+    model = shutil.copy(tiny_model, tmp_path / "model.keras")
+    card = read_json(tiny_model.with_suffix(".json"))
+    (parts,) = card["data"].values()
+    parts["train"] |= parts["validation"]
+    write_json(tmp_path / "model.json", card)
+    words = "--data", tiny_set, "--model", model, "--out", tmp_path / "r"
+    sentence = refused("testing", *words, "--split", "validation")
+    assert "(1 validation photograph left out" in sentence and "none of the model's" in sentence
+    assert "4 of them trained on" in command("testing", *words, "--split", "all").out
 
 
 def test_validation_is_refused_without_the_models_validation_photographs(refused, draw, tiny_model, tmp_path):
