@@ -107,9 +107,13 @@ def orientation_of(path):
 
 def pixels_of(path):
     """Returns the pixels of a file by its header; where only decoding would tell, the most that are read."""
+    if not Path(path).is_file():  # a pipe, say, which would be waited for: reading will refuse it
+        return 0
     try:
-        with Image.open(path, formats=FORMATS) as picture:
-            return picture.width * picture.height
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as picture:
+                return picture.width * picture.height
     except Exception:  # packed, a DICOM file, or one that reading will refuse
         return LARGEST_PICTURE
 
