@@ -3,14 +3,13 @@
     python benchmarks/commands.py [--model FILE] [--repetitions 5] [--large PHOTOGRAPH]
 
 eval.py is set beside `python -c "import tensorflow"`, and the folder of 50 beside its bare forward passes.
-The photographs are the samples, and for the large one an enlarged sample.
+The photographs are the samples, and for the large one an enlarged sample. Under five minutes.
 """
 
 import shutil
 import statistics
 import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-from machine import alternate, as_process, cores, describe, flags, table  # noqa: E402
+from machine import alternate, as_process, cores, describe, flags, in_markdown, table  # noqa: E402
 
 from photographs.fov import found_fov  # noqa: E402
 from photographs.reading import read_photograph  # noqa: E402
@@ -38,7 +37,10 @@ def evaluate(model, out, *photographs):
 
 
 def one_and_fifty(predictor, model, work, repetitions, count=50):
-    """Compares one photograph with the import, and many with one and their forward passes in this process."""
+    """Compares one photograph with the import, and many with one and their forward passes in this process.
+
+    Yields a row for each.
+    """
     folder = work / "many photographs"
     folder.mkdir()
     for k in range(count):
@@ -60,32 +62,38 @@ def one_and_fifty(predictor, model, work, repetitions, count=50):
                        f"folder of {count}": lambda: evaluate(model, work / "many", folder)}, repetitions)
     table(times, IMPORT)
     start, one, bare, many = map(statistics.median, times.values())
-    print(f"one photograph / {IMPORT}: {one / start:.2f}; "
-          f"folder of {count} / (one photograph + {count} forward passes): {many / (one + bare):.2f}")
+    yield ("`eval.py` on one photograph, beside `import tensorflow`",
+           f"{one:.1f} s beside {start:.1f} s, {one / start:.2f} times that")
+    yield (f"`eval.py` on {count} photographs, beside one and the bare forward passes of all",
+           f"{many:.1f} s beside {one:.1f} s and {bare:.1f} s, {many / (one + bare):.2f} times that")
 
 
 def eight_views(predictors, repetitions):
-    """Compares the Predictors {name: Predictor} on one photograph."""
+    """Compares the Predictors {name: Predictor} on one photograph; returns a row."""
     rgb = read_photograph(SAMPLES[0])
     fov = found_fov(SAMPLES[0], rgb)
     named = {name: partial(predictor, rgb, fov) for name, predictor in predictors.items()}
     alternate(named, 1)  # compiles
-    table(alternate(named, repetitions), "--tta")
+    times = alternate(named, repetitions)
+    table(times, "--tta")
+    one, eight = map(statistics.median, times.values())
+    return "`--tta` beside one view", f"{eight / one:.1f} times"
 
 
 def memory(model, work, large):
-    """Measures eval.py's peak memory on a photograph of 3504 x 2336."""
+    """Measures eval.py's peak memory on a photograph of 3504 x 2336; returns a row."""
     if large is None:
         large = work / "large.png"
         sample = cv2.imread(str(SAMPLES[0]))
         cv2.imwrite(str(large), cv2.resize(sample, (3504, 2336), interpolation=cv2.INTER_CUBIC))
-    print(f"eval.py on 3504 x 2336: peak memory {evaluate(model, work / 'large', large)[1]:.0f} MB")
+    peak = evaluate(model, work / "large", large)[1]
+    return "largest memory of `eval.py` at 3504x2336 pixels", f"{peak:.0f} MB"
 
 
 def pairs_a_second(work, repetitions, few, many):
     """Measures augment.py with `few` and `many` copies of the samples' six training photographs.
 
-    The difference of the two is without start-up.
+    The difference of the two is without start-up. Returns a row.
     """
     def augment(copies, workers):
         words = "--data", ROOT / "samples", "--copies", copies, "--workers", workers
@@ -103,8 +111,8 @@ def pairs_a_second(work, repetitions, few, many):
     seconds = dict(zip(ways, map(statistics.median, times.values()), strict=True))
     rates = {workers: 6 * (many - few) / (seconds[many, workers] - seconds[few, workers])
              for workers in (1, every)}
-    print(f"past start-up: {rates[1]:.0f} pairs a second with 1 core, {rates[every]:.0f} with {every}, "
-          f"{rates[every] / rates[1]:.2f} times as many")
+    return (f"`augment.py`, past its start-up, {every} cores",
+            f"{rates[every]:.0f} pairs a second, {rates[every] / rates[1]:.2f} times one core")
 
 
 def main():
@@ -123,14 +131,13 @@ def main():
                   for name, tta in (("one look", False), ("--tta", True))}
     model = ["--model", str(options.model.resolve())] if options.model else []
     print(describe())
-    began = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        eight_views(predictors, options.repetitions)
-        one_and_fifty(predictors["one look"], model, work, options.repetitions)
-        memory(model, work, options.large.resolve() if options.large else None)
-        pairs_a_second(work, max(3, options.repetitions // 2), few=10, many=70)
-    print(f"{time.perf_counter() - began:.0f} s in all")
+        rows = [eight_views(predictors, options.repetitions),
+                *one_and_fifty(predictors["one look"], model, work, options.repetitions),
+                memory(model, work, options.large.resolve() if options.large else None),
+                pairs_a_second(work, max(3, options.repetitions // 2), few=10, many=70)]
+    in_markdown(["command", "what it takes"], rows)
 
 
 if __name__ == "__main__":

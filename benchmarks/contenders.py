@@ -20,7 +20,7 @@ import warnings
 from collections import namedtuple
 from pathlib import Path
 
-from machine import describe, flags
+from machine import describe, flags, in_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -75,16 +75,14 @@ def compare(task, ours, others, shape, repetitions, rounds):
             yield name, our, their, (ratios[0], their / our, ratios[-1])
 
 
-def report(rows, ours):
-    """Prints the rows of `compare` as they come; returns the median of our own milliseconds."""
-    heads = f"{'ms a photograph':>18}{'beside it ours':>18}{'ours is faster by':>20}{'(least, most)':>18}"
-    print(f"{'':46}{heads}")
-    all_ours = []
-    for name, our, their, (least, ratio, most) in rows:
-        all_ours.append(our)
-        print(f"{name:46}{their:18.1f}{our:18.1f}{ratio:20.2f}{f'({least:.2f}, {most:.2f})':>18}", flush=True)
-    print(f"{ours:46}{statistics.median(all_ours):18.1f}")
-    return statistics.median(all_ours)
+def report(task, rows, all_ours):
+    """Prints the rows of `compare` as they come, and adds each of our own milliseconds to `all_ours`."""
+    def cells():
+        for name, our, their, (least, ratio, most) in rows:
+            all_ours.append(our)
+            yield name, f"{their:.1f}", f"{our:.1f}", f"{ratio:.2f} ({least:.2f} to {most:.2f})"
+
+    in_markdown([f"{task}, ms a photograph", "it", "ours in the same turns", "ours is faster by"], cells())
 
 
 def installed(names):
@@ -131,9 +129,8 @@ def share_of_limit(own, shape, passes):
     start_tensorflow()
     precision = hardware_precision()
     count, speed = passes * operations(shape.width) * shape.side**2, matrix_speed(precision)
-    limit = count / speed * 1000
-    print(f"{count / 1e9:.1f} GFLOP a photograph at the {speed / 1e9:.0f} GFLOP/s of a 4096^2 {precision} "
-          f"matrix product: {limit:.1f} ms, {limit / own:.0%} of ours")
+    print(f"\nOurs takes {own:.1f} ms for {count / 1e9:.1f} GFLOP: {count / speed * 1000 / own:.0%} of the "
+          f"{speed / 1e9:.0f} GFLOP/s that this machine has in a {precision} product of 4096x4096 numbers.")
 
 
 def side_by_side(task, about, repetitions, rounds, passes):
@@ -151,8 +148,9 @@ def side_by_side(task, about, repetitions, rounds, passes):
     others = [options.only] if options.only else [name for name in installed(TASKS[task]) if name != OURS]
     print(describe())
     repetitions = 1 if options.quick else options.repetitions
-    own = report(compare(task, OURS, others, shape, repetitions, rounds), OURS)
-    share_of_limit(own, shape, passes)
+    own = []
+    report(task, compare(task, OURS, others, shape, repetitions, rounds), own)
+    share_of_limit(statistics.median(own), shape, passes)
 
 
 def _timed(work, rounds):

@@ -1,4 +1,7 @@
-"""What the benchmarks share: their flags, a line about the machine, repetitions in turns, medians, ratios."""
+"""What the benchmarks share: flags, a line about machine and commit, repetitions in turns, medians, tables.
+
+A benchmark prints that line first and its table, in Markdown, last; benchmarks/all.py writes both to a page.
+"""
 
 import argparse
 import contextlib
@@ -7,6 +10,7 @@ import platform
 import statistics
 import subprocess
 import time
+from itertools import chain
 from pathlib import Path
 
 import psutil
@@ -17,8 +21,17 @@ def flags(doc):
     return argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
+def commit():
+    """Returns the commit that is measured, with a + if files differ from it; without Git 'unknown'."""
+    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
+    try:
+        return subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
 def describe():
-    """Returns a line to print above a table: processor, its bfloat16, cores, memory, Python, load."""
+    """Returns a line to print first: commit, processor, its bfloat16, cores, memory, Python, load."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
         name = next(line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name"))
@@ -27,8 +40,8 @@ def describe():
     except (OSError, StopIteration):
         name = platform.processor() or platform.machine()
     memory = psutil.virtual_memory().total / 2**30
-    return (f"{name}; {os.cpu_count()} cores; {memory:.0f} GiB; Python {platform.python_version()}; "
-            f"load {psutil.getloadavg()[0]:.1f}")
+    return (f"commit {commit()}; {name}; {os.cpu_count()} cores; {memory:.0f} GiB; "
+            f"Python {platform.python_version()}; load {psutil.getloadavg()[0]:.1f}")
 
 
 @contextlib.contextmanager
@@ -66,6 +79,13 @@ def table(times, base, unit=1000.0, unit_name="ms"):
         middle = statistics.median(seconds)
         figures = "".join(f"{value * unit:10.1f}" for value in (middle, min(seconds), max(seconds)))
         print(f"{name:44}{figures}{reference / middle:12.2f}")
+
+
+def in_markdown(head, rows):
+    """Prints a table row by row, as the rows come: head, rows of cells."""
+    print()
+    for row in chain([head, ["---"] * len(head)], rows):
+        print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
 def as_process(*command, cwd=None):

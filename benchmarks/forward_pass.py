@@ -1,6 +1,6 @@
 """Prediction by this project's folded U-Net beside Keras's stock layers, PyTorch, ONNX Runtime and OpenVINO.
 
-    python benchmarks/prediction.py [--width 16] [--batch 4] [--only "OpenVINO, bfloat16"] [--quick]
+    python benchmarks/forward_pass.py [--width 16] [--batch 4] [--only "OpenVINO, bfloat16"] [--quick]
 
 512x512 photographs in memory, nothing read or written, nothing quantized. Those take part that are installed
 (pip install torch openvino -r requirements-export.txt). Under five minutes.
