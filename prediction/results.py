@@ -144,8 +144,6 @@ class FolderResults(Results):
         for name in self.changed:
             self.forget(name)
 
-    # ---- what is done
-
     def left(self, named):
         """Returns the part of {path: name} that lacks its row or a picture, or is not what it was.
 
@@ -181,8 +179,6 @@ class FolderResults(Results):
         names, places = set(named.values()), list(map(os.path.abspath, places))
         return [row for row in self.in_table() if row["name"] not in names
                 and any(Path(os.path.abspath(row["file"])).is_relative_to(place) for place in places)]
-
-    # ---- what is written
 
     def add(self, name, path, segmented, card):
         """Writes a photograph's pictures, and then its row, which is returned."""
