@@ -40,7 +40,7 @@ MEANINGS = {
     "best epoch": "number of the epoch whose weights were kept",
     "best validation square": "loss and metrics of that epoch on the validation squares",
     "fine-tuning": "with --init: `share`, how far the weights lie from the first model's to the fine-tuned "
-                   "ones; Dice of each share, of the fine-tuned model and before; `kept`: in words; `learned "
+                   "ones; the share of right centrelines of each, now and before; `kept`: in words; `learned "
                    "before`: how many validation photographs, whose scores are too good, the first model had "
                    "learned from",
     "data": "{set: {train or validation: {photograph: sha256 of its file}}}, also of the model of --init",

@@ -49,7 +49,7 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     init: file of the first model. first: its Card. last, card: the fine-tuned network and what its Card says
     before anything is chosen. predictor_of: (network, Plan) -> Predictor.
     """
-    start = load_network(init)
+    start, learned = load_network(init), learned_before(first, card["data"])
     means = {share: (mean_of(start, last, share), cameras_of(first, card, share)) for share in SHARES}
     right = {share: right_at_best(predictor_of(network, Plan(pens=pens_in(known))), validation)
              for share, (network, known) in means.items()}
@@ -66,7 +66,7 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     by_share = {str(key): round(value, 4) for key, value in right.items()}
     card["fine-tuning"] = {"share": share, "right by share": by_share,
                            "right": round(now, 4), "right before": before and round(before, 4),
-                           "kept": in_words(init, share, now, before)}
+                           "kept": in_words(init, share, now, before), "learned before": len(learned)}
     return network, card
 
 
@@ -97,7 +97,8 @@ def mean_of(first, last, share):
 def cameras_of(first, seen, share):
     """Returns what a card says of cameras: those of the `first` card and those `seen` by the fine-tuned one.
 
-    A first model without pens has learned its observers' own, of which the mean keeps its part.
+    A first model without pens has learned its observers' own, of which the mean keeps its part. Their cameras
+    are drawn as it learned to.
     """
     found = {key: seen[key] for key in PENS if key in seen}
     if "pens" in first and found:
@@ -106,7 +107,8 @@ def cameras_of(first, seen, share):
         found = {"pens": others | seen["pens"], "habit": float(np.average(habits, weights=sets))}
     elif first and found:
         less = (1 - share) * float(np.median([*seen["pens"].values()]))
-        found = {"pens": {name: share * pen for name, pen in seen["pens"].items()},
+        found = {"pens": dict.fromkeys(first.get("picture sizes", {}), 0.0)
+                 | {name: share * pen for name, pen in seen["pens"].items()},
                  "habit": seen["habit"] - less} if share else {}
     new = [size for sizes in seen["picture sizes"].values() for size in sizes]
     sizes = {name: [size for size in sizes if size not in new]

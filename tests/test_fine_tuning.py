@@ -110,6 +110,7 @@ def test_of_a_first_model_without_pens_a_mean_keeps_its_part_of_what_it_draws():
     whole, half, none = (pens_in(cameras_of(first, SEEN, share)) for share in (1, 0.5, 0))
     assert (whole.of_sets["mine"], half.of_sets["mine"], none.of_sets) == (-0.001, -0.0005, None)
     assert none.share(1050, (9, 9)) == 0, "as the first model draws"
+    assert half.share(3200, (2336, 3504)) == 0, "of its own cameras"
     for pens in (whole, half):
         assert pens.share(1000, (9, 9)) == pytest.approx(pens.of_sets["mine"], abs=1e-6)
 
@@ -184,7 +185,7 @@ def test_a_fit_that_ruins_the_network_ends_with_the_first_one(command, tiny_pair
 def test_a_model_without_its_card_can_be_gone_on_with(tuned, tiny_training, monkeypatch):
     monkeypatch.setattr(fine_tuning, "card_of", lambda *_: Card())
     said, card, _ = tuned((0.5, 0.6, 0.7, 0.6, 0.5), 0.7, None)
-    assert card["fine-tuning"]["right before"] is None and ", with " not in said
+    assert card["fine-tuning"]["right before"] is None and "are right." in said
     assert set(card["data"]) == {"tiny"}
 
 
