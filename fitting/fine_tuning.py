@@ -11,7 +11,7 @@ import numpy as np
 
 from card import Card, Plan, pens_in
 from checkpoint import load_network
-from fitting.threshold import right_as_used, right_at_best, tune
+from fitting.threshold import right_as_used, right_at_best, smallest_within, tune
 from model import shape_of, unet
 from running.command import complain, with_example
 from sets.licences import licences_of
@@ -54,7 +54,7 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     right = {share: right_at_best(predictor_of(network, Plan(pens=pens_in(known))), validation)
              for share, (network, known) in means.items()}
     forgets = first.get("data", {}).keys() - card["data"].keys()
-    share = smallest_share(right, TOLERANCE if forgets else 0)
+    share = smallest_within(right, TOLERANCE if forgets else 0)
     network, known = means[share]
     card = Card({key: value for key, value in card.items() if key not in PENS} | known
                 | learned_from(first, card["data"]))
@@ -79,11 +79,6 @@ def in_words(init, share, now, before):
     weights = f"{share:.0%} of the way from the first weights to the fine-tuned ones are kept" if share else \
         "Fine-tuned weights are not better, so the first ones are kept, with a new threshold"
     return f"{weights}. On the photographs kept aside {now:.2%} of the centrelines are right{had}."
-
-
-def smallest_share(right, tolerance):
-    """Returns the smallest key of {share: what is right} whose value is within `tolerance` of the best."""
-    return min(share for share, value in right.items() if value >= max(right.values()) - tolerance)
 
 
 def mean_of(first, last, share):

@@ -12,6 +12,7 @@ from photographs.square import VIEWS
 from predict import FIRST_SIDE, SIDES, calibrated, side_near
 
 WIDTHS = (4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0, 9.0)  # of vessels, px
+WORTH_TIME = 0.001  # of Dice that a larger square must gain: it takes longer
 COMPARED_AT = 768  # px, side of the square on which two models are compared
 MOST_PHOTOGRAPHS = 24  # 120 large ones would take 37 minutes and 4 GB and gain .0004 Dice (docs/recipe.md)
 
@@ -95,6 +96,12 @@ def evenly_spread(photographs):
     return [own[k * len(own) // counts[name]] for name, own in sets.items() for k in range(counts[name])]
 
 
+def smallest_within(dice, tolerance):
+    """Returns the smallest key of {key: Dice} of which the value is within `tolerance` of the best."""
+    best = max(dice.values())
+    return min(key for key, value in dice.items() if not value < best - tolerance)  # nor is NaN
+
+
 def _weights(photographs):
     """Returns what each photograph counts, 1 in all: every set the same, and each photograph of a set."""
     counts = Counter(photograph.set for photograph in photographs)
@@ -115,7 +122,7 @@ def _best_side(single, widths, natives, weights):
 
     fixed = {side: mean_dice(side) for side in SIDES}
     adapted = {} if any(map(math.isnan, widths)) else {width: mean_dice(None, width) for width in WIDTHS}
-    side, width = max(fixed, key=fixed.get), max(adapted, key=adapted.get, default=None)
+    side, width = (smallest_within(dice, WORTH_TIME) if dice else None for dice in (fixed, adapted))
     # One camera alone cannot tell them apart, and on others the width served better (docs/recipe.md).
     worth_it = width is not None and adapted[width] > fixed[side] - 0.002
     dice_by_side = {**{str(key): round(value, 4) for key, value in fixed.items()},

@@ -10,7 +10,8 @@ from networks import DEPTH, WIDTH, shaken
 import training
 from card import MEANINGS, Card, pens_in
 from fitting import fine_tuning
-from fitting.fine_tuning import cameras_of, learned_from, mean_of, smallest_share
+from fitting.fine_tuning import cameras_of, learned_from, mean_of
+from fitting.threshold import smallest_within
 from model import unet
 from running.command import Problem
 from running.files import read_json, write_json
@@ -72,11 +73,11 @@ def test_the_mean_of_two_networks_has_the_mean_of_weights_and_statistics():
             assert share == 0.25 or np.array_equal(mean, (before, after)[share]), "to the last bit"
 
 
-def test_the_smallest_share_is_taken_that_is_about_as_good_as_any():
+def test_the_smallest_within_is_taken_that_is_about_as_good_as_any():
     found = {0: 0.7, 0.25: 0.749, 0.5: 0.7501, 0.75: 0.751, 1: 0.748}
-    assert smallest_share(found, 0.002) == 0.25
-    assert smallest_share(found, 0) == 0.75
-    assert smallest_share(dict.fromkeys(found, 0.7), 0) == 0, "what gains nothing changes nothing"
+    assert smallest_within(found, 0.002) == 0.25
+    assert smallest_within(found, 0) == 0.75
+    assert smallest_within(dict.fromkeys(found, 0.7), 0) == 0, "what gains nothing changes nothing"
 
 
 # ---- what the card still knows ---------------------------------------------------------------------------
