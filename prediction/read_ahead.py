@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from photographs.formats import pixels_of
 from running.command import Problem
-from running.machine import free_memory, processors
+from running.machine import free_memory, freed_at_once, processors
 
 FINISHERS = min(4, processors())  # a large photograph takes longer to draw and measure than to predict
 BYTES_PER_PIXEL = 20  # that a photograph takes at most from its reading to its last file
@@ -24,6 +24,7 @@ def overlapped(items, read, compute, finish, ahead=2, finishers=FINISHERS, memor
     and the larger of the two numbers after it. Where several are worked on, the memory(item) bytes that they
     take are together no more than half of what is free at the start.
     """
+    freed_at_once()
     reading, finishing, taken, room = deque(), deque(), deque(), free_memory() / 2
     coming = ((item, memory(item)) for item in items)
     next_one = next(coming, None)

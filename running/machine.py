@@ -1,12 +1,16 @@
 """What this machine has: processors, their instructions, GPUs, the precision they compute in, free memory."""
 
+import contextlib
+import ctypes
 import math
 import os
 import re
+import sys
 from pathlib import Path
 
 import psutil
 
+M_MMAP_THRESHOLD = -3  # of malloc.h
 CGROUP = Path("/sys/fs/cgroup")  # where a container sees its own limits
 CGROUP_FILES = (  # of Linux's cgroups, version 2 and 1: the limit, what is in use, and of what kinds it is
     ("memory.max", "memory.current", "memory.stat"),
@@ -57,6 +61,16 @@ def hardware_precision(choice="auto"):
 def free_memory():
     """Returns the bytes that this process may still take: what system, container and limit all leave."""
     return max(0, min(psutil.virtual_memory().available, _left_in_container(), _left_to_process()))
+
+
+def freed_at_once():
+    """Lets large arrays go back to the system as soon as they are freed, where the C library is glibc.
+
+    From the first large one that is freed on, glibc would keep up to 32 MB of each kind for later, in pieces.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 4 << 20)
 
 
 def _left_in_container():

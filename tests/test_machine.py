@@ -1,11 +1,14 @@
 """What is found out about this machine: processors, precision, free memory."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
+from conftest import linux_only
 
 from running import machine
 from running.machine import free_memory, hardware_precision, processors
@@ -103,3 +106,22 @@ def test_a_limit_on_the_process_counts_from_what_it_has(roomy, monkeypatch):
     has = psutil.Process().memory_info().vms
     monkeypatch.setattr(psutil.Process, "rlimit", lambda self, kind: (has + (1 << 26), has + (1 << 26)))
     assert 0 < free_memory() < 1 << 27
+
+
+@linux_only
+def test_a_large_array_takes_no_memory_once_it_is_freed():
+    code = """
+import numpy, psutil
+from running.machine import freed_at_once
+freed_at_once()
+resident = lambda: psutil.Process().memory_info().rss
+del [numpy.ones(1 << 21)][:]  # 16 MB, after which glibc would keep as much
+before, array = resident(), numpy.ones(1 << 20)
+held = resident() - before
+del array
+print(held, resident() - before)
+"""
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
+                           cwd=Path(__file__).parents[1])
+    held, left = map(int, ended.stdout.split())
+    assert held > 7e6 and left < 1e6
