@@ -27,7 +27,7 @@ UNLIKE_TRAINING = (
 UNSOUND = (
     ("bright", "green", 0, 145, "too bright (mean green {value:.0f}, in sound ones under 130): expose less"),
     ("blurred", "sharpness", 0.55, np.inf,
-     "blurred (fine detail is {value:.2f} of coarser detail, in sound ones 0.58 or more)"),
+     "blurred (fine detail is {value:.2f} of coarser detail, in nearly all sound ones 0.58 or more)"),
     ("noisy", "noise", 0, 2.5, "noisy (grain of {value:.1f} grey levels, in sound ones under 1.7)"),
     ("compressed", "blocks", 0, 1.1,
      "heavily compressed (JPEG's blocks show: {value:.1f}, in sound ones under 1.1): use the original file"),
