@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 import data
 from fitting.augmentation import DEFAULTS, recipe
 from fitting.observed_pen import pens_of_sets, without_pen
@@ -146,8 +147,7 @@ def arguments():
     add("--whole", nargs="+", default=DEFAULTS["whole"], metavar="SET",
         help="sets without an official split to train on whole, such as STARE")
     add("--seed", type=seed_number, default=DEFAULTS["seed"], help="(default: %(default)s)")
-    add("--workers", type=int, default=processors(),
-        help="processes (default: all cores, %(default)s here)")
+    add("--workers", type=int, default=processors(), help="processes (default: all cores, %(default)s here)")
     add("--preview", action="store_true",
         help="draw preview.png as well: some of the pairs, masks outlined")
     add("--overwrite", action="store_true", help="throw away what an earlier run left in --out")

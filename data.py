@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from photographs.fov import fov_of
 from photographs.reading import read_photograph, read_vessels
 from pictures import ORANGE, contact_sheet, outlined, shrunk
@@ -79,8 +80,8 @@ def refuse_leaks(photographs, folders):
 def told_apart(sets):
     """Returns each Set once, those of one name called after the folders above theirs too: site1_data."""
     sets = list({found.folder.resolve(): found for found in sets}.values())
-    alike = {name for name, count in Counter(found.name for found in sets).items() if count > 1}
     names, depth = [found.name for found in sets], 0
+    alike = {name for name, count in Counter(names).items() if count > 1}
     while len(set(names)) < len(names):  # it ends, since their whole paths differ
         depth += 1
         names = ["_".join([*found.folder.resolve().parent.parts[-depth:], found.name])
@@ -230,9 +231,8 @@ def doctor(folders, picture):
         rows, wrong = rows + own_rows, wrong + own_wrong
         for key, photographs in own_pixels.items():
             pixels[key] += photographs
-        remarks = [*(remark.rstrip(".") for remark in [*found.remarks, *own_remarks]),
-                   about_originals(found.folder)]
-        say(". ".join([f"{found.folder}: {found.name}", *remarks]).rstrip())
+        remarks = (remark.rstrip(".") for remark in [*found.remarks, *own_remarks])
+        say(". ".join([f"{found.folder}: {found.name}", *remarks, about_originals(found.folder)]).rstrip())
     wrong += duplicates(pixels)
     say(as_text(rows))
     if picture:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from photographs.finding import find_photographs
 from photographs.fov import found_fov
 from photographs.reading import read_photograph, summed_up

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from checkpoint import CHECKPOINT, SHIPPED, find_model, load
 from running.command import Problem, run, say
 from running.files import UNFINISHED, told_as, whole

@@ -8,7 +8,9 @@ faster for prediction, checkpoint.py keeps it in a file.
 
 import argparse
 import sys
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from running.command import Problem, run
 from running.tensorflow_start import start_tensorflow
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 import data
 import metrics
 import pictures

@@ -13,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from model import DEPTH, WIDTH, shape_of
 from pictures import draw_curves
 from running.again import mark, same_as_before

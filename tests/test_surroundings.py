@@ -67,6 +67,13 @@ def test_a_command_may_run_in_a_thread(capsys):
     assert codes == [0] and capsys.readouterr().out == "done\n"
 
 
+@pytest.mark.parametrize("script", ["data", "augment", "model", "training", "testing", "eval", "export"])
+def test_a_script_finds_its_rooms_where_python_leaves_its_folder_out(script, tmp_path):
+    ended = subprocess.run([sys.executable, "-P", ROOT / f"{script}.py", "--help"], cwd=tmp_path,
+                           env={**os.environ, "PYTHONPATH": ""}, capture_output=True, text=True)
+    assert ended.returncode == 0 and ended.stdout.startswith("usage:"), ended.stderr
+
+
 @pytest.mark.parametrize("script", ["augment", "training"])
 def test_a_negative_seed_is_refused(script, command):
     ended = command(script, "--seed", -1)
