@@ -45,8 +45,8 @@ def main():
     predictors = {pen: Predictor(network, card.plan(pen=pen)) for pen in options.pens}
     for folder in options.data:
         for pen, predictor in predictors.items():
-            rows = [row(predictor, Labelled.read(photograph), options.times)
-                    for photograph in photographs_of([folder], "all")[:options.photographs]]
+            rows = [row(predictor, Labelled.read(photograph), options.times) for photograph
+                    in [own for own in photographs_of([folder], "all") if own.mask][:options.photographs]]
             moved = dict(zip(options.times, 100 * np.mean(rows, axis=0), strict=True))
             say(f"{folder.name}, pen {pen}: " + "; ".join(
                 f"1/{times}: " + ", ".join(f"{name} {value:+.1f} %" for name, value
