@@ -101,7 +101,9 @@ def edges_moved(probability, out, by_odds=0.0):
     steps = math.ceil(abs(out) / 0.25)
     shrinking = 1 - probability if out > 0 else probability
     for _ in range(steps):
-        slopes = (cv2.Sobel(shrinking, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((0, 1), (1, 0)))
-        relative = cv2.magnitude(*slopes) / np.maximum(shrinking, 1e-6)
+        down, right = (cv2.Sobel(shrinking, cv2.CV_32F, *way, ksize=3, scale=1 / 8)
+                       for way in ((0, 1), (1, 0)))
+        slope = np.sqrt(down * down + right * right)  # cv2.magnitude rounds otherwise from process to process
+        relative = slope / np.maximum(shrinking, 1e-6)
         shrinking = shrinking * np.exp(relative * np.float32(-abs(out) / steps))
     return 1 - shrinking if out > 0 else odds * shrinking / (1 + (odds - 1) * shrinking)
