@@ -103,7 +103,7 @@ def edges_moved(probability, out, by_odds=0.0):
     for _ in range(steps):
         down, right = (cv2.Sobel(shrinking, cv2.CV_32F, *way, ksize=3, scale=1 / 8)
                        for way in ((0, 1), (1, 0)))
-        slope = np.sqrt(down * down + right * right)  # cv2.magnitude rounds otherwise from process to process
+        slope = np.sqrt(down * down + right * right)  # cv2.magnitude rounds otherwise in other processes
         relative = slope / np.maximum(shrinking, 1e-6)
         shrinking = shrinking * np.exp(relative * np.float32(-abs(out) / steps))
     return 1 - shrinking if out > 0 else odds * shrinking / (1 + (odds - 1) * shrinking)
