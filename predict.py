@@ -23,7 +23,6 @@ from running.machine import hardware_precision
 SIDES = (448, 512, 576, 640, 704, 768, 896, 1024, 1152, 1280)  # px, of the squares that a network sees
 FIRST_SIDE = 512  # px, of the square on which the width of the vessels is measured
 MARGIN = 8  # px, at least so much black around each square: at the border itself a network sees vessels
-BY_ODDS = 0.5  # of an inward pen; none where a network has learned its observers' own (docs/recipe.md)
 MOST_ENLARGED = 1.6  # times the FOV in the photograph's own pixels that a square may be
 
 
@@ -61,8 +60,9 @@ class Predictor:
     def drawn(self, mean, fov, pen=None):
         """Returns a square's mean, (S, S) float32, drawn with `pen` or the plan's: (H, W) float32."""
         frame = Square.around(fov)
-        share = self.plan.pens.share(frame.side, fov.shape, pen)
-        return frame.back(edges_moved(mean, share * len(mean), BY_ODDS if self.plan.pens.of_sets else 0), fov)
+        pens = self.plan.pens
+        out = pens.share(frame.side, fov.shape, pen) * len(mean)
+        return frame.back(edges_moved(mean, out, pens.by_odds), fov)
 
     def uncalibrated(self, rgb, fov, side, views=VIEWS, pen=None):
         """Returns probability and spread over the views from a square of `side`, drawn with `pen`.

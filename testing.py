@@ -126,8 +126,8 @@ def chosen_photographs(folders, split, card):
     met = {own: parts.get(sha256(own.path)) for own in data.photographs_of(folders, "all")}
     found = [photograph for photograph, part in met.items() if part == "validation"]
     learned = [photograph.path for photograph, part in met.items() if part == "both"]
-    left_out = learned and with_example(learned, "validation photograph", "left out, from which the model "
-                                        "that this one started from had learned")
+    left_out = learned and with_example(learned, "validation photograph", "left out, from which this model "
+                                        "or one that it started from has learned")
     if not found:
         raise Problem(f"{', '.join(map(str, folders))}: none of the model's validation photographs is here. "
                       "Give the data it was trained with." + (f" ({left_out})" if learned else ""))

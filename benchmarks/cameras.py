@@ -8,7 +8,6 @@
 kept in --out, so that another --pen costs seconds.
 """
 
-import argparse
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +15,9 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from machine import flags  # noqa: E402
 
 from running.again import mark  # noqa: E402
 from running.command import say  # noqa: E402
@@ -27,8 +28,7 @@ CHOOSING = 3  # validation photographs of each set that choose the threshold of 
 
 
 def arguments():
-    as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
+    parser = flags(__doc__)
     add = parser.add_argument
     add("--pairs", type=Path, required=True, help="folder that augment.py wrote of all the sets")
     add("--leave", nargs="+", metavar="SET[+SET]",

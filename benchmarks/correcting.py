@@ -15,7 +15,6 @@ observer's centreline whose probability is above a third of the threshold. Where
 adds them that is as wide as that vessel. All other edges stay as they were predicted.
 """
 
-import argparse
 import random
 import shutil
 import subprocess
@@ -27,7 +26,10 @@ import cv2
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from cameras import mean_width  # noqa: E402
+from machine import flags  # noqa: E402
 
 import metrics  # noqa: E402
 from data import photographs_of, split_validation  # noqa: E402
@@ -41,8 +43,7 @@ FOUND = 0.5  # of a piece's centreline that the following brush must find, or it
 
 
 def arguments():
-    as_written = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=as_written)
+    parser = flags(__doc__)
     add = parser.add_argument
     add("--data", type=Path, required=True, help="a set that the model never saw")
     add("--before", type=Path, nargs="+", default=[], help="sets that the model knew")
@@ -211,12 +212,10 @@ def measured(options, model, there, file):
 
 def scores_of(predictor, photograph):
     """Returns Dice, clDice, and the mean width drawn as a share of the observer's."""
-    from skimage.morphology import skeletonize
-
     labelled = Labelled.read(photograph)
     mask, reference = predictor.segment(labelled.rgb, labelled.fov).mask, labelled.mask & labelled.fov
-    widths = [each.sum() / max(1, skeletonize(each).sum()) for each in (mask, reference)]
-    return dice_of(mask, labelled), metrics.cldice(mask, labelled.mask, labelled.fov), widths[0] / widths[1]
+    width = mean_width(mask) / mean_width(reference)
+    return dice_of(mask, labelled), metrics.cldice(mask, labelled.mask, labelled.fov), width
 
 
 def dice_of(mask, labelled):

@@ -18,8 +18,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from machine import flags  # noqa: E402
 
 from data import photographs_of  # noqa: E402
-from photographs.labelled import Labelled  # noqa: E402
+from photographs.fov import fov_of  # noqa: E402
 from photographs.measures import measures  # noqa: E402
+from photographs.reading import read_photograph  # noqa: E402
 from running.command import run, say  # noqa: E402
 from running.tensorflow_start import start_tensorflow  # noqa: E402
 
@@ -45,8 +46,8 @@ def main():
     predictors = {pen: Predictor(network, card.plan(pen=pen)) for pen in options.pens}
     for folder in options.data:
         for pen, predictor in predictors.items():
-            rows = [row(predictor, Labelled.read(photograph), options.times) for photograph
-                    in [own for own in photographs_of([folder], "all") if own.mask][:options.photographs]]
+            rows = [row(predictor, photograph, options.times)
+                    for photograph in photographs_of([folder], "all")[:options.photographs]]
             moved = dict(zip(options.times, 100 * np.mean(rows, axis=0), strict=True))
             say(f"{folder.name}, pen {pen}: " + "; ".join(
                 f"1/{times}: " + ", ".join(f"{name} {value:+.1f} %" for name, value
@@ -55,18 +56,19 @@ def main():
     return 0
 
 
-def row(predictor, whole, times):
-    """Returns what moves when a Labelled is so many times smaller, (times, KEYS), as shares."""
-    found = np.array([measured(predictor, *smaller(whole, by)) for by in (1, *times)])
+def row(predictor, photograph, times):
+    """Returns what moves when a photograph is so many times smaller, (times, KEYS), as shares."""
+    rgb = read_photograph(photograph.path)
+    fov = fov_of(photograph, rgb)
+    found = np.array([measured(predictor, *smaller(rgb, fov, by)) for by in (1, *times)])
     return found[1:] / found[0] - 1
 
 
-def smaller(labelled, by):
+def smaller(rgb, fov, by):
     """Returns photograph and FOV, `by` times smaller."""
-    height, width = labelled.fov.shape
-    size = width // by, height // by
-    fov = cv2.resize(labelled.fov.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    return cv2.resize(labelled.rgb, size, interpolation=cv2.INTER_AREA), fov
+    size = fov.shape[1] // by, fov.shape[0] // by
+    inside = cv2.resize(fov.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), inside
 
 
 def measured(predictor, rgb, fov):

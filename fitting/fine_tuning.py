@@ -38,9 +38,9 @@ def card_of(init, shape, data):
 
 def learned_before(card, data):
     """Returns the names of validation photographs of `data` that a card's model has learned from."""
-    learned = {sha for parts in card.get("data", {}).values() for sha in parts.get("train", {}).values()}
+    met = card.parts_met()
     return [name for parts in data.values() for name, sha in parts.get("validation", {}).items()
-            if sha in learned]
+            if met.get(sha) in ("train", "both")]
 
 
 def fine_tuned(init, first, last, card, predictor_of, validation):

@@ -15,6 +15,7 @@ from running.command import Problem
 # A drawing has every pixel that a vessel touches: half a pixel of the photograph too much on each side.
 HALF_PIXEL = 0.5
 SLOPE = 1.2  # log-odds a px: how a network's probability rises across an edge (docs/recipe.md, "One pen")
+BY_ODDS = 0.5  # of an inward pen (docs/recipe.md)
 DEFAULT, NONE = "default", "none"  # pens that every model knows
 MOST_PERCENT = 1  # of the FOV's side: the widest vessels are .7 % wide
 
@@ -61,6 +62,11 @@ class Pens:
             raise Problem(f"--pen {name}: is not a pen of this model. Give one of {known}, or a share of the "
                           f"FOV's side in percent, -{MOST_PERCENT} to {MOST_PERCENT}, such as 0.05.")
         return percent / 100
+
+    @property
+    def by_odds(self):
+        """The share of an inward pen drawn by lower odds, 0 if the network has learned its observers' own."""
+        return 0.0 if self.of_sets is None else BY_ODDS
 
     def name(self, shape):
         """Returns the name of the pen that a photograph is drawn with whose array has this shape.
