@@ -58,9 +58,10 @@ async function pngOfPhotograph(photograph) {
 async function saveThis() {
   if (!view.data) return;
   const photograph = view.current;
-  const name = photograph.file.split("/").at(-1);
+  const [name, ...above] = photograph.file.split("/").reverse();
   download(name, await pngOfPhotograph(photograph), "image/png");
-  tell(`${name} is among your downloads. Put it into the folder below.`);
+  const place = [...above, "the folder below"].join(" in ");
+  tell(`${name} is among your downloads. Put it into ${place}.`);
 }
 
 async function saveAll() {
@@ -80,7 +81,7 @@ async function saveAll() {
       tell(`Saving ${done + 1} of ${total} …`);
       const content = await pngOfPhotograph(photograph);
       if (folder) await writeInto(folder, photograph.file, content);
-      else files.push({ path: photograph.file, content });
+      else files.push({ path: `corrected/${photograph.file}`, content });
       done++;
     }
   } catch (error) {
@@ -92,5 +93,5 @@ async function saveAll() {
   const masks = counted(total, "mask");
   if (folder) return tell(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
   download("masks.zip", zipOf(files), "application/zip");
-  tell(`${masks} in masks.zip, among your downloads. Unpack it into the folder below.`);
+  tell(`${masks} in masks.zip, among your downloads. Unpack it, and move the folder "corrected" in it to the place below.`);
 }

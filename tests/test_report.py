@@ -1,4 +1,4 @@
-"""The report, as a page in a real browser (skipped where there is no Chromium) and as bytes."""
+"""The report, as a page in real browsers (skipped where there is none) and as bytes."""
 
 import re
 import zlib
@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browser import as_telephone, chromium_with, complaints, show, slide, until_shown, words
+from browser import as_telephone, complaints, show, slide, until_shown, words
+from firefox import BROWSERS
 
 import pictures
 from report.page import write
@@ -79,19 +80,19 @@ def page(sheets, tmp_path_factory):
     return path
 
 
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    with chromium_with(tmp_path_factory.mktemp("browser")) as driver:
+@pytest.fixture(scope="module", params=BROWSERS)
+def driver(request, tmp_path_factory):
+    with BROWSERS[request.param](tmp_path_factory.mktemp(request.param)) as driver:
         yield driver
 
 
 @pytest.fixture
-def browser(chromium, page):
+def browser(driver, page):
     """The page just opened; after each test, nothing may have been complained about on the console."""
-    chromium.get(page.as_uri())
-    until_shown(chromium)
-    yield chromium
-    assert complaints(chromium) == []
+    driver.get(page.as_uri())
+    until_shown(driver)
+    yield driver
+    assert complaints(driver) == []
 
 
 def picture(browser):
@@ -182,7 +183,7 @@ def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, sheets):
     assert words(browser, "count") == "No photograph fits."
     with as_telephone(browser):
         widths = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
-        assert widths == [390, 390]
+        assert widths[0] == 390 >= widths[1]
 
 
 @pytest.mark.parametrize("threshold", [0.001, 0.1, 1 / 3, THRESHOLD, 0.5, 0.6180339, 0.999])

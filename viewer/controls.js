@@ -112,6 +112,9 @@ function listenToHands() {
       dividing = working = false;
       canvas.classList.remove("moving");
     });
+  canvas.addEventListener("mousedown", event => {
+    if (event.button === 1) event.preventDefault(); // on Windows the page would begin to scroll
+  });
   canvas.addEventListener("dblclick", event => {
     if (!view.tool) zoomBy(event.shiftKey ? 0.5 : 2, ...inCanvas(event));
   });
