@@ -22,12 +22,16 @@ def flags(doc):
 
 
 def commit():
-    """Returns the commit that is measured, with a + if files differ from it; without Git 'unknown'."""
-    git = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--exclude=*", "--dirty=+"]
+    """Returns the commit that is measured, with a + if files other than pages differ; without Git 'unknown'."""
+    git = ["git", "-C", str(Path(__file__).parent.parent)]
+    name = [*git, "describe", "--always", "--exclude=*"]
+    changed = [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"]
     try:
-        return subprocess.run(git, check=True, capture_output=True, text=True).stdout.strip()
+        answers = [subprocess.run(words, check=True, capture_output=True, text=True).stdout.strip()
+                   for words in (name, changed)]
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
+    return answers[0] + "+" * bool(answers[1])
 
 
 def describe():
