@@ -22,7 +22,7 @@ def flags(doc):
 
 
 def commit():
-    """Returns the commit that is measured, with a + if files other than pages differ; without Git 'unknown'."""
+    """Returns the commit that is measured, with a + if more than pages differs; without Git 'unknown'."""
     git = ["git", "-C", str(Path(__file__).parent.parent)]
     name = [*git, "describe", "--always", "--exclude=*"]
     changed = [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"]
