@@ -1,4 +1,4 @@
-"""The page that benchmarks/all.py writes: a table takes its own place, and nothing else changes."""
+"""The page that benchmarks/all.py writes, where nothing but tables change; what accuracy.py compares."""
 
 import re
 import sys
@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+# ---- the page ---------------------------------------------------------------------------------------------
 
 @pytest.fixture
 def writer(monkeypatch):
@@ -42,3 +44,31 @@ def test_of_what_a_benchmark_prints_its_table_and_its_machine_are_kept(writer, t
     monkeypatch.setattr(writer, "HERE", tmp_path)
     assert writer.result_of("x") == ("| a |\n| --- |\n\nOurs takes 1.\n\n"
                                      "`python benchmarks/x.py` at commit abc; a machine\n")
+
+
+# ---- time to accuracy -------------------------------------------------------------------------------------
+
+@pytest.fixture
+def accuracy(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import accuracy  # benchmarks/accuracy.py, a script
+
+    return accuracy
+
+
+def test_the_stock_training_is_training_py_with_keras_own_layers_in_float32(accuracy, monkeypatch):
+    import training
+    from fitting import layers
+
+    monkeypatch.setattr(layers, "trainable", layers.trainable)  # put back afterwards, as the next
+    monkeypatch.setattr(sys, "argv", sys.argv)
+    monkeypatch.setattr(training, "main", lambda: layers.starting_network(2, 1, "bfloat16", seed=0))
+    network = accuracy.stock_training(["--seed", "3"])
+    assert sys.argv == ["training.py", "--seed", "3"]
+    for layer in network.layers:
+        assert type(layer).__module__.startswith("keras.") and layer.compute_dtype == "float32", layer.name
+
+
+def test_a_dice_is_reached_by_the_first_epoch_that_has_it(accuracy):
+    epochs = [(1.04, 0.7), (2.1, 0.81), (3.2, 0.79)]
+    assert [accuracy.reached(epochs, least) for least in (0.7, 0.8, 0.82)] == ["1.0", "2.1", "not reached"]
