@@ -15,6 +15,7 @@ from pathlib import Path
 from photographs.fov import found_fov
 from photographs.reading import read_photograph
 from prediction.mask_names import file_of
+from prediction.measured import PREDICTIONS
 from running.command import counted, typed
 from running.files import read_levels, sha256, whole
 from viewer.photographs import Sheet, as_json, assembled, contents, elements
@@ -112,6 +113,7 @@ def command(folder, corrected, places):
     if len(places) > MOST_PLACES:
         places = list(dict.fromkeys(place if place.is_dir() else place.parent for place in places))
     before = Path(folder / "").resolve()
-    words = ["python", Path(sys.argv[0]).resolve(), *places, "--masks", corrected, "--before", before,
-             "--out", before.with_name(before.name + "-corrected")]
+    words = ["python", Path(sys.argv[0]).resolve(), *places, "--masks", corrected]
+    if before != PREDICTIONS.resolve():  # eval.py would look there, and write `measured`
+        words += ["--before", before, "--out", before.with_name(before.name + "-corrected")]
     return typed(*words)

@@ -64,6 +64,8 @@ async function saveThis() {
   tell(`${name} is among your downloads. Put it into ${place}.`);
 }
 
+const tellSaved = sentence => (byId("saved").textContent = sentence);
+
 async function saveAll() {
   const photographs = workedOn();
   const total = photographs.length;
@@ -72,26 +74,26 @@ async function saveAll() {
     if (window.showDirectoryPicker)
       folder = await window.showDirectoryPicker({ id: "masks", mode: "readwrite" });
   } catch (error) {
-    if (error.name === "AbortError") return tell("No folder was chosen, so nothing was saved.");
+    if (error.name === "AbortError") return tellSaved("No folder was chosen, so nothing was saved.");
     // this browser lets no page write into folders, so it becomes an archive
   }
   const files = [];
   try {
     for (const photograph of photographs) {
-      tell(`Saving ${done + 1} of ${total} …`);
+      tellSaved(`Saving ${done + 1} of ${total} …`);
       const content = await pngOfPhotograph(photograph);
       if (folder) await writeInto(folder, photograph.file, content);
       else files.push({ path: `corrected/${photograph.file}`, content });
       done++;
     }
   } catch (error) {
-    return tell(
+    return tellSaved(
       `${photographs[done].file} could not be saved (${error.message}). ${done} of ${total} are saved, and ` +
         "all of your work is kept in this browser: make room or choose another folder, and save again.",
     );
   }
   const masks = counted(total, "mask");
-  if (folder) return tell(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
+  if (folder) return tellSaved(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
   download("masks.zip", zipOf(files), "application/zip");
-  tell(`${masks} in masks.zip, among your downloads. Unpack it, and move the folder "corrected" in it to the place below.`);
+  tellSaved(`${masks} in masks.zip, among your downloads. Unpack it, and move the folder "corrected" in it to the place below.`);
 }

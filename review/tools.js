@@ -1,7 +1,7 @@
 // The tools: which one is held, how large it is, what hands do with it; keys.
 
 const TOOLS = { h: "move", b: "add", f: "follow", e: "erase", x: "piece" }; // by their keys
-const pen = { held: "move", size: 7, floor: 0, last: null };
+const pen = { held: "move", size: 7, floor: 0, last: null, seen: null }; // seen: the last event over it
 const ring = make("span", { id: "ring", hidden: "" });
 
 // ---- over the photograph
@@ -43,6 +43,7 @@ const tool = {
   },
   cancel: cancelStroke,
   over(event) {
+    pen.seen = event;
     const box = canvas.getBoundingClientRect();
     const across = Math.max((pen.size * scale()) / dense(), 3);
     ring.hidden = event.pointerType === "touch" || pen.held === "piece" || !view.data;
@@ -53,10 +54,12 @@ const tool = {
       top: `${event.clientY - box.top - across / 2}px`,
     });
   },
+  painted() {
+    if (!ring.hidden) tool.over(pen.seen);
+  },
   wheel(event) {
     if (!event.shiftKey && !event.altKey) return false;
     setSize(pen.size * ((event.deltaY || event.deltaX) < 0 ? 1.2 : 1 / 1.2));
-    tool.over(event);
     return true;
   },
 };
@@ -80,6 +83,7 @@ function setSize(size) {
   pen.size = Math.min(Math.max(rounded, 1), 99);
   byId("size").value = pen.size;
   byId("size-value").textContent = `${pen.size} px`;
+  tool.painted();
 }
 
 function setFloor(level) {

@@ -386,7 +386,7 @@ def test_all_masks_become_an_archive_where_no_folder_can_be_chosen(browser, rows
     browser.execute_script("window.showDirectoryPicker = undefined")
     until(lambda: "all 2" in words(browser, "save-all"))
     browser.find_element("id", "save-all").click()
-    until(lambda: "2 masks in masks.zip" in words(browser, "status"))
+    until(lambda: "2 masks in masks.zip" in words(browser, "saved"))
     file = browser.downloads / "masks.zip"
     until(lambda: file.exists() and file.stat().st_size)
     archive = zipfile.ZipFile(file)
@@ -416,7 +416,7 @@ def test_all_masks_go_into_a_chosen_folder(browser, rows):
     masks = worked_on(browser)
     browser.execute_script(FOLDER)
     browser.find_element("id", "save-all").click()
-    until(lambda: "2 masks saved in the folder chosen" in words(browser, "status"))
+    until(lambda: "2 masks saved in the folder chosen" in words(browser, "saved"))
     written = browser.execute_script("return written")
     assert sorted(written) == sorted(file_of(rows[k]["name"]) for k in masks)
     for number, mask in masks.items():
@@ -427,7 +427,7 @@ def test_a_full_disk_is_a_sentence_and_nothing_is_lost(browser, rows):
     masks = worked_on(browser)
     browser.execute_script(FOLDER, file_of(rows[1]["name"]))
     browser.find_element("id", "save-all").click()
-    until(lambda: "could not be saved (The disk is full.). 1 of 2" in words(browser, "status"))
+    until(lambda: "could not be saved (The disk is full.). 1 of 2" in words(browser, "saved"))
     again(browser)
     assert np.array_equal(mask_of(browser), masks[0])
 
@@ -466,19 +466,19 @@ def test_a_disk_that_is_really_full_leaves_what_was_saved_before_and_no_empty_fi
     quota = {"origin": served.removesuffix("/review.html"), "quotaSize": 1}
     driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", quota)
     driver.find_element("id", "save-all").click()
-    until(lambda: "could not be saved (" in words(driver, "status"))
-    assert "0 of 2 are saved" in words(driver, "status")
+    until(lambda: "could not be saved (" in words(driver, "saved"))
+    assert "0 of 2 are saved" in words(driver, "saved")
     assert driver.execute_async_script(there) == {}
     driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", {"origin": quota["origin"]})
     driver.find_element("id", "save-all").click()
-    until(lambda: "2 masks saved in the folder" in words(driver, "status"))
+    until(lambda: "2 masks saved in the folder" in words(driver, "saved"))
     saved = driver.execute_async_script(there)
     assert {file: decoded(base64.b64decode(text)).tobytes() for file, text in saved.items()} == {
         file_of(rows[number]["name"]): mask.tobytes() for number, mask in masks.items()}
     stroke(driver, "add", (40, 40), (60, 70))
     driver.execute_cdp_cmd("Storage.overrideQuotaForOrigin", quota)
     driver.find_element("id", "save-all").click()
-    until(lambda: "could not be saved (" in words(driver, "status"))
+    until(lambda: "could not be saved (" in words(driver, "saved"))
     assert driver.execute_async_script(there) == saved, "a mask that could not be replaced stays whole"
 
 
@@ -487,6 +487,14 @@ def test_the_page_says_where_masks_go_and_what_to_type(browser, rows):
     assert words(browser, "place") == str(folder / "out/corrected")
     command = words(browser, "next-command")
     assert f"--masks {folder}/out/corrected" in command and f"{folder}/photographs" in command
+
+
+def test_what_to_type_has_no_flag_that_is_not_needed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["eval.py"])
+    typed = [page.facts_of(Folder(name), [], [], 40, ["eyes"])["command"] for name in ("predictions", "b")]
+    assert typed == ["python eval.py eyes --masks predictions/corrected",
+                     "python eval.py eyes --masks b/corrected --before b --out b-corrected"]
 
 
 # ---- the page --------------------------------------------------------------------------------------------
@@ -520,6 +528,17 @@ def test_the_middle_button_moves_the_photograph_and_neither_paints_nor_scrolls(b
     moved = browser.execute_script("return [view.x, view.y]")
     assert moved == [pytest.approx(x - 5, abs=0.5), pytest.approx(y - 8, abs=0.5)]
     assert np.array_equal(mask_of(browser), before) and browser.execute_script("return scrolls") is False
+
+
+def test_the_ring_is_as_large_as_the_brush_before_the_mouse_moves_again(browser):
+    stroke(browser, "add", *LINE)
+    sizes = []
+    for key in ("0", "]", "+"):
+        browser.find_element("tag name", "body").send_keys(key)
+        settled(browser)
+        sizes.append(browser.execute_script("return [ring.offsetWidth, pen.size * scale() / dense()]"))
+    assert sizes == [[pytest.approx(size, abs=1), size] for _, size in sizes]
+    assert sizes[0] < sizes[1] < sizes[2]
 
 
 def test_names_are_harmless_and_fit_any_system(browser):

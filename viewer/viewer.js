@@ -65,7 +65,9 @@ function paint(part = null) {
   brush.globalAlpha = 1;
   if (view.wipe) paintDivider(edge, dense());
   brush.restore();
-  if (!part) writeStage(share);
+  if (part) return;
+  writeStage(share);
+  view.tool?.painted();
 }
 
 // Where a place in the photograph lies on the canvas.
