@@ -141,7 +141,8 @@ async function lookAgain() {
   for (const there of await findWorks()) {
     const photograph = view.photographs.find(({ key }) => key === there.key);
     const isShown = photograph === view.current;
-    if (!photograph || isOwn(there, photograph.work) || unkept.has(there.key) || (isShown && stroke)) continue;
+    if (!photograph || isOwn(there, photograph.work)) continue;
+    if (unkept.has(there.key) || (isShown && stroke)) continue;
     Object.assign(photograph.work, there);
     photograph.steps = null;
     fillList();

@@ -93,7 +93,10 @@ async function saveAll() {
     );
   }
   const masks = counted(total, "mask");
-  if (folder) return tellSaved(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
+  if (folder)
+    return tellSaved(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
   download("masks.zip", zipOf(files), "application/zip");
-  tellSaved(`${masks} in masks.zip, among your downloads. Unpack it, and move the folder "corrected" in it to the place below.`);
+  tellSaved(
+    `${masks} in masks.zip, among your downloads. Unpack it, and move its folder "corrected" to the place below.`,
+  );
 }
