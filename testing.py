@@ -21,11 +21,11 @@ from photographs.square import VIEWS
 from prediction.flags import add_prediction_flags
 from prediction.read_ahead import memory_of, overlapped
 from report import page
-from report.kept import KINDS, probability_file, remove_stale, write_pictures
+from report.kept import KINDS, files_of, probability_file, remove_stale, write_pictures
 from report.scores_table import Comparison, Scores, scores_of
 from running.again import clear, mark, same_as_before
 from running.command import Problem, complain, counted, run, say, with_example
-from running.files import as_csv, read_levels, sha256, write_json, write_text, written
+from running.files import as_csv, is_there, read_levels, sha256, write_json, write_text, written
 from running.sources import UNKNOWN, Sources
 from running.tensorflow_start import start_tensorflow
 from sets.leaks import refuse_learned_from
@@ -96,7 +96,7 @@ def main():
     if changes := sources.changed_meanwhile():
         complain(f"{changes} meanwhile: run the same command again.")
     mark(options.out, settings, finished=not (scores.failed or changes) and table_written,
-         **sources.for_run())
+         files=files_of(scores), **sources.for_run())
     return tell(options.out, summary) or int(not table_written)
 
 
@@ -172,7 +172,7 @@ def read(photograph):
 
 def segment(predictor, rgb, fov, kept):
     """Returns the Segmented photograph, from the probability PNG `kept` if an interrupted run left it."""
-    levels = read_levels(kept) if kept.exists() else None
+    levels = read_levels(kept) if is_there(kept) else None
     if levels is None or levels.shape != fov.shape:
         return predictor.segment(rgb, fov)
     return predictor.cut(rgb, fov, levels)

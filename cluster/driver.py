@@ -9,6 +9,7 @@ TensorFlow is imported by the actors only.
 import json
 import logging
 import os
+import socket
 import sys
 import tempfile
 from functools import partial, reduce
@@ -20,7 +21,7 @@ import ray.data
 from tqdm import tqdm
 
 from cluster.shipping import runtime_env
-from cluster.stores import Store, StoredResults, find_stored, reachable, store
+from cluster.stores import Store, StoredResults, find_stored, store
 from photographs.formats import LARGEST_FILE
 from photographs.fov import found_fov
 from photographs.reading import rgb_from
@@ -188,6 +189,21 @@ def main(options, model_file, card, settings):
         ray.shutdown()
     results.finish()
     return results.tell(len(left))
+
+
+def reachable(address):
+    """Returns the address of a cluster; raises Problem if nothing answers at its host and port.
+
+    Ray itself would go on trying for many minutes.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    try:
+        if port.isdigit():
+            socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise Problem(f"--ray {address}: nothing answers there ({error}). "
+                      "Start the cluster (ray start --head), or give its address.") from error
+    return address
 
 
 def start_ray(address):

@@ -6,7 +6,6 @@
 """
 
 import contextlib
-import socket
 import time
 from functools import lru_cache
 from itertools import accumulate
@@ -19,7 +18,7 @@ from pyarrow import fs
 from photographs.finding import is_passed_over, none_in, photographs_among
 from prediction.results import Results, names_apart
 from running.again import RUN
-from running.command import Problem, complain, counted, say
+from running.command import Problem, complain, counted, say, with_example
 from running.files import sweep, write_bytes
 
 TABLE, SECONDS = "predictions.parquet", 60  # a part of the table is written when so many seconds have passed
@@ -40,21 +39,6 @@ def _store_of(uri):
     except (ValueError, OSError, ImportError) as error:
         raise Problem(f"{uri}: cannot be opened ({error}). "
                       "Give a folder, or a URI of s3, gs, abfs or hdfs.") from error
-
-
-def reachable(address):
-    """Returns the address of a cluster; raises Problem if nothing answers at its host and port.
-
-    Ray itself would go on trying for many minutes.
-    """
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    try:
-        if port.isdigit():
-            socket.create_connection((host, int(port)), timeout=10).close()
-    except OSError as error:
-        raise Problem(f"--ray {address}: nothing answers there ({error}). "
-                      "Start the cluster (ray start --head), or give its address.") from error
-    return address
 
 
 def find_stored(places, out):
@@ -95,11 +79,11 @@ def not_passed_over(files, root):
     return [path for path in files if kept(path)]
 
 
-def files_below(system, root, place):
-    """Returns the paths of all files in and below a folder, in order."""
+def files_below(system, root, place, least=0):
+    """Returns the paths of all files of so many bytes at least, in and below a folder, in order."""
     try:
-        entries = system.get_file_info(fs.FileSelector(root, recursive=True))
-        return sorted(entry.path for entry in entries if entry.is_file)
+        entries = system.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
+        return sorted(entry.path for entry in entries if entry.is_file and entry.size >= least)
     except UnicodeDecodeError as error:
         raise Problem(f"{place}: holds a name that is not UTF-8 ({error.object!r}). "
                       "Rename it, or run without --ray.") from error
@@ -128,10 +112,17 @@ class Store:
 
     def first_there(self, names):
         """Returns the first of these files that exists, or None, by one listing of them all."""
-        if not self.entries():
-            return None
-        there = {path[len(self.path):].strip("/") for path in files_below(self.system, self.path, self)}
+        there = self._there(0)
         return next((name for name in names if name in there), None)
+
+    def gone(self, names):
+        """Returns those of these files that are not there or are empty, by one listing of them all."""
+        there = self._there(1) if names else ()
+        return [name for name in names if name not in there]
+
+    def _there(self, least):
+        return {path[len(self.path):].strip("/")
+                for path in files_below(self.system, self.path, self, least)}
 
     def read(self, name):
         if not self.has(name):
@@ -172,8 +163,12 @@ class StoredResults(Results):
         if not self.folder.has(TABLE):
             return pyarrow.table({key: pyarrow.array([], pyarrow.string()) for key in columns})
         parts = f"{self.folder.path}/{TABLE}"
-        dataset = pyarrow.dataset.dataset(parts, filesystem=self.folder.system, format="parquet")
-        return dataset.to_table(columns)
+        try:
+            dataset = pyarrow.dataset.dataset(parts, filesystem=self.folder.system, format="parquet")
+            return dataset.to_table(columns)
+        except pyarrow.ArrowInvalid as error:
+            raise Problem(f"{self.folder}/{TABLE}: a file of it is damaged ({str(error)[:300]}). Remove it, "
+                          "and the same command does its photographs anew.") from error
 
     def read_known(self):
         """Returns {photograph: name} of all that has a row."""
@@ -182,11 +177,15 @@ class StoredResults(Results):
 
     def remove_earlier(self):
         """Removes what the table knows."""
-        done = self.rows(["name", "status"]).filter(pyarrow.dataset.field("status") == "done")
-        for name in done["name"].to_pylist():
-            self.folder.remove(f"{name}_mask.png")
+        for mask in self.masks():
+            self.folder.remove(mask)
         if self.folder.has(TABLE):
             self.folder.system.delete_dir(f"{self.folder.path}/{TABLE}")
+
+    def masks(self):
+        """Returns the masks of all that is done."""
+        done = self.rows(["name", "status"]).filter(pyarrow.dataset.field("status") == "done")
+        return [f"{name}_mask.png" for name in done["name"].to_pylist()]
 
     def names(self, photographs):
         """Returns {photograph: name}; no name is in the table, since contents cannot be compared."""
@@ -223,7 +222,7 @@ class StoredResults(Results):
 
     def tell(self, new, most=20):
         """Says what came of `new` photographs and of those before; returns the exit code."""
-        rows = self.rows(["status", "error"])
+        rows, gone = self.rows(["status", "error"]), self.folder.gone(self.masks())
         failed = rows.filter(pyarrow.dataset.field("status") == "failed")["error"].to_pylist()
         for error in failed[:most]:
             complain(f"not done: {error}")
@@ -238,4 +237,7 @@ class StoredResults(Results):
         say(f"{counted(done, 'photograph')} {'is' if done == 1 else 'are'} done{'' if new else ' already'}, "
             f"{len(failed)} could not be. "
             f"Masks and the table, {TABLE} (pandas.read_parquet reads it), are in {self.folder}")
-        return 1 if failed else 0
+        if gone:
+            complain(f"{self.folder}: {with_example(gone, 'mask')} gone or empty. "
+                     "--overwrite makes all anew.")
+        return 1 if failed or gone else 0

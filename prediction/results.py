@@ -144,7 +144,7 @@ class FolderResults(Results):
 
     def _has(self, path, name):
         row = self.rows.get(name)
-        if row is None or not path.is_file():
+        if row is None or not os.path.isfile(path):  # False where it is closed
             return False
         known = made_of(row)
         now = self.made_of(path, known)
@@ -159,7 +159,7 @@ class FolderResults(Results):
             return False
         if known != now or row["file"] != path.as_posix():  # moved: from now on size and time are enough
             self.rows.keep(row | {"file": path.as_posix()}, now)
-        return all((self.folder / picture).exists() for picture in self.pictures(name))
+        return not self.folder.gone(self.pictures(name))
 
     def made_of(self, path, known=None):
         """Returns {role: what is known of that file} of what a photograph's results are made of."""
@@ -199,14 +199,14 @@ class FolderResults(Results):
 
     def finish(self, *given):
         """Writes that all is done, if it is; given: names of photographs, and whatever else SHOWN show."""
-        files = [file for file in SHOWN if (self.folder / file).exists()]
+        files = [file for file in SHOWN if file not in self.folder.gone(SHOWN)]
         super().finish(shown={"checksum": self.checksum(*given), "files": files})
 
     def shows(self, *given):
         """Returns whether a finished run has written SHOWN of these and of the same rows."""
         shown = run_in(self.folder).get("shown", {})
         return (self.state == "finished" and shown.get("checksum") == self.checksum(*given)
-                and all((self.folder / file).exists() for file in shown["files"]))
+                and not self.folder.gone(shown["files"]))
 
     def checksum(self, *given):
         content = as_json([table_of(self.in_table()), *map(str, given)])

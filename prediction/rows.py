@@ -9,7 +9,8 @@ What a row was made of is {role: what running.sources.described says of that fil
 
 from pathlib import Path, PurePosixPath
 
-from running.files import as_csv, read_json, write_json
+from running.command import complain, with_example
+from running.files import as_csv, is_there, read_json, write_json
 
 ROWS = ".rows"
 MADE_OF = "made of"
@@ -33,8 +34,13 @@ class Rows(dict):
         return [file.relative_to(self.folder).as_posix().removesuffix(".json") for file in files]
 
     def read(self):
-        """Takes the rows of earlier runs; raises Problem if one is damaged."""
-        self.update({name: read_json(self.file(name)) for name in self.names()})
+        """Takes the rows of earlier runs; an empty file is none. Raises Problem if one is damaged."""
+        names = self.names()
+        empty = [name for name in names if not is_there(self.file(name))]
+        if empty:
+            files = list(map(self.file, empty))
+            complain(f"{with_example(files, 'row')} empty: its photograph is done anew if it is given.")
+        self.update({name: read_json(self.file(name)) for name in names if name not in empty})
 
     def keep(self, row, made_of):
         """Writes a row, and returns it."""

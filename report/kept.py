@@ -12,6 +12,13 @@ def probability_file(out, name):
     return out / "probabilities" / f"{name}.png"
 
 
+def files_of(scores):
+    """Returns the files of a test that is finished."""
+    curves = ["roc.png", "pr.png"] if scores.scored() else []
+    return ["metrics.csv", "summary.json", "report.html", *curves,
+            *(f"{kind}/{name}.png" for kind in KINDS for name in scores.rows)]
+
+
 def remove_stale(out, sources):
     """Removes the pictures whose photograph or FOV is another now: a probability that is there is kept."""
     for name in sources.stale(("photograph", "FOV")):

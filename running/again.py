@@ -10,7 +10,7 @@ import json
 import os
 from pathlib import Path
 
-from running.command import Problem
+from running.command import Problem, complain, with_example
 from running.files import Folder, as_json
 from running.lock import hold
 
@@ -23,8 +23,9 @@ def same_as_before(folder, settings, overwrite, earlier=()):
     """Returns 'new', 'unfinished' or 'finished'; raises Problem if other settings or other files are there.
 
     With `overwrite` the folder counts as new. What a killed run left half written is removed. earlier:
-    settings of earlier versions, compared where the folder has them. Raises Problem too while another process
-    writes to the folder; none can from here on until this command ends.
+    settings of earlier versions, compared where the folder has them. A finished run that has lost some of its
+    `files` (see `mark`) is unfinished, and that is said. Raises Problem too while another process writes to
+    the folder; none can from here on until this command ends.
     """
     folder = _folder(folder)
     entries = folder.entries()
@@ -46,10 +47,18 @@ def same_as_before(folder, settings, overwrite, earlier=()):
         changes = "; ".join(_change(key, known.get(key), settings.get(key)) for key in different)
         raise Problem(f"{folder}: holds a run with other settings ({changes}). "
                       "Say --overwrite, or choose another --out.")
-    if before.get("finished"):
+    if before.get("finished") and not lacks(folder, before.get("files", ())):
         return "finished"
     folder.sweep()
     return "unfinished"
+
+
+def lacks(folder, files):
+    """Returns whether files of a finished run are gone or empty, and says so."""
+    gone = _folder(folder).gone(files)
+    if gone:
+        complain(f"{folder}: {with_example(gone, 'file')} gone or empty; what is lacking is made again.")
+    return bool(gone)
 
 
 def _change(key, before, now):
@@ -86,6 +95,7 @@ def _run_of(content, folder):
 
 
 def mark(folder, settings, finished, **more):
+    """Writes run.json. Of `more`, `files` are those without which a run is not finished."""
     content = as_json({"settings": settings, "finished": finished, **more})
     _folder(folder).write(RUN, content.encode("utf-8", "backslashreplace"))
 

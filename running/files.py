@@ -95,6 +95,13 @@ def written(write, *given):
     return True
 
 
+def is_there(path):
+    """Returns whether a file is there and holds something: a full disk or a broken sync leaves empty ones."""
+    with contextlib.suppress(OSError):
+        return os.stat(path).st_size > 0
+    return False
+
+
 def write_bytes(path, content):
     with whole(path, suffix="") as beside:
         beside.write_bytes(content)
@@ -129,6 +136,10 @@ class Folder:
     def first_there(self, names):
         """Returns the first of these files that exists, or None."""
         return next((name for name in names if (self.path / name).exists()), None)
+
+    def gone(self, names):
+        """Returns those of these files that are not there or are empty."""
+        return [name for name in names if not is_there(self.path / name)]
 
     def read(self, name):
         """Returns the content of a file, None if there is no such file."""

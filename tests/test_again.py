@@ -6,7 +6,7 @@ import pytest
 
 from running.again import clear, mark, same_as_before
 from running.command import Problem
-from running.files import read_json
+from running.files import read_json, write_bytes
 
 COMMANDS = ("augment", "training", "testing", "eval")
 
@@ -24,6 +24,17 @@ def test_a_run_is_new_then_unfinished_then_finished(tmp_path):
     assert same_as_before(out, settings, False) == "finished"
     assert same_as_before(out, settings, True) == "new"
     assert read_json(out / "run.json") == {"settings": settings, "finished": True, "manifest": "abc"}
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
+def test_a_finished_run_that_has_lost_a_file_is_unfinished_and_says_so(spoil, tmp_path, capsys):
+    for name in ("a.png", "b/c.csv"):
+        write_bytes(tmp_path / name, b"x")
+    mark(tmp_path, {}, finished=True, files=["a.png", "b/c.csv"])
+    assert same_as_before(tmp_path, {}, False) == "finished" and not capsys.readouterr().err
+    spoil(tmp_path / "b/c.csv")
+    assert same_as_before(tmp_path, {}, False) == "unfinished"
+    assert "1 file (b/c.csv) gone or empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("before, now, sentence", [

@@ -24,6 +24,15 @@ if not LINUX:
 
 from cluster import driver  # noqa: E402
 
+
+def test_an_address_where_nothing_answers_is_told_at_once():
+    began = time.monotonic()
+    with pytest.raises(Problem, match="nothing answers"):
+        driver.reachable("127.0.0.1:1")
+    assert time.monotonic() - began < 5
+    assert driver.reachable("local") == "local" and driver.reachable("auto") == "auto"
+
+
 # ---- one photograph --------------------------------------------------------------------------------------
 
 ITEM = {"place": "/p", "file": "/p/a.png", "name": "a", "error": ""}

@@ -120,6 +120,18 @@ def test_what_has_its_row_and_its_pictures_is_done(done, photographs, everything
     assert everything(done).items() <= before.items(), "to ask changes nothing"
 
 
+def test_what_a_full_disk_emptied_is_not_done(done, photographs, segmented, capsys):
+    (done / "deep/z_overlay.png").write_bytes(b"")
+    (done / ".rows/y.json").write_bytes(b"")
+    assert left(done, photographs) == ("finished", ["y", "deep/z"])
+    assert "1 row (" in capsys.readouterr().err
+    results = FolderResults(done, SETTINGS)
+    do(results, results.names(photographs), segmented)
+    assert left(done, photographs) == ("finished", []) and FolderResults(done, SETTINGS).shows()
+    (done / "predictions.csv").write_bytes(b"")
+    assert not FolderResults(done, SETTINGS).shows()
+
+
 def test_a_run_is_finished_only_when_it_says_so(tmp_path, photographs, segmented):
     results = FolderResults(tmp_path / "out", SETTINGS)
     assert results.state == "new" and not (tmp_path / "out").exists()

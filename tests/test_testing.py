@@ -374,6 +374,21 @@ def test_other_flags_or_another_card_are_refused_and_named(test, tiny_set, tiny_
     assert everything(results) == before
 
 
+def test_what_a_finished_test_has_lost_is_made_again(test, tiny_set, results, monkeypatch):
+    """It was finished all the same, and its report a file of no bytes."""
+    names = "report.html", "metrics.csv", "roc.png", "masks/eye4.png", "probabilities/eye5.png"
+    before = {name: (results / name).read_bytes() for name in names}
+    for name in names[1:]:
+        (results / name).write_bytes(b"")
+    (results / "report.html").unlink()
+    seen, predict = [], Predictor.__call__
+    monkeypatch.setattr(Predictor, "__call__", lambda self, *given: seen.append(1) or predict(self, *given))
+    ended = test(tiny_set, results)
+    assert ended.code == 0 and "5 files (" in ended.err and len(seen) == 1
+    assert {name: (results / name).read_bytes() for name in names[1:]} == dict(list(before.items())[1:])
+    assert (results / "report.html").stat().st_size == len(before["report.html"])
+
+
 @pytest.mark.parametrize("moment", ["write_pictures", "write_text", "draw_roc_and_pr"])
 def test_a_killed_test_is_finished_by_the_same_command_without_predicting_twice(
     test, tiny_set, tested, tmp_path, monkeypatch, moment
