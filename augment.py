@@ -27,15 +27,16 @@ from photographs.labelled import Labelled
 from photographs.reading import summed_up
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
-from running.again import clear, mark, same_as_before
+from running.again import clear, lacks, mark, same_as_before
 from running.command import counted, run, say, seed_number, typed
-from running.files import as_cell, as_csv, read_png, sha256, write_png, write_text
+from running.files import as_csv, is_there, read_png, sha256, write_png, write_text
 from running.machine import processors
-from running.sources import Sources, place_of
+from running.sources import Sources
 from running.workers import process_pool
 from samples import FOLDER as SAMPLES
+from sets.leaks import copies_in_parts, in_several_parts
 
-OUT = Path("augmented")
+OUT, KINDS = Path("augmented"), ("images", "masks")
 COARSEST, FINEST, FINEST_OF_LARGE = 448, 960, 1280  # px: sides of the squares that pairs are cut from
 VALIDATION_SIDE = 768  # px: side of the square from whose corners validation is cut, besides the whole at 512
 VALIDATION_COPIES = 5
@@ -85,8 +86,8 @@ def make_pairs(photograph, name, copies, folder, seed, pen):
     that what is learned is as wide as it looks, whoever drew it.
     """
     cv2.setNumThreads(1)
-    kinds = folder / "images", folder / "masks"
-    missing = [copy for copy in copies if not all((kind / file_name(name, copy)).exists() for kind in kinds)]
+    kinds = [folder / kind for kind in KINDS]
+    missing = [copy for copy in copies if not all(is_there(kind / file_name(name, copy)) for kind in kinds)]
     if not missing:
         return len(copies)
     labelled, compose = Labelled.read(photograph), None if seed is None else recipe()
@@ -110,27 +111,14 @@ def balanced(training, copies):
     return {photograph: max(1, round(pairs_of_set / photographs[photograph.set])) for photograph in training}
 
 
-def manifest(parts, names, options, sources, copies, pens):
-    """Returns a row, {column: cell}, for each pair and for each photograph that is kept out of training.
+def files_of(parts, names, copies):
+    """Returns {photograph: files of its pairs}: none of one that is kept out of training.
 
-    copies: {photograph: number} of those in training. pens: {set: its pen and habit}.
+    copies: {photograph: number} of those in training.
     """
-    rows = []
-    for part in ("train", "validation", "test"):
-        for photograph in parts[part]:
-            count = {"train": copies.get(photograph), "validation": VALIDATION_COPIES, "test": 1}[part]
-            pen, habit = pens.get(photograph.set, ("", ""))
-            source = {"set": photograph.set, "split": part, "patient": photograph.patient,
-                      "source name": as_cell(photograph.name),
-                      "source sha256": sources.now[names[photograph]]["photograph"]["sha256"],
-                      "pen": pen, "habit": habit}
-            places = {"path": photograph.path, "mask path": photograph.mask, "fov path": photograph.fov}
-            places = {key: place_of(place, sources.folders) if place else "" for key, place in places.items()}
-            for copy in range(count):
-                file = "" if part == "test" else as_cell(file_name(names[photograph], copy))
-                rows.append({"file": file, **source, "copy": copy,
-                             "seed": options.seed if part == "train" else "", **places})
-    return rows
+    counts = copies | dict.fromkeys(parts["validation"], VALIDATION_COPIES)
+    return {own: [file_name(names[own], copy) for copy in range(counts.get(own, 0))]
+            for photographs in parts.values() for own in photographs}
 
 
 def arguments():
@@ -169,13 +157,18 @@ def main():
     state = same_as_before(options.out, settings, options.overwrite,
                            earlier={"data": [folder.resolve().as_posix() for folder in folders]})
     parts, names, sources = parts_of(folders, options)
+    copies, remarks = balanced(parts["train"], options.copies), []
+    files = files_of(parts, names, copies)
+    if state == "finished" and not sources.changes and lacks(options.out, ["manifest.csv", *(
+            f"{part}/{kind}/{file}" for part, photographs in parts.items() for own in photographs
+            for file in files[own] for kind in KINDS)]):
+        state = "unfinished"
     sources.refuse_others("pairs", state == "unfinished")
     if state == "finished":
         moved = "; where their data lies now is noted" * sources.note_places()
         if not options.preview:
             say(f"{options.out}: these pairs are there already{moved}. {following}")
             return 0
-    copies, remarks = balanced(parts["train"], options.copies), []
     for photograph in parts["train"] + parts["validation"]:
         Labelled.read(photograph, remarks)  # what is wrong is said before anything is written
     for sentence in summed_up(remarks):
@@ -183,12 +176,14 @@ def main():
     if options.overwrite:
         clear(options.out, "train/*/*.png", "validation/*/*.png", "manifest.csv", "preview.png")
     if state != "finished":
+        from fitting.manifest import manifest_rows  # and with it pandas
+
         mark(options.out, settings, finished=False, **sources.for_run())
         pens = write_all(options, parts, names, copies)
         if changes := sources.changed_meanwhile():
             raise sources.mixed("pairs", f"{changes} meanwhile")
-        write_text(options.out / "manifest.csv",
-                   as_csv(manifest(parts, names, options, sources, copies, pens)))
+        rows = manifest_rows(parts, files, names, sources, pens, options.seed)
+        write_text(options.out / "manifest.csv", as_csv(rows))
         mark(options.out, settings, finished=True, manifest=sha256(options.out / "manifest.csv"),
              **sources.for_run())
     if options.preview:
@@ -200,7 +195,7 @@ def main():
 def parts_of(folders, options):
     """Returns {train, validation, test: photographs}, the last kept out, all names and the Sources."""
     everyone = data.photographs_of(folders, "all")
-    data.refuse_leaks(everyone, folders)
+    data.refuse(in_several_parts(everyone), folders)
     training, validation = data.split_validation(
         data.photographs_of(folders, "training", options.whole), options.validation, options.seed)
     used = {*training, *validation}
@@ -211,13 +206,16 @@ def parts_of(folders, options):
                           **({"mask": own.mask, "FOV": own.fov} if part != "test" else {})}
              for part, photographs in parts.items() for own in photographs}
     sources = Sources(options.out, folders, items, options.overwrite)
+    sums = {name: item["photograph"]["sha256"] for name, item in sources.now.items()}
+    files = {own.path: (part, sums[names[own]]) for part, photographs in parts.items() for own in photographs}
+    data.refuse(copies_in_parts(files), folders)
     return parts, sources.called_as_before(names), sources
 
 
 def write_all(options, parts, names, copies):
     """Writes the pairs that are not there yet; returns {set: its pen and habit}, measured before."""
-    for folder in ("train/images", "train/masks", "validation/images", "validation/masks"):
-        (options.out / folder).mkdir(parents=True, exist_ok=True)
+    for folder in [options.out / part / kind for part in ("train", "validation") for kind in KINDS]:
+        folder.mkdir(parents=True, exist_ok=True)
     with process_pool(options.workers) as pool:
         pens = pens_of_sets(pool, parts["train"])
         jobs = [(photograph, names[photograph], range(copies[photograph])[start:start + COPIES_AT_ONCE],

@@ -28,7 +28,6 @@ from samples import FOLDER as SAMPLES
 from sets.archives import download_archive
 from sets.download import download
 from sets.examining import duplicates, examine
-from sets.leaks import in_several_parts
 from sets.licences import SOURCES, how_to_get
 from sets.originals import about_originals
 from sets.pairing import sets_in
@@ -37,8 +36,11 @@ DATASETS = Path("datasets")
 
 
 def default_folders():
-    """Returns [datasets/] if a set lies there, else [samples/]."""
-    return [DATASETS] if DATASETS.is_dir() and sets_in(DATASETS)[0] else [SAMPLES]
+    """Returns [datasets/] if a set lies there, else [samples/], and says what there is instead of a set."""
+    sets, left_out = sets_in(DATASETS) if DATASETS.is_dir() else ([], [])
+    for sentence in [] if sets else left_out:
+        _complain_once(sentence)
+    return [DATASETS] if sets else [SAMPLES]
 
 
 def find_sets(folders, strict=True):
@@ -53,28 +55,24 @@ def find_sets(folders, strict=True):
             raise Problem(f"{folder}: there is no such folder. Give the folder of a data set.")
         inside, left_out = sets_in(folder)
         if not inside:
-            raise Problem(f"{folder}: no data set is recognised here. README lists the layouts; "
-                          "the plain one is images/ and masks/ with the same file names.")
+            raise Problem(" ".join([f"{folder}: no data set is recognised here. README lists the layouts; "
+                                    "the plain one is images/ and masks/ with the same file names.",
+                                    *left_out]))
         for sentence in [*(each for found in inside for each in found.left_out), *left_out]:
             _complain_once(sentence)
         sets += inside
     sets = told_apart(sets)
     problems = [problem for found in sets for problem in found.problems]
-    if strict and problems:
-        raise as_problem(problems, folders)
+    if strict:
+        refuse(problems, folders)
     return sets
 
 
-def as_problem(problems, folders):
-    """Returns a Problem that tells the first of several and how to see the others."""
-    more = f" (and {len(problems) - 1} more: {typed('python', 'data.py', *folders)}  lists them)"
-    return Problem(problems[0] + more * (len(problems) > 1))
-
-
-def refuse_leaks(photographs, folders):
-    """Raises Problem if a patient is in more than one official part of a set."""
-    if leaks := in_several_parts(photographs):
-        raise as_problem(leaks, folders)
+def refuse(problems, folders):
+    """Raises Problem if there are problems: it tells the first sentence and how to see the others."""
+    if problems:
+        more = f" (and {len(problems) - 1} more: {typed('python', 'data.py', *folders)}  lists them)"
+        raise Problem(problems[0] + more * (len(problems) > 1))
 
 
 def told_apart(sets):
@@ -123,10 +121,9 @@ def split_validation(photographs, share=0.2, seed=0):
     training, validation = [], []
     for name in sorted({photograph.set for photograph in photographs}):
         own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
-        drawn = f"{seed} {name}" if seed else None
         kept = {photograph for photograph in own if photograph.split == "validation"}
         if not kept:
-            patients = _drawn_validation(own, share, drawn)
+            patients = _drawn_validation(own, share, seed)
             kept = {photograph for photograph in own if photograph.patient in patients}
         validation += [photograph for photograph in own if photograph in kept]
         training += [photograph for photograph in own if photograph not in kept]
@@ -136,13 +133,13 @@ def split_validation(photographs, share=0.2, seed=0):
 
 
 def _drawn_validation(photographs, share, seed):
-    """Returns a share of the patients: the last ones if `seed` is None."""
+    """Returns a share of the patients, whatever their set is called: with seed 0 the last ones."""
     patients = sorted({photograph.patient for photograph in photographs})
     if len(patients) < 2:
         raise Problem(f"{photographs[0].path.parent}: all photographs are of one patient; "
                       "two or more are needed for a validation part.")
     count = min(max(1, round(share * len(patients))), len(patients) - 1)
-    return set(patients[-count:] if seed is None else random.Random(seed).sample(patients, count))
+    return set(random.Random(seed).sample(patients, count) if seed else patients[-count:])
 
 
 def names_of(photographs):

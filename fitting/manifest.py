@@ -1,9 +1,9 @@
 """The manifest of a folder of pairs: of which photographs they are, and whether these are as they were.
 
+    rows = manifest_rows(...)               what augment.py writes as manifest.csv
     manifest = Manifest("augmented")        checked; Problem if training on these pairs would be a mistake
 """
 
-import os
 from pathlib import Path
 
 import pandas as pd
@@ -11,15 +11,37 @@ import pandas as pd
 import samples
 from fitting.augmentation import DEFAULTS
 from running.command import Problem, complain, typed, with_example
-from running.files import from_cell, read_json, sha256
-from running.sources import UNKNOWN, differences, folders_of, path_at, place_of, recorded
+from running.files import Folder, as_cell, from_cell, read_json, sha256
+from running.sources import UNKNOWN, described, differences, folders_of, path_at, place_of, recorded
 from sets.layouts import Photograph
+from sets.leaks import copies_in_parts, in_several_parts
 from sets.licences import licences_of
 from sets.pairing import sets_in
 
 NAMES = ("file", "source name", "path", "mask path", "fov path")  # the manifest's columns with file names
 PARTS = ("train", "validation")  # whose photographs are needed; those of the third, test, are only named
 ROLES = {"photograph": "path", "mask": "mask path", "FOV": "fov path"}  # in run.json and in the manifest
+
+
+def manifest_rows(parts, files, names, sources, pens, seed):
+    """Returns a row, {column: cell}, for each pair and for each photograph that is kept out of training.
+
+    parts: {part: photographs}; files: {photograph: those of its pairs}; names: {photograph: name} in
+    `sources`; pens: {set: its pen and habit}.
+    """
+    rows = []
+    for part, photographs in parts.items():
+        for photograph in photographs:
+            pen, habit = pens.get(photograph.set, ("", ""))
+            source = {"set": photograph.set, "split": part, "patient": photograph.patient,
+                      "source name": as_cell(photograph.name),
+                      "source sha256": sources.now[names[photograph]]["photograph"]["sha256"],
+                      "pen": pen, "habit": habit}
+            places = {"path": photograph.path, "mask path": photograph.mask, "fov path": photograph.fov}
+            places = {key: place_of(place, sources.folders) if place else "" for key, place in places.items()}
+            rows += [{"file": as_cell(file), **source, "copy": copy, "seed": seed if part == "train" else "",
+                      **places} for copy, file in enumerate(files[photograph] or [""])]
+    return rows
 
 
 class Manifest:
@@ -73,21 +95,20 @@ class Manifest:
         return typed("python", "augment.py", *words, *sum(flags, []), *self._out())
 
     def _check(self):
-        shas = {part: set(rows["source sha256"]) for part, rows in self.parts.items()}
-        for part in ("validation", "test"):
-            leaked = shas["train"] & shas[part]
-            if leaked:
-                name = self.table[self.table["source sha256"].isin(leaked)]["source name"].iloc[0]
-                raise Problem(f"{self.folder}: {name} is among the training pairs and in the {part} split. "
-                              f"Remove one of the two from the data. {self.again}")
-        for part in ("train", "validation"):
+        self._refuse(copies_in_parts({path_at(row["path"], self.data): (row["split"], row["source sha256"])
+                                      for _, row in self.table.drop_duplicates("path").iterrows()}))
+        for part in PARTS:
             if self.parts[part].empty:
                 raise Problem(f"{self.folder}: there is no {part} pair. {self.again}")
-            for kind in ("images", "masks"):
-                there = {entry.name for entry in os.scandir(self.folder / part / kind)}
-                gone = [file for file in self.parts[part]["file"] if file not in there]
-                if gone:
-                    raise Problem(f"{self.folder / part / kind / gone[0]}: is missing. {self.again}")
+        files = [f"{part}/{kind}/{file}" for part in PARTS for file in self.parts[part]["file"]
+                 for kind in ("images", "masks")]
+        if gone := Folder(self.folder).gone(files):
+            raise Problem(f"{self.folder / gone[0]}: is missing or empty. {self.again}")
+
+    def _refuse(self, leaks):
+        """Raises Problem if there are leaks, sentences of sets.leaks."""
+        if leaks:
+            raise Problem(f"{self.folder}: {leaks[0]} {self.again}")
 
     def _check_files(self):
         """Raises Problem if a photograph, its mask or FOV is gone: all will be needed."""
@@ -116,11 +137,29 @@ class Manifest:
         if changes:
             raise Problem(f"{self.folder}: these pairs are older than their data: {changes} since. "
                           f"{self.again}")
-        places = {item["photograph"]["path"] for item in self.known.values()}
+        places = {item["photograph"]["path"]: item for item in self.known.values()}
+        self._refuse_leaks(sets, found, places)
         added = [own.path for place, own in found.items() if place not in places and own.split != "test"]
         if added:
             complain(f"{self.folder}: {with_example(added, 'photograph', 'added')} since these pairs were "
                      f"made: training does without, or make the pairs anew. {self.again}")
+
+    def _refuse_leaks(self, sets, found, known):
+        """Raises Problem if a patient or a photograph of these pairs is in the test part as well by now.
+
+        found: {place: photograph} of the sets; known: {place: item of run.json}.
+        """
+        used = {place: item for place, item in known.items() if item.get("part") in PARTS}
+        files = {place: (item["part"], item["photograph"]["sha256"]) for place, item in used.items()}
+        tested = {place: own for place, own in found.items() if own.split == "test" and place not in used}
+        for place, own in tested.items():
+            before = known.get(place, {}).get("photograph")
+            files[place] = "test", described(own.path, place, before)["sha256"]
+        both = {*tested.values(), *(own for place, own in found.items() if place in used)}
+        leaks = [leak for each in sets
+                 for leak in in_several_parts([own for own in each.photographs if own in both])]
+        files = {path_at(place, self.data): file for place, file in files.items()}
+        self._refuse(leaks + copies_in_parts(files))
 
     def _now(self, item, photograph):
         """Returns an item of what augment.py used as it is now, its part if that is still possible."""

@@ -12,7 +12,7 @@ from photographs.labelled import check_turn
 from photographs.quality import looked_over
 from photographs.reading import read_photograph, read_vessels, summed_up
 from running.command import Problem
-from sets.leaks import in_several_parts
+from sets.leaks import in_several_parts, same_photograph
 
 SPLITS = "training", "validation", "test", "all"
 
@@ -63,5 +63,5 @@ def _read(photographs, wrong, remarks, pixels):
 
 def duplicates(pixels):
     """Returns sentences on photographs of the same pixels: {sum of the pixels: photographs} of all sets."""
-    return [f"{' and '.join(str(photograph.path) for photograph in alike)} are the same photograph. "
-            "Remove all but one." for alike in pixels.values() if len(alike) > 1]
+    return [same_photograph(photograph.path for photograph in alike)
+            for alike in pixels.values() if len(alike) > 1]

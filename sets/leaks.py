@@ -1,6 +1,7 @@
-"""Patients on both sides of a split: who learns from one eye of a patient scores too well on the other.
+"""Patients and photographs on both sides of a split: who learns from one eye scores too well on the other.
 
-    sentences = in_several_parts(photographs)          for the doctor, and for augment.py to refuse
+    sentences = in_several_parts(photographs)          for the doctor, and for augment.py and training.py to
+    sentences = copies_in_parts(files)                 refuse
     refuse_learned_from(tested, everyone, shas)        for testing.py
 """
 
@@ -38,7 +39,24 @@ def _sentence(name, parts, shared):
     patient, paths = shared[0]
     return (f"{name}: {counted(len(shared), 'patient')} {'is' if len(shared) == 1 else 'are'} in the "
             f"{' and the '.join(parts)} part, {patient} for one ({', '.join(map(str, paths))}). Move all "
-            "photographs of a patient to one part; if they are of several, say so in patients.csv.")
+            "photographs of a patient to one part; if they are of several (folders of one name count as one "
+            "patient), say so in patients.csv.")
+
+
+def copies_in_parts(files):
+    """Returns a sentence for each photograph that lies in several parts, under whatever names.
+
+    files: {path: (part, SHA-256)}. A copy that was saved anew has other bytes: only the doctor knows it, by
+    its pixels.
+    """
+    alike = defaultdict(dict)
+    for path, (part, digest) in files.items():
+        alike[digest].setdefault(part, path)
+    return [same_photograph(parts.values()) for digest, parts in alike.items() if digest and len(parts) > 1]
+
+
+def same_photograph(paths):
+    return f"{' and '.join(map(str, paths))} are the same photograph. Remove all but one."
 
 
 def refuse_learned_from(tested, everyone, learned):

@@ -12,10 +12,11 @@ from photographs.formats import is_picture
 from running.command import counted, with_example
 from running.names import folded
 from sets.layouts import LAYOUTS, Photograph, Set, key_of, match, without_suffix
-from sets.patients import TABLES, own_patient, told_patients
+from sets.patients import is_table, own_patient, tables_left_out, told_patients
 
 DEPTH = 8  # folders below a set's own in which its files may lie
 SETS_DEPTH = 3  # folders below the given one in which sets may lie
+ARCHIVES = {".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"}
 NOT_PICTURES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".xlsx", ".xls", ".ods", ".pdf", ".docx",
                 ".html", ".py", ".npy", ".yaml", ".yml", ".zip"}  # are not missed among photographs
 
@@ -25,7 +26,7 @@ def sets_in(folder, depth=SETS_DEPTH):
     own = recognise(folder)
     if own:
         return [own], []
-    sets, strange = [], []
+    sets, strange, archives = [], [], []
     for entry in sorted(Path(folder).iterdir()) if depth else []:
         if entry.is_dir() and not is_passed_over(entry.name) and not is_ours(entry):
             inner, unknown = sets_in(entry, depth - 1)
@@ -34,9 +35,11 @@ def sets_in(folder, depth=SETS_DEPTH):
                 unknown = [f"{entry}: holds {counted(len(pictures), 'picture')}, "
                            "but no layout of a set is recognised: left out."]
             sets, strange = sets + inner, strange + unknown
-        elif entry.name.lower() in TABLES:
+        elif is_table(entry.name):
             strange.append(f"{entry}: is in no set's own folder: left out. Move it to the set that it is of.")
-    return sets, strange
+        elif entry.suffix.lower() in ARCHIVES and not is_picture(entry.name):
+            archives.append(f"{entry}: is an archive, which is not looked into. Unpack it there.")
+    return sets, strange + (archives if not sets else [])
 
 
 def recognise(folder):
@@ -97,7 +100,8 @@ def _paired(layout, folder, files):
     told, problems, remarks = told_patients(folder, places, layout)
     found.problems += problems
     found.problems += [f"{folder / path}: lies deeper than the table of a set may. Move it to {folder}."
-                       for path in files if path.name.lower() in TABLES and len(path.parts) > 1]
+                       for path in files if is_table(path.name) and len(path.parts) > 1]
+    found.left_out += tables_left_out(folder)
     found.remarks += remarks
     listed = _listed(layout, folder)
     for place, (path, own) in places.items():

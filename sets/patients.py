@@ -5,6 +5,7 @@
 """
 
 import codecs
+import contextlib
 import csv
 import re
 from pathlib import Path
@@ -13,8 +14,9 @@ from running.command import with_example
 from running.names import folded
 from sets.layouts import PICTURE
 
-TABLES = "patients.csv", "patients.tsv", "patients.txt"
-SHEETS = "patients.xlsx", "patients.xls", "patients.ods"
+TABLE = re.compile(r"patients?(\.(csv|tsv|txt))+", re.IGNORECASE)  # patients.csv.txt too: Windows hides .txt
+SHEET = re.compile(r"patients?(\.csv)?\.(xlsx?|ods)", re.IGNORECASE)
+TEXTS, LARGEST_TEXT = (".csv", ".tsv", ".txt"), 10_000_000  # bytes of what is looked at as a table
 # Columns, the first that is there: in a table of images and patients, a name may be that of a person.
 NAMES = ("file", "filename", "file name", "image", "image file", "image name", "image id", "photograph",
          "photo", "picture", "path", "name", "names")
@@ -63,11 +65,14 @@ def patients_in(folder, places):
     places: {place: path of the photograph below the folder}. A photograph is named by its file, with or
     without the extension and folders; a name that fits several is that of them all.
     """
-    here = {entry.name.lower(): entry for entry in sorted(folder.iterdir(), reverse=True) if entry.is_file()}
-    table = next((here[name] for name in TABLES if name in here), None)
-    sheet = next((here[name] for name in SHEETS if name in here), None)
-    if table is None:
-        return {}, [f"{sheet}: cannot be read. Save it as patients.csv."] if sheet else [], []
+    files = [entry for entry in sorted(folder.iterdir()) if entry.is_file()]
+    tables = [file for file in files if is_table(file.name)]
+    if len(tables) > 1:
+        return {}, [f"{tables[0]}: tells of patients, and so does {tables[1].name}. Remove one of them."], []
+    if not tables:
+        return {}, [f"{file}: cannot be read. Save it as patients.csv." for file in files
+                    if SHEET.fullmatch(file.name)], []
+    table = tables[0]
     rows, problems = _rows(table)
     named = {}
     for place, path in places.items():
@@ -89,6 +94,26 @@ def patients_in(folder, places):
                f"{with_example([path.as_posix() for path in missing], 'photograph')}: "
                "there it is as if there were no table"] if missing and found else []
     return found, problems, remarks
+
+
+def is_table(name):
+    """Returns whether a file of this name can only be meant as a table of patients."""
+    return TABLE.fullmatch(name) is not None
+
+
+def tables_left_out(folder):
+    """Returns a sentence on each file in a set's folder that is a table of patients but for its name."""
+    files = [entry for entry in sorted(folder.iterdir()) if entry.suffix.lower() in TEXTS and entry.is_file()]
+    if any(is_table(file.name) for file in files):
+        return []
+    return [f"{file}: looks like a table of patients: left out. Call it patients.csv if it is to count."
+            for file in files if _looks_like_table(file)]
+
+
+def _looks_like_table(file):
+    with contextlib.suppress(OSError):
+        return file.stat().st_size < LARGEST_TEXT and _heading(_lines(file))[1] is not None
+    return False
 
 
 def _names_of(path):
@@ -116,14 +141,9 @@ def _fitting(name, named):
 
 def _rows(table):
     """Returns the rows of the table, [(name, patient)], and what is wrong with it."""
-    lines = [line for line in _text(Path(table).read_bytes()).splitlines() if line.strip(" ;,\t")]
-    if lines and lines[0].lower().startswith("sep="):
-        lines = lines[1:]
-    for delimiter in ";,\t|":
-        columns = _columns(next(_cells(lines[:1], delimiter), []))
-        if None not in columns:
-            break
-    else:
+    lines = _lines(table)
+    delimiter, columns = _heading(lines)
+    if not columns:
         return [], [f"{table}: its first line must have the columns name and patient. Add them."]
     try:
         cells = list(_cells(lines, delimiter, strict=True))[1:]
@@ -136,6 +156,22 @@ def _rows(table):
     if not any(map(any, rows)):
         problems = [f"{table}: names no photograph. Fill it in, or remove it."]
     return [(name, patient) for name, patient in rows if name and patient], problems
+
+
+def _lines(table):
+    """Returns the lines of a table that are not empty, the first being its heading."""
+    lines = [line for line in _text(Path(table).read_bytes()).splitlines() if line.strip(" ;,\t")]
+    return lines[1:] if lines and lines[0].lower().startswith("sep=") else lines
+
+
+def _heading(lines):
+    """Returns the delimiter of a table and the places of its columns, or None and None."""
+    for delimiter in ";,\t|":
+        with contextlib.suppress(csv.Error):
+            columns = _columns(next(_cells(lines[:1], delimiter), []))
+            if None not in columns:
+                return delimiter, columns
+    return None, None
 
 
 def _cells(lines, delimiter, **how):

@@ -263,6 +263,18 @@ def test_an_unfinished_run_is_finished_to_the_same_bytes(command, tiny_set, tiny
     assert "true" in (pairs / "run.json").read_text(encoding="utf-8")
 
 
+def test_pairs_that_a_finished_run_has_lost_are_made_again(command, tiny_set, tiny_pairs, pairs):
+    """They were "there already", and training.py ended at the first of them."""
+    (pairs / "train/images/eye0_0000.png").write_bytes(b"")
+    (pairs / "validation/masks/eye3_0000.png").unlink()
+    ended = again(command, tiny_set, pairs)
+    assert ended.code == 0 and "2 files (train/images/eye0_0000.png for one) gone or empty" in ended.err
+    assert pictures(pairs) == pictures(tiny_pairs)
+    (pairs / "manifest.csv").write_bytes(b"")
+    assert "1 file (manifest.csv) gone or empty" in again(command, tiny_set, pairs).err
+    assert (pairs / "manifest.csv").read_bytes() == (tiny_pairs / "manifest.csv").read_bytes()
+
+
 def test_other_flags_are_refused_and_named(refused, tiny_set, pairs, everything):
     before = everything(pairs)
     sentence = refused("augment", "--data", tiny_set, "--out", pairs, "--copies", 3, "--seed", 5,

@@ -94,6 +94,17 @@ def test_without_datasets_the_samples_are_taken(draw, tmp_path, monkeypatch):
     assert [folder.name for folder in data.default_folders()] == ["datasets"]
 
 
+def test_what_lies_in_datasets_in_place_of_a_set_is_not_passed_over_in_silence(
+        draw, touch, tmp_path, command, capsys):
+    """The samples were taken."""
+    touch("datasets/DRIVE.zip", "datasets/mine/a.png")
+    assert [folder.name for folder in data.default_folders()] == ["samples"]
+    said = capsys.readouterr().err
+    assert f"{Path('datasets/DRIVE.zip')}: is an archive, which is not looked into. Unpack it there." in said
+    assert f"{Path('datasets/mine')}: holds 1 picture, but no layout" in said
+    assert "Unpack it there." in command("data", "datasets").err
+
+
 # ---- splits ------------------------------------------------------------------------------------------------
 
 def test_stare_is_all_test_unless_asked_for_as_training(draw, tmp_path):

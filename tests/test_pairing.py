@@ -102,6 +102,7 @@ def test_sets_are_found_some_folders_down_and_folders_that_are_none_are_named(dr
     draw.drive(tmp_path / "a/b/DRIVE")
     draw.plain(tmp_path / "mine")
     draw.put(tmp_path / "loose/x.png", draw.eye(1)[0])
+    (tmp_path / "more.zip").touch()
     sets, strange = sets_in(tmp_path)
     assert [found.name for found in sets] == ["DRIVE", "mine"]
     assert len(strange) == 1 and "loose: holds 1 picture, but no layout" in strange[0]

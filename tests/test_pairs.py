@@ -44,25 +44,29 @@ def test_a_photograph_among_the_training_pairs_and_in_another_split_is_refused(f
         table.loc[table.index[table["split"] == part][0], "source sha256"] = sha
 
     edit(folder, leak)
-    with pytest.raises(Problem, match=f"eye0 is among the training pairs and in the {part} split"):
+    other = {"validation": "train/images/eye3", "test": "test/images/eye4"}[part]
+    with pytest.raises(Problem, match=f"/train/images/eye0.png and .*/{other}.png are the same photograph"):
         Pairs(folder)
 
 
-def test_a_copy_of_a_test_photograph_under_another_name_is_found(command, refused, draw, tmp_path):
-    """The file's content decides, not its name."""
+def test_a_copy_of_a_test_photograph_under_another_name_is_found(refused, draw, tmp_path):
+    """The file's content decides, not its name. training.py alone refused it, hours later."""
     folder = draw.plain(tmp_path / "s", train=3, test=1)
     shutil.copy(folder / "train/images/eye0.png", folder / "test/images/eye3.png")
     words = ("--data", folder, "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
-    assert command("augment", *words).code == 0
-    assert "in the test split" in refused("training", "--pairs", tmp_path / "p", "--out", tmp_path / "c")
-    assert not (tmp_path / "c").exists()
+    assert (f"{folder / 'train/images/eye0.png'} and {folder / 'test/images/eye3.png'} are the same "
+            "photograph. Remove all but one.") in refused("augment", *words)
+    assert not (tmp_path / "p").exists()
 
 
 @pytest.mark.parametrize("gone", [
     "train/images/eye0_0001.png", "train/masks/eye1_0000.png", "validation/masks/eye3_0002.png"])
-def test_a_pair_removed_after_augmentation_is_named(folder, gone):
+def test_a_pair_removed_or_emptied_after_augmentation_is_named(folder, gone):
+    (folder / gone).write_bytes(b"")
+    with pytest.raises(Problem, match=f"{gone}: is missing or empty"):
+        Pairs(folder)
     (folder / gone).unlink()
-    with pytest.raises(Problem, match=f"{gone}: is missing"):
+    with pytest.raises(Problem, match=f"{gone}: is missing or empty"):
         Pairs(folder)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import data
 from sets.pairing import recognise, sets_in
 from sets.patients import patients_in
 
@@ -102,6 +103,36 @@ def test_what_cannot_be_meant_is_a_problem(tmp_path, content, word):
 def test_a_sheet_of_excel_is_no_csv_and_that_is_said(tmp_path):
     (tmp_path / "patients.xlsx").write_bytes(b"PK")
     assert "Save it as patients.csv" in patients_in(tmp_path, PLACES)[1][0]
+
+
+@pytest.mark.parametrize("name", ["patients.csv.txt", "patient.csv", "Patients.CSV", "PATIENT.TXT",
+                                  "patients.csv.csv"])
+def test_a_table_is_read_under_any_name_that_can_mean_nothing_else(name, tmp_path):
+    """Windows hides the .txt that its editor adds."""
+    (tmp_path / name).write_bytes(table(ROWS))
+    assert patients_in(tmp_path, PLACES) == (EXPECTED, [], [])
+
+
+def test_two_tables_are_one_too_many(tmp_path):
+    for name in ("patients.csv", "patients.txt"):
+        (tmp_path / name).write_bytes(table(ROWS))
+    (problem,) = patients_in(tmp_path, PLACES)[1]
+    assert "patients.csv: tells of patients, and so does patients.txt. Remove one" in problem
+
+
+@pytest.mark.parametrize("name", ["patients (1).csv", "Patienten.csv", "metadata.tsv", "patients-2024.txt"])
+def test_what_looks_like_a_table_of_patients_is_named_by_every_command(name, command, draw, tmp_path):
+    folder = draw.plain(tmp_path / "s", train=4)
+    (folder / name).write_bytes(table("eye0;Ann\neye1;Ann\n", header="image;patient id"))
+    (folder / "notes.txt").write_text("Of the images, some are of one patient.\n")
+    for words in (("data", folder), ("augment", "--data", folder, "--out", tmp_path / "o", "--copies", 1,
+                                     "--workers", 1)):
+        data._complain_once.cache_clear()
+        ended = command(*words)
+        assert ended.code == 0 and f"{folder / name}: looks like a table of patients: left out." in ended.err
+        assert "notes.txt" not in ended.err
+    (folder / name).rename(folder / "patients.csv")
+    assert command("data", folder).err == ""
 
 
 def test_photographs_that_the_table_leaves_out_are_counted(tmp_path):

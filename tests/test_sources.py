@@ -134,7 +134,7 @@ def test_an_interrupted_run_never_goes_on_with_other_masks(project, monkeypatch)
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(augment, "manifest", interrupted)
+    monkeypatch.setattr("fitting.manifest.manifest_rows", interrupted)
     assert augmenting("--overwrite").code == 130
     monkeypatch.undo()
     redrawn(folder / "data/train/masks/eye0.png")
@@ -203,6 +203,15 @@ def test_augment_notes_where_the_data_lies_now_for_training(command, draw, tmp_p
     assert "is noted" not in command("augment", "--data", tmp_path / "data", *words).out
 
 
+def test_a_set_that_was_renamed_keeps_its_validation_part_whatever_the_seed(command, draw, tmp_path):
+    """With another seed than 0 it was drawn by the set's name."""
+    draw.plain(tmp_path / "data/A", train=9, test=1)
+    words = "--data", tmp_path / "data", "--out", tmp_path / "out", "--copies", 1, "--workers", 1, "--seed", 3
+    assert command("augment", *words).code == 0
+    (tmp_path / "data/A").rename(tmp_path / "data/another")
+    assert "is noted" in command("augment", *words).out
+
+
 def test_a_renamed_set_whose_names_another_has_too_keeps_its_pairs(command, draw, tmp_path):
     """Its photographs were called after it, B_eye0: all of them were "removed" and "added"."""
     for name, seed in (("A", 0), ("B", 100)):
@@ -235,6 +244,38 @@ def test_training_refuses_pairs_on_whose_two_sides_one_patient_is_now(project, r
     (folder / "data/patients.csv").write_text("name,patient\neye0,eye0\neye9,Bo\n")
     assert Pairs(folder / "augmented"), "nobody has moved"
     assert "names eye9, which is none of the photographs" in capsys.readouterr().err
+
+
+def added_to_test(draw, folder, seed=77):
+    rgb, mask, _ = draw.eye(seed)
+    draw.put(folder / "data/test/images/new.png", rgb)
+    draw.put(folder / "data/test/masks/new.png", mask)
+    return folder / "data/test/images/new.png"
+
+
+def test_a_patient_of_whom_a_photograph_was_added_to_the_test_part_is_not_trained_on(project, draw, tmp_path):
+    """What was added to the test part was not looked at."""
+    folder, augmenting = project
+    (folder / "data/patients.csv").write_text("name,patient\neye0,Ann\neye1,Bo\neye2,Cy\neye3,Di\n")
+    assert augmenting("--overwrite").code == 0 and Pairs(folder / "augmented")
+    added_to_test(draw, folder)
+    assert Pairs(folder / "augmented"), "of somebody else"
+    with open(folder / "data/patients.csv", "a") as table:
+        table.write("new,Ann\n")
+    with pytest.raises(Problem, match=r"1 patient is in the training and the test part, Ann for one \("):
+        Pairs(folder / "augmented")
+
+
+def test_a_copy_that_was_added_to_the_test_part_or_replaced_one_there_is_not_trained_on(project, draw):
+    folder, _ = project
+    new = added_to_test(draw, folder)
+    for path in (new, folder / "data/test/images/eye3.png"):
+        before = path.read_bytes()
+        shutil.copy(folder / "data/train/images/eye0.png", path)
+        with pytest.raises(Problem, match=rf"train/images/eye0.png and .*/{path.name} are the same photo"):
+            Pairs(folder / "augmented")
+        path.write_bytes(before)
+    assert Pairs(folder / "augmented")
 
 
 def test_training_says_which_photographs_it_does_without(project, draw, capsys):
