@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 
 from photographs.dicom import is_dicom
-from photographs.formats import EXTENSIONS, is_picture
+from photographs.formats import EXTENSIONS, content_of, is_picture
 from running.again import RUN
 from running.command import Problem, complain
 from sets.layouts import drawings_in
 
-PASSED_OVER = {"__macosx", "thumbnails", "thumbs", "@eadir", "$recycle.bin"}  # folders of other programs
+PASSED_OVER = {"__macosx", "thumbnails", "thumbs", "@eadir", "$recycle.bin", "system volume information",
+               "lost+found"}  # folders of other programs
 LITTER = {"thumbs.db", "desktop.ini", "dicomdir"}  # files of theirs
 RESULTS = ("_probability.png", "_mask.png", "_overlay.png", "_uncertainty.png", "contact_sheet.png")
 
@@ -47,20 +48,19 @@ def find_photographs(places, out):
     """
     found, gone = {}, {}
     for place in map(Path, places):
-        if place.is_dir():
+        if os.path.isdir(place):  # False where it is closed
             files, closed = files_in(place, Path(out).resolve())
             photographs = photographs_among(files, place)
             if not photographs and not closed:
                 raise none_in(place)
             found |= {path: path.relative_to(place).as_posix() for path in photographs if path not in found}
             gone |= closed
-        elif place.exists():
+        elif os.path.exists(place):
             found.setdefault(place, place.name)
         else:
             gone[place] = place.name
     if not found and gone:
-        raise Problem(f"{next(iter(gone))}: there is no such file, or it cannot be opened. "
-                      "Give a photograph or a folder of them.")
+        content_of(next(iter(gone)))  # raises what is wrong with it
     return found | gone
 
 

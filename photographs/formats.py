@@ -4,8 +4,10 @@
     picture = picture_of(content, path)      its values, upright; Problems and remarks name `path`
 """
 
+import errno
 import gzip
 import io
+import os
 import warnings
 import zlib
 from dataclasses import dataclass, field
@@ -31,6 +33,10 @@ MOST_PAGES = 100  # of a file are looked at
 Image.MAX_IMAGE_PIXELS = None  # _check_size limits it, with a sentence of ours
 
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # brands of such a file
+REMEDIES = {errno.EACCES: "Give yourself the right to read it, or leave it out.",
+            errno.EPERM: "Give yourself the right to read it, or leave it out.",
+            errno.ENOENT: "Give a photograph that is there, or a folder of them.",
+            errno.EIO: "The disk fails, or the network: try again, and have it checked."}
 SEVERAL_PAGES = "has several pages, of which the largest is read"
 SEVERAL_FRAMES = "has several frames, of which the first is read"
 
@@ -59,6 +65,8 @@ def content_of(path):
     """Returns the bytes of a file, unpacked. Devices, pipes and too large files are not read at all."""
     path = Path(path)
     try:
+        if path.is_dir():
+            os.scandir(path).close()  # of a folder that could not be looked into: raises why
         if path.exists() and not path.is_file():
             raise Problem(f"{path}: cannot be read (it is not a file). Give a picture.")
         large = path.stat().st_size > LARGEST_FILE
@@ -67,10 +75,18 @@ def content_of(path):
             content = gzip.GzipFile(fileobj=io.BytesIO(content)).read(LARGEST_FILE + 1)
             large = len(content) > LARGEST_FILE
     except (OSError, EOFError, zlib.error) as error:
-        raise Problem(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
+        raise Problem(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}). "
+                      f"{_remedy(path, error)}") from error
     if large:
         raise Problem(f"{path}: has more than {LARGEST_FILE >> 20} MB. Shrink it first.")
     return content
+
+
+def _remedy(path, error):
+    """Returns what to do about a file or folder that cannot be read."""
+    if os.path.islink(path) and not os.path.exists(path):
+        return f"It is a link to {os.readlink(path)}, which is not there. Put that back, or remove the link."
+    return REMEDIES.get(getattr(error, "errno", None), "Copy it again from where it came.")
 
 
 def picture_of(content, path):
@@ -107,7 +123,7 @@ def orientation_of(path):
 
 def pixels_of(path):
     """Returns the pixels of a file by its header; where only decoding would tell, the most that are read."""
-    if not Path(path).is_file():  # a pipe, say, which would be waited for: reading will refuse it
+    if not os.path.isfile(path):  # a pipe, say, which would be waited for: reading will refuse it
         return 0
     try:
         with warnings.catch_warnings():

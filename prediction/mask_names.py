@@ -6,14 +6,15 @@
 """
 
 import hashlib
+import os
 import re
 from collections import Counter, defaultdict
 from operator import itemgetter
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from photographs.finding import is_passed_over
 from photographs.formats import is_picture
-from running.command import Problem, complain, counted, with_example
+from running.command import Problem, complain, with_example
 from running.names import folded
 from sets.layouts import without_suffix
 
@@ -48,8 +49,7 @@ def masks_in(place):
     """
     if not place.is_dir():
         raise Problem(f"{place}: is not a folder. Give the folder that holds the masks.")
-    files = [file for file in sorted(place.rglob("*")) if file.is_file()
-             and not any(map(is_passed_over, file.relative_to(place).parts))]
+    files = _files_in(place)
     masks = [file for file in files if is_picture(file.name)]
     others = [file for file in files if not is_picture(file.name)]
     if not masks:
@@ -61,16 +61,29 @@ def masks_in(place):
     return masks
 
 
-def assigned(place, masks, photographs, names):
+def _files_in(place):
+    """Returns the files in and below a folder, in order; raises OSError where it is closed."""
+    def closed(error):
+        raise error
+
+    found = []
+    for folder, below, names in os.walk(place, onerror=closed):
+        below[:] = [name for name in below if not is_passed_over(name)]
+        found += [Path(folder, name) for name in names if not is_passed_over(name)]
+    return sorted(file for file in found if os.path.isfile(file))
+
+
+def assigned(place, masks, photographs, names, deeper=False):
     """Returns {photograph: mask} of those that have one; says which photographs and masks are left out.
 
     photographs: {photograph: path below its folder}; names: {photograph: name} of their results. The mask's
     path below its folder is this name, or the photograph's path, but for the extension and the suffixes that
     names in the plain layout may have; or its name is, if only one photograph bears it. If none is, case and
-    Unicode form do not matter. Raises Problem if no photograph has a mask.
+    Unicode form do not matter. Where nothing fits, all masks may lie in one folder `deeper`, which is said.
+    Raises Problem if no photograph has a mask.
     """
     by_name = _by_name(place, masks, {photograph.resolve() for photograph in photographs})
-    fits = [(rank, photograph, mask) for photograph, wanted in _wanted(photographs, names).items()
+    fits = [(rank, photograph, mask) for photograph, wanted in _wanted(photographs, names, not deeper).items()
             for rank, name in enumerate(wanted) for mask in by_name.get(name, ())]
     found, taken = {}, set()
     for _, photograph, mask in sorted(fits, key=itemgetter(0)):  # those whose names fit best come first
@@ -78,12 +91,17 @@ def assigned(place, masks, photographs, names):
             found[photograph] = mask
             taken.add(mask)
     if not found:
+        inner = Path(os.path.commonpath([mask.parent for mask in masks]))
+        if inner != place and not deeper:  # unpacked into a folder of their own
+            found = assigned(inner, masks, photographs, names, deeper=True)
+            complain(f"The masks are taken from {inner}.")
+            return found
         raise Problem(f"{masks[0]}: no photograph has the name of this mask or of one beside it. "
                       "Give masks the names of their photographs.")
     without = [photograph for photograph in photographs if photograph not in found]
     if without:
-        complain(f"{len(without)} of {counted(len(photographs), 'photograph')} left out, without a mask in "
-                 f"{place}: {without[0]}{' for one' * (len(without) > 1)}.")
+        complain(f"{with_example(without, 'photograph')} of {len(photographs)} left out, without a mask in "
+                 f"{place}.")
     left, fitting = set().union(*by_name.values()) - taken, {mask for *_, mask in fits}
     for some, why in ((left - fitting, ": no photograph here has such a name"),
                       (left & fitting, ", beside another of the same photograph")):
@@ -117,13 +135,16 @@ def _by_name(place, masks, photographs):
     return found
 
 
-def _wanted(photographs, names):
-    """Returns {photograph: names, without extension, that its mask may have, the best first}."""
+def _wanted(photographs, names, bare_is_enough):
+    """Returns {photograph: names, without extension, that its mask may have, the best first}.
+
+    bare_is_enough: one may be the photograph's alone, without its folders, which may be those of a patient.
+    """
     last = {photograph: PurePosixPath(_stem(below)).name for photograph, below in photographs.items()}
     bare, found = Counter(last.values()), {}
     for photograph, below in photographs.items():
         wanted = [names[photograph], below, _stem(below)]
-        wanted += [last[photograph]] * (bare[last[photograph]] == 1)
+        wanted += [last[photograph]] * (bare_is_enough and bare[last[photograph]] == 1)
         wanted += [fit for each in wanted for fit in (_stem(file_of(each)), _fit(each))]
         wanted += [without_suffix("photograph", each) for each in wanted]
         wanted += [CHANNEL.sub("", each) for each in wanted]

@@ -279,7 +279,8 @@ def test_a_file_that_must_not_be_read(humbly, draw, tmp_path):
     folder = draw.plain(tmp_path / "set")
     (folder / "train/images/eye1.png").chmod(0)
     ended = humbly("data.py", folder)
-    assert ended.returncode == 1 and "eye1.png: cannot be read (Permission denied)" in ended.stderr
+    assert ended.returncode == 1 and "eye1.png: cannot be read (Permission denied). Give yourself the " \
+        "right to read it, or leave it out." in ended.stderr
     sentence = one_sentence(humbly("augment.py", "--data", folder, "--out", tmp_path / "p"))
     assert "eye1.png: cannot be read" in sentence
 
@@ -288,10 +289,17 @@ def test_a_folder_that_must_not_be_read(humbly, draw, tiny_model, tmp_path):
     folder = draw.plain(tmp_path / "set", train=1, test=1)
     out = ("--out", tmp_path / "out", "--model", tiny_model)
     with closed(folder / "train/images"):
-        ended = humbly("eval.py", folder / "test/images", folder / "train", *out)
+        ended = humbly("eval.py", folder / "test/images", folder / "train", folder / "train/images/eye0.png",
+                       *out)
         assert "train" in one_sentence(humbly("data.py", folder))
+        alone = one_sentence(humbly("eval.py", folder / "train/images", *out))
+        assert "train" in one_sentence(humbly("eval.py", folder / "test/images", "--masks", folder / "train",
+                                              "--out", tmp_path / "m"))
     assert ended.returncode == 1 and "Traceback" not in ended.stderr
-    assert f"not done: {folder / 'train/images'}" in ended.stderr
+    for sentence in (alone, *filter(lambda line: "train/images" in line, ended.stderr.splitlines())):
+        assert "cannot be read (Permission denied). Give yourself the right" in sentence
+    for place in ("train/images", "train/images/eye0.png"):
+        assert f"not done: {folder / place}: cannot" in ended.stderr
     assert (tmp_path / "out/eye1_mask.png").exists()
 
 

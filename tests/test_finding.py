@@ -45,7 +45,7 @@ def test_results_are_not_photographs(touch):
 def test_what_is_gone_comes_last_or_is_told_if_it_is_all(touch):
     touch("a/x.png")
     assert list(found("gone.png", "a")) == ["a/x.png", "gone.png"]
-    with pytest.raises(Problem, match="gone.png: there is no such file"):
+    with pytest.raises(Problem, match="gone.png: cannot be read .No such file"):
         found("gone.png", "gone too.png")
 
 

@@ -46,7 +46,7 @@ def table(folder):
 
 def test_masks_are_measured_and_drawn_and_what_has_none_is_named(measure, eyes, drawn, tmp_path):
     ended = measure()
-    assert ended.code == 0 and "1 of 3 photographs left out" in ended.err and "c.png" in ended.err
+    assert ended.code == 0 and "1 photograph (" in ended.err and "c.png) of 3 left out" in ended.err
     found = table(tmp_path / "measured")
     assert sorted(found.index) == ["a", "patient7/left"] and "certainty" not in found
     for name, row in found.iterrows():
@@ -118,13 +118,32 @@ def test_masks_that_fit_nothing_are_a_sentence(refused, draw, eyes, tmp_path):
     assert not (tmp_path / "o").exists()
 
 
+def test_masks_that_were_unpacked_into_a_folder_of_their_own_are_found_there(measure, drawn, tmp_path):
+    drawn.rename(tmp_path / "masks")
+    (tmp_path / "drawn/outer").mkdir(parents=True)
+    (tmp_path / "masks").rename(tmp_path / "drawn/outer/masks")
+    ended = measure()
+    assert ended.code == 0 and f"taken from {tmp_path / 'drawn/outer/masks'}." in ended.err
+    assert sorted(table(tmp_path / "measured").index) == ["a", "patient7/left"]
+    assert "done already" in measure().out
+
+
+def test_the_mask_of_one_patient_is_not_taken_for_anothers(refused, draw, tmp_path):
+    """Without their folders both are called left."""
+    rgb, mask, _ = draw.eye(1)
+    draw.put(tmp_path / "eyes/patient8/left.png", rgb)
+    draw.put(tmp_path / "drawn/patient7/left.png", mask)
+    sentence = refused("eval", tmp_path / "eyes", "--masks", tmp_path / "drawn", "--out", tmp_path / "o")
+    assert "no photograph has the name of this mask" in sentence
+
+
 def test_masks_that_lie_among_the_photographs_are_not_photographs(command, draw, eyes, tmp_path):
     draw.put(eyes[0] / "masks/a.png", eyes[1]["a"])
     draw.put(eyes[0] / "masks/x.png", eyes[1]["a"])
     ended = command("eval", eyes[0], "--masks", eyes[0] / "masks", "--out", tmp_path / "o")
     assert ended.code == 0, ended.err
     assert list(table(tmp_path / "o").index) == ["a"]
-    assert "2 of 3 photographs left out" in ended.err
+    assert "2 photographs (" in ended.err and " for one) of 3 left out" in ended.err
     assert "1 mask (" in ended.err and "x.png) left out: no photograph here has such a name" in ended.err
 
 
@@ -152,7 +171,7 @@ def test_masks_without_a_photograph_and_second_masks_are_named(measure, draw, dr
         assert "2 masks (" in ended.err and "y.png for one) left out: no photograph here has" in ended.err
         assert "2 masks (" in ended.err and "a.tif for one) left out, beside another of the same" in ended.err
         assert "masks.zip) left out: in no format of pictures" in ended.err
-        assert "1 of 3 photographs left out" in ended.err and "c.png" in ended.err
+        assert "1 photograph (" in ended.err and "c.png) of 3 left out" in ended.err
     assert "done already" in ended.out
     assert table(tmp_path / "measured").loc["a", "mask"] == (drawn / "a.png").as_posix()
 
@@ -175,7 +194,7 @@ def test_no_mask_is_measured_for_two_photographs(command, draw, tmp_path):
         draw.put(tmp_path / "two" / name, rgb)
     draw.put(tmp_path / "drawn/a.png", masks["a.jpg"])
     ended = command("eval", tmp_path / "two", "--masks", tmp_path / "drawn", "--out", tmp_path / "o")
-    assert ended.code == 0 and "1 of 2 photographs left out" in ended.err and "a.png." in ended.err
+    assert ended.code == 0 and "a.png) of 2 left out" in ended.err
     draw.put(tmp_path / "drawn/a.png.png", masks["a.png"])
     assert command("eval", tmp_path / "two", "--masks", tmp_path / "drawn", "--out", tmp_path / "o").code == 0
     found = table(tmp_path / "o")

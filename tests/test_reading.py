@@ -131,6 +131,14 @@ def test_what_is_not_a_picture_is_named(tmp_path, name, content, word):
         read_photograph(tmp_path / name)
 
 
+def test_of_what_cannot_be_opened_it_is_said_what_it_is_and_what_to_do(tmp_path):
+    (tmp_path / "link.png").symlink_to(tmp_path / "gone/eye.png")
+    with pytest.raises(Problem, match=r"It is a link to .*gone/eye.png, which is not there. Put that back"):
+        read_photograph(tmp_path / "link.png")
+    with pytest.raises(Problem, match=r"gone.png: cannot be read \(No such file.*\). Give a photograph that"):
+        read_photograph(tmp_path / "gone.png")
+
+
 def test_a_missing_file_and_a_folder_with_a_pictures_name_are_named(tmp_path):
     (tmp_path / "folder.png").mkdir()
     for name in ("folder.png", "gone.png"):
