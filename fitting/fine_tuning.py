@@ -11,7 +11,7 @@ import numpy as np
 
 from card import Card, Plan, pens_in
 from checkpoint import load_network
-from fitting.threshold import right_as_used, right_at_best, smallest_within, tune
+from fitting.threshold import examples_of, right_as_used, right_at_best, smallest_within, tune
 from model import shape_of, unet
 from running.command import complain, with_example
 from sets.licences import licences_of
@@ -51,8 +51,10 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     """
     start, learned = load_network(init), learned_before(first, card["data"])
     means = {share: (mean_of(start, last, share), cameras_of(first, card, share)) for share in SHARES}
-    right = {share: right_at_best(predictor_of(network, Plan(pens=pens_in(known))), validation)
+    examples = examples_of(validation)
+    right = {share: right_at_best(predictor_of(network, Plan(pens=pens_in(known))), examples)
              for share, (network, known) in means.items()}
+    del examples  # some hundred MB, which `tune` will want
     forgets = first.get("data", {}).keys() - card["data"].keys()
     share = smallest_within(right, TOLERANCE if forgets else 0)
     network, known = means[share]

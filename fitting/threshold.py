@@ -55,10 +55,15 @@ def native_dice(predictor, photographs):
     return _best_dice(histograms, _weights(photographs))
 
 
-def right_at_best(predictor, photographs):
-    """Returns the share of right centrelines on `photographs` with masks, at the best threshold for Dice."""
-    photographs = evenly_spread(photographs)
-    weights, examples = _weights(photographs), list(_examples(predictor, photographs))
+def examples_of(photographs):
+    """Returns [(photograph, Labelled)] of those that count: read once, for several predictors."""
+    return [(photograph, Labelled.read(photograph)) for photograph in evenly_spread(photographs)]
+
+
+def right_at_best(predictor, examples):
+    """Returns the share of right centrelines at the best threshold for Dice; see examples_of."""
+    weights = _weights([photograph for photograph, _ in examples])
+    examples = [(each, _own_pen(predictor, photograph)) for photograph, each in examples]
     seen = [np.clip(predictor.uncalibrated(each.rgb, each.fov, side_near(COMPARED_AT, each.square.side),
                                            VIEWS[:1], pen)[0], 0, 1) for each, pen in examples]
     histograms = [metrics.histogram(probability, each.mask, each.fov)
