@@ -213,7 +213,7 @@ def parts_of(folders, options):
 
 
 def write_all(options, parts, names, copies):
-    """Writes the pairs that are not there yet; returns {set: its pen and habit}, measured before."""
+    """Writes the pairs that are not there yet; returns {set: its pen}, measured before."""
     for folder in [options.out / part / kind for part in ("train", "validation") for kind in KINDS]:
         folder.mkdir(parents=True, exist_ok=True)
     with process_pool(options.workers) as pool:
@@ -226,7 +226,7 @@ def write_all(options, parts, names, copies):
                   for photograph in parts["validation"]]
         with tqdm(total=sum(len(job[2]) for job in jobs), unit="pair",
                   disable=not sys.stderr.isatty()) as bar:
-            for future in as_completed([pool.submit(make_pairs, *job, pens[job[0].set][0]) for job in jobs]):
+            for future in as_completed([pool.submit(make_pairs, *job, pens[job[0].set]) for job in jobs]):
                 bar.update(future.result())
     return pens
 

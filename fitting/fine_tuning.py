@@ -99,9 +99,7 @@ def cameras_of(first, seen, share):
     """
     found = {key: seen[key] for key in PENS if key in seen}
     if "pens" in first and found:
-        others = {name: pen for name, pen in first["pens"].items() if name not in seen["pens"]}
-        habits, sets = [first.get("habit", 0.0), seen["habit"]], [len(others), len(seen["pens"])]
-        found = {"pens": others | seen["pens"], "habit": float(np.average(habits, weights=sets))}
+        found["pens"] = first["pens"] | seen["pens"]
     elif first and found:
         less = (1 - share) * float(np.median([*seen["pens"].values()]))
         found = {"pens": dict.fromkeys(first.get("picture sizes", {}), 0.0)

@@ -27,16 +27,15 @@ def manifest_rows(parts, files, names, sources, pens, seed):
     """Returns a row, {column: cell}, for each pair and for each photograph that is kept out of training.
 
     parts: {part: photographs}; files: {photograph: those of its pairs}; names: {photograph: name} in
-    `sources`; pens: {set: its pen and habit}.
+    `sources`; pens: {set: its pen}.
     """
     rows = []
     for part, photographs in parts.items():
         for photograph in photographs:
-            pen, habit = pens.get(photograph.set, ("", ""))
             source = {"set": photograph.set, "split": part, "patient": photograph.patient,
                       "source name": as_cell(photograph.name),
                       "source sha256": sources.now[names[photograph]]["photograph"]["sha256"],
-                      "pen": pen, "habit": habit}
+                      "pen": pens.get(photograph.set, "")}
             places = {"path": photograph.path, "mask path": photograph.mask, "fov path": photograph.fov}
             places = {key: place_of(place, sources.folders) if place else "" for key, place in places.items()}
             rows += [{"file": as_cell(file), **source, "copy": copy, "seed": seed if part == "train" else "",

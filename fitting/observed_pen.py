@@ -1,6 +1,6 @@
 """The pen of a set: how much wider its observers drew vessels than they look.
 
-    pen, habit = pen_of(examples)            shares of the FOV's side, on either edge
+    pen = pen_of(examples)                   a share of the FOV's side, on either edge
     mask = without_pen(mask, pen, side)      the mask as wide as vessels look, whoever drew it
 
 Observers differ by a fifth to a half of a vessel, each consistently (docs/recipe.md, "One pen").
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from photographs.labelled import Labelled
-from prediction.pen import HALF_PIXEL
+from prediction.pen import HABIT, HALF_PIXEL
 from running.command import say
 
 PHOTOGRAPHS = 16  # of a set, evenly spread, that tell its pen
@@ -37,12 +37,12 @@ def without_pen(mask, pen, side):
 
 
 def pens_of_sets(pool, training):
-    """Returns {set: its pen and habit}, measured on `training` by the workers of a pool; says the pens."""
+    """Returns {set: its pen}, measured on `training` by the workers of a pool, and says them."""
     sets = {name: [photograph for photograph in training if photograph.set == name]
             for name in sorted({photograph.set for photograph in training})}
     chosen = [own[::-(-len(own) // PHOTOGRAPHS)] for own in sets.values()]
     pens = dict(zip(sets, pool.map(_pen_of_photographs, chosen), strict=True))
-    shares = ", ".join(f"{name} {100 * pen:+.3f}" for name, (pen, _) in pens.items())
+    shares = ", ".join(f"{name} {100 * pen:+.3f}" for name, pen in pens.items())
     say(f"Pens, in percent of the FOV's side on either edge: {shares}")
     return pens
 
@@ -55,26 +55,23 @@ def pens_in_table(rows):
     """Returns for the card which pens were taken out of the masks of pairs: nothing if there is no column."""
     if "pen" not in rows:
         return {}
-    of_sets = rows.drop_duplicates("set").set_index("set")[["pen", "habit"]].astype(float)
-    return {"pens": of_sets["pen"].to_dict(), "habit": float(of_sets["habit"].median())}
+    return {"pens": rows.drop_duplicates("set").set_index("set")["pen"].astype(float).to_dict(),
+            "habit": HABIT}
 
 
 def pen_of(examples):
-    """Returns the pen of a set and its habit, measured on `examples`, a Labelled each.
+    """Returns the pen of a set, measured on `examples`, a Labelled each; 0 where no vessel can be measured.
 
-    The habit is half of the width drawn less the width seen, the median over photographs as a share of the
-    FOV's side, less SPARED. To a network the vessels of a coarse photograph look wider by about half a pixel
-    on either edge (docs/recipe.md), which the pen has besides. Both are 0 where no vessel can be measured.
+    It is half of the width drawn less the width seen, and half a pixel, since to a network the vessels of a
+    coarse photograph look wider by that on either edge (docs/recipe.md): the median over photographs, as a
+    share of the FOV's side, less SPARED.
     """
-    habits, half_pixels = [], []
+    found = []
     for example in examples:
         drawn, seen = widths(example.rgb, example.mask, example.fov)
         if len(drawn):
-            habits.append(float(np.median(drawn - seen)) / 2 / example.square.side)
-            half_pixels.append(HALF_PIXEL / example.square.side)
-    if not habits:
-        return 0.0, 0.0
-    return float(np.median(np.add(habits, half_pixels))) - SPARED, float(np.median(habits)) - SPARED
+            found.append((np.median(drawn - seen) / 2 + HALF_PIXEL) / example.square.side)
+    return float(np.median(found)) - SPARED if found else 0.0
 
 
 def widths(rgb, mask, fov, seed=0):

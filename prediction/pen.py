@@ -14,6 +14,7 @@ from running.command import Problem
 
 # A drawing has every pixel that a vessel touches: half a pixel of the photograph too much on each side.
 HALF_PIXEL = 0.5
+HABIT = -0.0006  # of the FOV's side: the best for cameras that were left out (docs/recipe.md, "One pen")
 SLOPE = 1.2  # log-odds a px: how a network's probability rises across an edge (docs/recipe.md, "One pen")
 BY_ODDS = 0.5  # of an inward pen (docs/recipe.md)
 DEFAULT, NONE = "default", "none"  # pens that every model knows
