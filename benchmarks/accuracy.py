@@ -8,6 +8,7 @@ one look, native size, in the FOV, with the square and threshold chosen for each
 long as two trainings, by default over two hours: no benchmark of speed is as slow, and all.py leaves it out.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # also of the processes started here
 
 from machine import as_process, describe, flags, in_markdown  # noqa: E402
 
