@@ -14,6 +14,7 @@ from running.command import Problem
 
 # A drawing has every pixel that a vessel touches: half a pixel of the photograph too much on each side.
 HALF_PIXEL = 0.5
+COARSEST = 536  # px across the FOV, of the coarsest camera known (DRIVE's): less has mostly been shrunk
 HABIT = -0.0006  # of the FOV's side: the best for cameras that were left out (docs/recipe.md, "One pen")
 SLOPE = 1.2  # log-odds a px: how a network's probability rises across an edge (docs/recipe.md, "One pen")
 BY_ODDS = 0.5  # of an inward pen (docs/recipe.md)
@@ -85,14 +86,13 @@ class Pens:
     def _default(self, native):
         """Returns the pen for a camera that nobody drew.
 
-        Smaller photographs than any of `fov_sides` have mostly been shrunk, and get no wider pen for it.
-        Without pens a network has learned which share of the FOV HALF_PIXEL is within `fov_sides`, so there
-        nothing is moved.
+        A photograph that was shrunk gets no wider pen for it. Without pens a network has learned which share
+        of the FOV HALF_PIXEL is within `fov_sides`, so there nothing is moved.
         """
+        if self.of_sets is not None:
+            return HALF_PIXEL / max(native, COARSEST) + self.habit
         least, most = self.fov_sides or (native, native)
-        known = min(max(native, least), most)
-        return HALF_PIXEL / known + self.habit if self.of_sets is not None else \
-            HALF_PIXEL / native - HALF_PIXEL / known
+        return HALF_PIXEL / native - HALF_PIXEL / min(max(native, least), most)
 
 
 def edges_moved(probability, out, by_odds=0.0):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from prediction.pen import HALF_PIXEL, Pens, edges_moved
+from prediction.pen import COARSEST, HALF_PIXEL, Pens, edges_moved
 from running.command import Problem
 
 
@@ -47,19 +47,23 @@ PENS = Pens({"A": 0.001, "B": -0.002}, habit=-0.0009, sizes={"A": [[600, 500]], 
 def test_a_known_camera_is_drawn_as_its_observer_draws_and_any_other_with_the_default():
     assert PENS.share(400, (500, 600)) == PENS.share(400, (500, 600, 3)) == 0.001
     for shape in ((600, 500), (500, 601)):
-        assert PENS.share(400, shape) == pytest.approx(HALF_PIXEL / 400 - 0.0009)
+        assert PENS.share(800, shape) == pytest.approx(HALF_PIXEL / 800 - 0.0009)
 
 
 def test_a_photograph_that_was_shrunk_gets_no_wider_pen_for_it():
-    pens = replace(PENS, fov_sides=(400, 800))
-    assert pens.share(100, (9, 9)) == pens.share(400, (9, 9)) > pens.share(500, (9, 9))
+    assert PENS.share(100, (9, 9)) == PENS.share(COARSEST, (9, 9)) > PENS.share(700, (9, 9))
+
+
+def test_a_coarse_camera_gets_a_wide_pen_from_a_model_of_fine_ones_too():
+    pens = replace(PENS, fov_sides=(900, 3300))
+    assert pens.share(540, (9, 9)) == pytest.approx(HALF_PIXEL / 540 - 0.0009)
 
 
 def test_a_pen_is_asked_for_by_name_or_by_share():
-    default = HALF_PIXEL / 400 - 0.0009
+    default = HALF_PIXEL / 800 - 0.0009
     for asked, pen in (("B", -0.002), ("-0.05", -0.0005), ("none", 0), ("default", default)):
-        assert PENS.share(400, (500, 600), asked) == pytest.approx(pen)
-        assert replace(PENS, chosen=asked).share(400, (500, 600)) == pytest.approx(pen)
+        assert PENS.share(800, (500, 600), asked) == pytest.approx(pen)
+        assert replace(PENS, chosen=asked).share(800, (500, 600)) == pytest.approx(pen)
 
 
 def test_a_pen_that_the_card_does_not_know_is_refused_at_once():
