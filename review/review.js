@@ -61,7 +61,7 @@ async function saveThis() {
   const [name, ...above] = photograph.file.split("/").reverse();
   download(name, await pngOfPhotograph(photograph), "image/png");
   const place = [...above, "the folder below"].join(" in ");
-  tell(`${name} is among your downloads. Put it into ${place}.`);
+  tell(`${name} is being downloaded. Put it into ${place}.`);
 }
 
 const tellSaved = sentence => (byId("saved").textContent = sentence);
@@ -97,6 +97,6 @@ async function saveAll() {
     return tellSaved(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
   download("masks.zip", zipOf(files), "application/zip");
   tellSaved(
-    `${masks} in masks.zip, among your downloads. Unpack it, and move its folder "corrected" to the place below.`,
+    `${masks} being downloaded as masks.zip. Unpack it, and move its folder "corrected" to the place below.`,
   );
 }

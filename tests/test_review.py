@@ -386,7 +386,7 @@ def test_all_masks_become_an_archive_where_no_folder_can_be_chosen(browser, rows
     browser.execute_script("window.showDirectoryPicker = undefined")
     until(lambda: "all 2" in words(browser, "save-all"))
     browser.find_element("id", "save-all").click()
-    until(lambda: "2 masks in masks.zip" in words(browser, "saved"))
+    until(lambda: "2 masks being downloaded as masks.zip" in words(browser, "saved"))
     file = browser.downloads / "masks.zip"
     until(lambda: file.exists() and file.stat().st_size)
     archive = zipfile.ZipFile(file)
