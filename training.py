@@ -18,7 +18,7 @@ from model import DEPTH, WIDTH, shape_of
 from pictures import draw_curves
 from running.again import mark, run_in, same_as_before
 from running.command import Problem, run, say, seed_number
-from running.files import read_json, sha256
+from running.files import is_there, read_json, sha256
 from running.machine import processors
 from running.tensorflow_start import start_tensorflow
 
@@ -197,6 +197,8 @@ def begin(options, settings):
     compared = {key: value for key, value in settings.items() if key != "init sha256"}
     state = same_as_before(options.out, compared, options.overwrite,
                            earlier={"init sha256": settings.get("init sha256")})
+    if state == "finished" and not is_there(options.out / BEST):
+        raise Problem(f"{options.out / BEST}: is gone or empty. Put it back, or train anew with --overwrite.")
     if state == "unfinished" and not options.resume:
         raise Problem(f"{options.out}: holds an unfinished run. "
                       "Go on with --resume, or start anew with --overwrite.")

@@ -97,12 +97,13 @@ class Manifest:
         self._refuse(copies_in_parts({path_at(row["path"], self.data): (row["split"], row["source sha256"])
                                       for _, row in self.table.drop_duplicates("path").iterrows()}))
         for part in PARTS:
-            if self.parts[part].empty:
+            files = self.parts[part]["file"]
+            if files.empty:
                 raise Problem(f"{self.folder}: there is no {part} pair. {self.again}")
-        files = [f"{part}/{kind}/{file}" for part in PARTS for file in self.parts[part]["file"]
-                 for kind in ("images", "masks")]
-        if gone := Folder(self.folder).gone(files):
-            raise Problem(f"{self.folder / gone[0]}: is missing or empty. {self.again}")
+            gone = Folder(self.folder).gone(
+                [f"{part}/{kind}/{file}" for file in files for kind in ("images", "masks")])
+            if gone:
+                raise Problem(f"{self.folder / gone[0]}: is missing or empty. {self.again}")
 
     def _refuse(self, leaks):
         """Raises Problem if there are leaks, sentences of sets.leaks."""

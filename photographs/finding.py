@@ -13,7 +13,8 @@ from sets.layouts import drawings_in
 PASSED_OVER = {"__macosx", "thumbnails", "thumbs", "@eadir", "$recycle.bin", "system volume information",
                "lost+found"}  # folders of other programs
 LITTER = {"thumbs.db", "desktop.ini", "dicomdir"}  # files of theirs
-RESULTS = ("_probability.png", "_mask.png", "_overlay.png", "_uncertainty.png", "contact_sheet.png")
+SHEET = "contact_sheet.png"
+RESULTS = ("_probability.png", "_mask.png", "_overlay.png", "_uncertainty.png", SHEET)
 
 
 def is_passed_over(name):
@@ -46,19 +47,21 @@ def find_photographs(places, out):
     another folder of results; `photographs_among` says what else is left out. What is gone or cannot be
     opened comes last: reading it will say so. Raises Problem if it is all.
     """
-    found, gone = {}, {}
+    found, gone, absolute = {}, {}, set()
     for place in map(Path, places):
         if os.path.isdir(place):  # False where it is closed
             files, closed = files_in(place, Path(out).resolve())
             photographs = photographs_among(files, place)
             if not photographs and not closed:
                 raise none_in(place)
-            found |= {path: path.relative_to(place).as_posix() for path in photographs if path not in found}
+            new = {path: path.relative_to(place).as_posix() for path in photographs}
             gone |= closed
         elif os.path.exists(place):
-            found.setdefault(place, place.name)
+            new = {place: place.name}
         else:
-            gone[place] = place.name
+            new, gone[place] = {}, place.name
+        found |= {path: below for path, below in new.items() if os.path.abspath(path) not in absolute}
+        absolute |= set(map(os.path.abspath, new))
     if not found and gone:
         content_of(next(iter(gone)))  # raises what is wrong with it
     return found | gone
@@ -73,7 +76,7 @@ def files_in(place, out):
     for folder, below, names in os.walk(place, onerror=lambda error: closed.append(Path(error.filename)),
                                         followlinks=True):
         real = Path(folder).resolve()
-        if real == out or real in visited:
+        if (real == out and Path(folder) != place) or real in visited:
             below.clear()
             continue
         visited.add(real)
@@ -97,6 +100,8 @@ def photographs_among(files, place):
     nor are files of other formats.
     """
     files = {file: with_ending(file, path) for file, path in files.items()}
+    ours = _results_in(set(files.values()))
+    files = {file: path for file, path in files.items() if path not in ours}
     drawings = drawings_in(files.values())
     drawn = [file for file, path in files.items() if path in drawings]
     others = [file for file, path in files.items() if not is_picture(path)]
@@ -108,6 +113,14 @@ def photographs_among(files, place):
         if left and photographs:
             complain(f"{place}: left out {len(left)} {one if len(left) == 1 else many}, {left[0]} for one.")
     return photographs
+
+
+def _results_in(paths):
+    """Returns which of these paths are pictures of results that were copied without their run.json."""
+    stems = [path.removesuffix("_overlay.png") for path in paths if path.endswith("_overlay.png")]
+    stems = [stem for stem in stems if f"{stem}_mask.png" in paths]
+    return {f"{stem}{ending}" for stem in stems for ending in RESULTS} | {
+        f"{stem.rpartition('/')[0]}/{SHEET}" for stem in stems}
 
 
 def with_ending(file, path):

@@ -15,6 +15,9 @@ from running.command import Problem
 SMALLEST_SIDE = 32  # px, of a photograph and of its FOV
 DEPTHS = 8, 10, 12, 14, 16  # bits that cameras write, in files of 16
 FEW = 8  # levels or colours of a mask, at most, are classes; smooth edges have more
+MOST_TOUCHING = 0.5  # share of a class's pixels that touch brighter ones
+MOST_OF_NUMBERED = 0.2  # of many numbered pieces: theirs is .04 at most, that of smooth edges from .55
+LEAST_PLAIN = 0.75  # share of a mask near its commonest level: .89 or more on six sets, of photographs to .62
 MOST_INK = 0.35  # share of a picture that ink on a transparent layer can cover, if it is vessels
 
 CLASSES = "is drawn in several classes, colours or inks: all but the background count as vessel"
@@ -42,11 +45,20 @@ def rgb_from(content, path, remarks=None):
     if min(height, width) < SMALLEST_SIDE:
         raise Problem(f"{path}: has {width} x {height} pixels; "
                       f"a photograph needs {SMALLEST_SIDE} x {SMALLEST_SIDE} or more.")
+    if _is_of_two_levels(values):
+        raise Problem(f"{path}: is black and white throughout, as masks are and photographs are not. "
+                      "Leave it out, or give the photograph.")
     if values.dtype != np.uint8:
         values = _in_eight_bits(values, picture.is_float)
     if picture.alpha is not None:
         values = _black_outside(values, picture.alpha)
     return np.ascontiguousarray(values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2))
+
+
+def _is_of_two_levels(values):
+    low, high = values.min(), values.max()
+    return all(((part == low) | (part == high)).all() and low < high
+               for part in (values[::7, ::7], values))  # the first is quick, of any photograph
 
 
 def _in_eight_bits(values, is_float):
@@ -81,7 +93,8 @@ def read_mask(path, shape=None):
 def read_vessels(path, shape, empty_is_fine=False, remarks=None):
     """Returns a mask of vessels as `read_mask` does, of a few classes or colours all but the background.
 
-    Raises Problem also if it is mostly white (inverted, or not of vessels) or empty, unless that is fine.
+    Raises Problem also if it is mostly white (inverted, or not of vessels), if it is a photograph, or if it
+    is empty, unless that is fine.
     """
     picture = _mask_of_size(path, shape)
     mask = _classes(picture)
@@ -92,10 +105,27 @@ def read_vessels(path, shape, empty_is_fine=False, remarks=None):
     if mask.mean() > 0.5:
         raise Problem(f"{path}: more than half of it is white. Vessels are white on black: "
                       "invert it, or give the right file.")
+    if not _is_drawing(picture):
+        raise Problem(f"{path}: is a photograph, or drawn on one, by its many shades. A mask has the vessels "
+                      "alone, on black. Give the right file.")
     if not empty_is_fine and not mask.any():
         raise Problem(f"{path}: is black everywhere, so no vessel is drawn. "
                       "Give the right mask or remove this photograph.")
     return mask
+
+
+def _is_drawing(picture):
+    """Returns whether most of a picture has one level, or it lies on a transparent layer."""
+    values = _grey(picture)[::3, ::3]
+    if _visible(picture) is not None or not values.max(initial=0):
+        return True
+    counts = np.bincount((values * (255 / values.max())).astype(np.uint8).ravel(), minlength=256)
+    level = int(counts.argmax())
+    return counts[max(0, level - 16):level + 17].sum() > LEAST_PLAIN * counts.sum()
+
+
+def _grey(picture):
+    return brightest(picture.values) if picture.values.ndim == 3 else picture.values
 
 
 def _mask_of_size(path, shape):
@@ -109,7 +139,7 @@ def _mask_of_size(path, shape):
 
 
 def _cut_at_half(picture):
-    values = brightest(picture.values) if picture.values.ndim == 3 else picture.values
+    values = _grey(picture)
     drawn = values > values.max(initial=0) / 2
     visible = _visible(picture)
     if visible is None:
@@ -137,19 +167,22 @@ def _classes(picture):
 
 
 def _levels(values):
-    """Returns what is above the background in (H, W) of a few levels that are not those of smooth edges."""
-    largest = values.max(initial=0)
+    """Returns what is above the background in (H, W) of classes or numbered pieces; None of smooth edges."""
+    largest, whole = values.max(initial=0), values
     if values.dtype != np.uint8:
         values = (values if largest <= 255 else values * (255 / largest)).round().astype(np.uint8)
     counts = cv2.calcHist([values], [0], None, [256], [0, 256]).ravel()
     levels, background = np.flatnonzero(counts), int(counts.argmax())
-    if not 3 <= len(levels) <= FEW or background == levels[-1]:
+    if len(levels) < 3 or background == levels[-1]:
         return None
-    drawn = values > background
+    drawn = whole > 0 if background == 0 else values > background
     lost = drawn & (values <= levels[-1] / 2)  # by cutting at half
-    # Pixels of a smooth edge touch brighter ones, those of a class seldom do.
+    if len(levels) <= FEW and (levels[-1] < 16 or not lost.any()):
+        return drawn
+    # Pixels of a smooth edge touch brighter ones, those of a class or of a numbered piece seldom do.
     touching = cv2.dilate(values, np.ones((3, 3), np.uint8)) > values
-    return drawn if levels[-1] < 16 or not lost.any() or touching[lost].mean() < 0.5 else None
+    most = MOST_TOUCHING if len(levels) <= FEW else MOST_OF_NUMBERED
+    return drawn if lost.any() and touching[lost].mean() < most else None
 
 
 def _colours(rgb):

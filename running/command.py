@@ -95,6 +95,9 @@ NO_MEMORY = ("There is not enough memory for this: close other programs, "
 def run(main, goes_on="Run the same command again to go on."):
     """Calls `main()` and returns the exit code; what the user can mend is a sentence and not a traceback."""
     _open_closed_streams()
+    if sentence := _cannot_start():
+        complain(sentence)
+        return 2
     sys.argv[1:] = [path for word in sys.argv[1:] for path in _expanded(word)]
     if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be handled
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -116,6 +119,15 @@ def run(main, goes_on="Run the same command again to go on."):
     finally:
         at_the_end.close()
     return 2
+
+
+def _cannot_start():
+    """Returns what is wrong with where or with what words a command was started, "" if nothing is."""
+    try:
+        os.getcwd()
+    except OSError:
+        return "The folder in which this was started is gone. Go to one that is there."
+    return "One of the words of this command is empty, as a variable is that was not set." * ("" in sys.argv)
 
 
 def _open_closed_streams():

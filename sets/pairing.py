@@ -185,7 +185,8 @@ def _note_unlabelled(found):
         photographs = [photograph for photograph in found.photographs if photograph.split == split]
         without = [photograph for photograph in photographs if photograph.mask is None]
         if without and len(without) == len(photographs):
-            found.remarks.append(f"Its {split} photographs have no masks: "
+            whose = "Its photographs" if split == "all" else f"Its {split} photographs"
+            found.remarks.append(f"{whose} have no masks: "
                                  "they can be segmented, but not scored or trained on.")
         else:
             found.problems += [f"{photograph.path}: has no mask. Add the mask or remove the photograph."

@@ -289,7 +289,7 @@ PHOTOGRAPHS = {
     "palette that is too short": (
         holding("a.png", png(40, 40, 8, 3, (b"\0" + b"\xc8" * 40) * 40, chunk(b"PLTE", bytes(6)))),
         (of_size(40, 40), DAMAGED)),
-    "1-bit": (saved("a.png", GREY > 50), near((GREY > 50) * 255)),
+    "1-bit": (saved("a.png", GREY > 50), "black and white throughout"),
     # more than one picture
     "animated GIF": (holding("a.gif", lambda: animated("GIF")), near(RGB, 9)),
     "animated PNG": (holding("a.png", lambda: animated("PNG")), near(RGB)),

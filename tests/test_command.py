@@ -27,6 +27,21 @@ def raising(error):
     return main
 
 
+@linux_only
+def test_a_command_whose_folder_is_gone_says_so(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert run(lambda: 0) == 2
+    assert "The folder in which this was started is gone" in capsys.readouterr().err
+
+
+def test_an_empty_word_is_not_the_folder_that_one_is_in(refused):
+    """As of a variable that was not set: eval.py "$FILE" segmented all that lay around."""
+    for script in ("eval", "data", "augment"):
+        assert "words of this command is empty" in refused(script, "")
+
+
 @pytest.mark.parametrize("main, code, sentence", [
     (lambda: None, 0, ""), (lambda: 1, 1, ""),
     (raising(Problem("x.png: is damaged.")), 2, "x.png: is damaged.\n"),

@@ -195,7 +195,7 @@ def test_one_bad_photograph_among_three_costs_only_itself(evaluate, photographs,
 
 
 @pytest.mark.parametrize("make, word", [
-    (lambda path: None, "no such file"), (lambda path: path.mkdir(), "no photograph in this folder"),
+    (lambda path: None, "No such file"), (lambda path: path.mkdir(), "no photograph in this folder"),
     (lambda path: path.write_text("text"), "is damaged"), (lambda path: path.write_bytes(b""), "0 bytes"),
     (lambda path: Image.new("RGB", (100, 100)).save(path), "dark everywhere"),
     (lambda path: Image.new("RGB", (20, 20), "red").save(path), "20 x 20"),

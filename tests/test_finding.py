@@ -33,6 +33,7 @@ def test_the_folder_that_one_is_in_can_be_given(touch):
 def test_what_is_given_twice_is_found_once_as_it_was_given_first(touch):
     touch("a/b/x.png", "a/y.png")
     assert found("a/b", "a", "a/y.png") == {"a/b/x.png": "x.png", "a/y.png": "y.png"}
+    assert found("a/y.png", Path("a").absolute() / "y.png", "a/b/../y.png") == {"a/y.png": "y.png"}
 
 
 def test_results_are_not_photographs(touch):
@@ -71,6 +72,18 @@ def test_earlier_results_in_whatever_folder_are_not_photographs(touch):
     Path("a/old/run.json").write_text('{"settings": {"tta": false}, "finished": true}')
     Path("a/other/run.json").write_text('{"a program of their own": 1}')
     assert found("a") == {"a/x.png": "x.png", "a/other/z.png": "other/z.png"}
+
+
+def test_results_that_were_copied_without_their_run_are_known(touch):
+    touch("a/x.png", *(f"a/old/{name}.png" for name in (
+        "x_mask", "x_overlay", "x_probability", "contact_sheet", "y_overlay")))
+    assert list(found("a")) == ["a/x.png", "a/old/y_overlay.png"]
+
+
+def test_the_folder_of_the_photographs_may_be_that_of_the_results(touch):
+    """It was called empty, where the commands have a sentence on --overwrite."""
+    touch("a/x.png")
+    assert found("a", out="a") == {"a/x.png": "x.png"}
 
 
 def test_results_among_the_photographs_are_known_by_their_names(touch):

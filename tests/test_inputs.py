@@ -394,4 +394,4 @@ def test_nothing_is_imported_that_could_send_anything():
     found = {name for name, text in texts.items() if re.search(senders, text, re.MULTILINE)}
     assert "sets/web.py" in found
     assert {name for name in found if not name.startswith(("tests/", "benchmarks/"))} <= {
-        "sets/web.py", "cluster/stores.py"}
+        "sets/web.py", "cluster/driver.py"}

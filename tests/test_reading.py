@@ -92,8 +92,6 @@ def test_cmyk_palette_grey_and_alpha_become_rgb(tmp_path):
     assert close(kept(tmp_path / "grey.png", Image.fromarray(SCENE[..., 1])), grey)
     clear = Image.fromarray(np.dstack([SCENE, np.full((40, 60), 128, np.uint8)]))
     assert close(kept(tmp_path / "alpha.png", clear), SCENE)
-    one_bit = kept(tmp_path / "one_bit.png", Image.fromarray(SCENE[..., 0] > 100))
-    assert close(one_bit, (SCENE[..., :1] > 100).repeat(3, axis=2) * 255)
 
 
 def test_of_an_animated_gif_the_first_picture_counts(tmp_path):
@@ -129,6 +127,30 @@ def test_what_is_not_a_picture_is_named(tmp_path, name, content, word):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Problem, match=f"{name}: .*{word}"):
         read_photograph(tmp_path / name)
+
+
+def test_a_photograph_is_not_a_mask_nor_a_mask_a_photograph(draw, tmp_path):
+    rgb, mask, _ = draw.eye(3, 300, 310)
+    drawn_on_it = np.where(mask[..., None], np.uint8([0, 255, 0]), rgb)
+    for picture in (rgb, drawn_on_it, rgb[..., 1]):
+        draw.put(tmp_path / "m.png", picture)
+        with pytest.raises(Problem, match="m.png: is a photograph, or drawn on one|more than half of it"):
+            read_vessels(tmp_path / "m.png", rgb.shape)
+    for picture in (mask, np.where(mask[..., None], np.uint8([255, 0, 0]), np.uint8(0))):
+        draw.put(tmp_path / "p.png", picture)
+        with pytest.raises(Problem, match="p.png: is black and white throughout"):
+            read_photograph(tmp_path / "p.png")
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_pieces_of_vessels_that_are_numbered_are_all_read(kind, draw, tmp_path):
+    """Those with a number below half of the largest were lost, without a word."""
+    mask, remarks = draw.eye(3, 300, 310)[1], []
+    rows, columns = np.indices(mask.shape) // 60
+    numbers = (5 * rows + columns + 1) * mask * (1 if kind == np.uint8 else 500)
+    draw.put(tmp_path / "m.png", numbers.astype(kind)) if kind == np.uint8 else \
+        Image.fromarray(numbers.astype(kind)).save(tmp_path / "m.png")
+    assert np.array_equal(read_vessels(tmp_path / "m.png", mask.shape, remarks=remarks), mask) and remarks
 
 
 def test_of_what_cannot_be_opened_it_is_said_what_it_is_and_what_to_do(tmp_path):
