@@ -32,8 +32,8 @@ def firefox_with(profile):
     with open(profile / "said.txt", "w+", encoding="utf-8") as said, \
             subprocess.Popen(words, stdout=said, stderr=said) as process:
         try:
-            address = until(lambda: re.search(r"ws://\S+", (profile / "said.txt").read_text()), 60)[0]
-            socket = websocket.create_connection(f"{address}/session", suppress_origin=True, timeout=60)
+            address = until(lambda: re.search(r"ws://\S+", (profile / "said.txt").read_text()), 120)[0]
+            socket = websocket.create_connection(f"{address}/session", suppress_origin=True, timeout=300)
             browser = Firefox(socket)
             browser.downloads = profile / "downloads"
             yield browser
