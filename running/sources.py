@@ -15,6 +15,7 @@ from pathlib import Path
 from running.again import mark, run_in
 from running.command import Problem, complain, with_example
 from running.files import as_cell, from_cell, sha256
+from running.names import folded
 
 UNKNOWN = "was made by an earlier version, so that what changed in the data since cannot be checked"
 
@@ -183,7 +184,8 @@ def differences(before, now):
     found, moved = defaultdict(list), []
     for name in {**before, **now}:
         old, new = dict(before.get(name, {})), dict(now.get(name, {}))
-        if [old.pop(key, None) for key in GROUPS] != [new.pop(key, None) for key in GROUPS] and old and new:
+        groups = [[folded(str(item.pop(key, ""))) for key in GROUPS] for item in (old, new)]
+        if groups[0] != groups[1] and old and new:
             moved.append(next(iter(new.values()))["path"])
         roles = {**old, **new}
         for role in roles if old and new else list(roles)[:1]:  # one photograph stands for all that is its

@@ -77,6 +77,9 @@ def test_a_photograph_of_another_part_or_patient_is_another(tmp_path):
     before, now = ({"a": {"part": part, "patient": "1", "photograph": {"path": "a.png", "sha256": "x"}}}
                    for part in ("train", "test"))
     assert differences(before, now) == "1 photograph moved to another part or patient (a.png)"
+    before, now = ({"a": {"patient": patient, "photograph": {"path": "a.png", "sha256": "x"}}}
+                   for patient in ("Ann", "ANN"))
+    assert differences(before, now) == "", "she is the same"
 
 
 @pytest.mark.parametrize("names", [["data"], ["site1/data", "site2/data", "HRF"]])
