@@ -17,7 +17,7 @@ DEPTHS = 8, 10, 12, 14, 16  # bits that cameras write, in files of 16
 FEW = 8  # levels or colours of a mask, at most, are classes; smooth edges have more
 MOST_TOUCHING = 0.5  # share of a class's pixels that touch brighter ones
 MOST_OF_NUMBERED = 0.2  # of many numbered pieces: theirs is .04 at most, that of smooth edges from .55
-LEAST_PLAIN = 0.75  # share of a mask near its commonest level: .89 or more on six sets, of photographs to .62
+LEAST_PLAIN = 0.75  # share of a mask near its commonest level or white: of photographs of six sets up to .69
 MOST_INK = 0.35  # share of a picture that ink on a transparent layer can cover, if it is vessels
 
 CLASSES = "is drawn in several classes, colours or inks: all but the background count as vessel"
@@ -115,13 +115,14 @@ def read_vessels(path, shape, empty_is_fine=False, remarks=None):
 
 
 def _is_drawing(picture):
-    """Returns whether most of a picture has one level, or it lies on a transparent layer."""
+    """Returns whether most of a picture has one level or white, or it lies on a transparent layer."""
     values = _grey(picture)[::3, ::3]
     if _visible(picture) is not None or not values.max(initial=0):
         return True
     counts = np.bincount((values * (255 / values.max())).astype(np.uint8).ravel(), minlength=256)
     level = int(counts.argmax())
-    return counts[max(0, level - 16):level + 17].sum() > LEAST_PLAIN * counts.sum()
+    plain = np.abs(np.arange(256) - level) <= 16
+    return counts[plain | (np.arange(256) >= 239)].sum() > LEAST_PLAIN * counts.sum()
 
 
 def _grey(picture):

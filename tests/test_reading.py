@@ -142,6 +142,12 @@ def test_a_photograph_is_not_a_mask_nor_a_mask_a_photograph(draw, tmp_path):
             read_photograph(tmp_path / "p.png")
 
 
+def test_a_mask_may_be_of_vessels_that_fill_much_of_a_close_picture(draw, tmp_path):
+    mask = np.indices((300, 310))[0] % 100 < 40
+    draw.put(tmp_path / "m.png", mask)
+    assert (read_vessels(tmp_path / "m.png", mask.shape) == mask).all()
+
+
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16])
 def test_pieces_of_vessels_that_are_numbered_are_all_read(kind, draw, tmp_path):
     """Those with a number below half of the largest were lost, without a word."""
