@@ -80,7 +80,7 @@ def not_passed_over(files, root):
 
 
 def files_below(system, root, place, least=0):
-    """Returns the paths of all files of so many bytes at least, in and below a folder, in order."""
+    """Returns the paths of all files of at least `least` bytes in and below a folder, in order."""
     try:
         entries = system.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
         return sorted(entry.path for entry in entries if entry.is_file and entry.size >= least)

@@ -33,10 +33,10 @@ MOST_PAGES = 100  # of a file are looked at
 Image.MAX_IMAGE_PIXELS = None  # _check_size limits it, with a sentence of ours
 
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # brands of such a file
-REMEDIES = {errno.EACCES: "Give yourself the right to read it, or leave it out.",
-            errno.EPERM: "Give yourself the right to read it, or leave it out.",
+NO_RIGHT = "Give yourself the right to read it, or leave it out."
+REMEDIES = {errno.EACCES: NO_RIGHT, errno.EPERM: NO_RIGHT,
             errno.ENOENT: "Give a photograph that is there, or a folder of them.",
-            errno.EIO: "The disk fails, or the network: try again, and have it checked."}
+            errno.EIO: "The disk or the network is failing: try again, and have it checked."}
 SEVERAL_PAGES = "has several pages, of which the largest is read"
 SEVERAL_FRAMES = "has several frames, of which the first is read"
 

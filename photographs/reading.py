@@ -17,7 +17,7 @@ DEPTHS = 8, 10, 12, 14, 16  # bits that cameras write, in files of 16
 FEW = 8  # levels or colours of a mask, at most, are classes; smooth edges have more
 MOST_TOUCHING = 0.5  # share of a class's pixels that touch brighter ones
 MOST_OF_NUMBERED = 0.2  # of many numbered pieces: theirs is .04 at most, that of smooth edges from .55
-LEAST_PLAIN = 0.75  # share of a mask near its commonest level or white: of photographs of six sets up to .69
+LEAST_PLAIN = 0.75  # share of a mask near its commonest level or white; photographs of six sets: .69 at most
 MOST_INK = 0.35  # share of a picture that ink on a transparent layer can cover, if it is vessels
 
 CLASSES = "is drawn in several classes, colours or inks: all but the background count as vessel"
@@ -58,7 +58,7 @@ def rgb_from(content, path, remarks=None):
 def _is_of_two_levels(values):
     low, high = values.min(), values.max()
     return all(((part == low) | (part == high)).all() and low < high
-               for part in (values[::7, ::7], values))  # the first is quick, of any photograph
+               for part in (values[::7, ::7], values))  # the first is enough, and quick, for a photograph
 
 
 def _in_eight_bits(values, is_float):
@@ -106,8 +106,8 @@ def read_vessels(path, shape, empty_is_fine=False, remarks=None):
         raise Problem(f"{path}: more than half of it is white. Vessels are white on black: "
                       "invert it, or give the right file.")
     if not _is_drawing(picture):
-        raise Problem(f"{path}: is a photograph, or drawn on one, by its many shades. A mask has the vessels "
-                      "alone, on black. Give the right file.")
+        raise Problem(f"{path}: is a photograph, or drawn on one: it has too many shades. A mask shows the "
+                      "vessels alone, on black. Give the right file.")
     if not empty_is_fine and not mask.any():
         raise Problem(f"{path}: is black everywhere, so no vessel is drawn. "
                       "Give the right mask or remove this photograph.")
@@ -115,7 +115,7 @@ def read_vessels(path, shape, empty_is_fine=False, remarks=None):
 
 
 def _is_drawing(picture):
-    """Returns whether most of a picture has one level or white, or it lies on a transparent layer."""
+    """Returns whether most of a picture is near its commonest level or white, or some of it transparent."""
     values = _grey(picture)[::3, ::3]
     if _visible(picture) is not None or not values.max(initial=0):
         return True

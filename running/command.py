@@ -122,12 +122,13 @@ def run(main, goes_on="Run the same command again to go on."):
 
 
 def _cannot_start():
-    """Returns what is wrong with where or with what words a command was started, "" if nothing is."""
+    """Returns what is wrong with where a command was started, or with its arguments; "" if nothing is."""
     try:
         os.getcwd()
     except OSError:
         return "The folder in which this was started is gone. Go to one that is there."
-    return "One of the words of this command is empty, as a variable is that was not set." * ("" in sys.argv)
+    return ("An argument of this command is empty, as where a variable is not set. Leave it out, or fill it."
+            * ("" in sys.argv[1:]))
 
 
 def _open_closed_streams():

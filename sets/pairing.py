@@ -22,7 +22,11 @@ NOT_PICTURES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".xlsx", ".xls",
 
 
 def sets_in(folder, depth=SETS_DEPTH):
-    """Returns the Sets in a folder, and sentences on the folders whose pictures are not of a known layout."""
+    """Returns the Sets in a folder, and sentences on what else may be meant as data.
+
+    These are folders whose pictures are of no known layout, tables of patients outside of sets and, where
+    there is no set, archives.
+    """
     own = recognise(folder)
     if own:
         return [own], []

@@ -36,10 +36,10 @@ def test_a_command_whose_folder_is_gone_says_so(tmp_path, monkeypatch, capsys):
     assert "The folder in which this was started is gone" in capsys.readouterr().err
 
 
-def test_an_empty_word_is_not_the_folder_that_one_is_in(refused):
+def test_an_empty_argument_is_not_the_folder_that_one_is_in(refused):
     """As of a variable that was not set: eval.py "$FILE" segmented all that lay around."""
     for script in ("eval", "data", "augment"):
-        assert "words of this command is empty" in refused(script, "")
+        assert "An argument of this command is empty" in refused(script, "")
 
 
 @pytest.mark.parametrize("main, code, sentence", [
