@@ -159,9 +159,9 @@ def main():
     parts, names, sources = parts_of(folders, options)
     copies, remarks = balanced(parts["train"], options.copies), []
     files = files_of(parts, names, copies)
-    if state == "finished" and not sources.changes and lacks(options.out, ["manifest.csv", *(
-            f"{part}/{kind}/{file}" for part, photographs in parts.items() for own in photographs
-            for file in files[own] for kind in KINDS)]):
+    paths = [f"{part}/{kind}/{file}" for part, photographs in parts.items() for own in photographs
+             for file in files[own] for kind in KINDS]
+    if state == "finished" and not sources.changes and lacks(options.out, ["manifest.csv", *paths]):
         state = "unfinished"
     sources.refuse_others("pairs", state == "unfinished")
     if state == "finished":

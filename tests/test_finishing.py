@@ -10,6 +10,7 @@ from conftest import same_weights
 import training
 from card import MEANINGS
 from fitting import finishing
+from prediction.pen import HABIT
 from running.files import read_json
 
 
@@ -29,7 +30,7 @@ def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_
     assert set(card["versions"]) == {"python", "tensorflow", "keras"}
     assert card["licence"] and card["seconds"] >= 0
     assert set(card["photographs"]) == {"brightness", "sharpness", "side"}
-    assert set(card["pens"]) == set(card["picture sizes"]) == {"tiny"} and abs(card["habit"]) < 0.05
+    assert set(card["pens"]) == set(card["picture sizes"]) == {"tiny"} and card["habit"] == HABIT
     assert len(card["fov sides"]) == 2 and card["fov sides"][0] == round(card["photographs"]["side"])
     history = pd.read_csv(tiny_training / "history.csv").set_index("epoch")
     kept = history["val_dice_coefficient"][card["best epoch"]]

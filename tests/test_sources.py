@@ -256,7 +256,7 @@ def added_to_test(draw, folder, seed=77):
     return folder / "data/test/images/new.png"
 
 
-def test_a_patient_of_whom_a_photograph_was_added_to_the_test_part_is_not_trained_on(project, draw, tmp_path):
+def test_a_patient_of_whom_a_photograph_was_added_to_the_test_part_is_not_trained_on(project, draw):
     """What was added to the test part was not looked at."""
     folder, augmenting = project
     (folder / "data/patients.csv").write_text("name,patient\neye0,Ann\neye1,Bo\neye2,Cy\neye3,Di\n")
