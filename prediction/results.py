@@ -26,7 +26,7 @@ from prediction.rows import Rows, made_of, table_of
 from prediction.segmented import row_of
 from running.again import RUN, lost, mark, run_in, same_as_before
 from running.command import Problem, complain
-from running.files import Folder, as_cell, as_json, read_png, sha256, write_png, write_text, written
+from running.files import Folder, as_cell, as_json, is_there, read_png, sha256, write_png, write_text, written
 from running.machine import hardware_precision
 from running.names import first_free, folded
 from running.sources import described
@@ -199,7 +199,7 @@ class FolderResults(Results):
 
     def finish(self, *given):
         """Writes that all is done, if it is; given: names of photographs, and whatever else SHOWN show."""
-        files = [file for file in SHOWN if file not in self.folder.gone(SHOWN)]
+        files = [file for file in SHOWN if is_there(self.folder / file)]
         super().finish(shown={"checksum": self.checksum(*given), "files": files})
 
     def shows(self, *given):

@@ -57,7 +57,7 @@ def lacks(folder, files):
     """Returns whether files of a finished run are gone or empty, and says so."""
     gone = _folder(folder).gone(files)
     if gone:
-        complain(f"{folder}: {with_example(gone, 'file')} gone or empty; what is lacking is made again.")
+        complain(f"{folder}: {with_example(gone, 'file')} gone or empty; what is missing is made again.")
     return bool(gone)
 
 
