@@ -4,8 +4,8 @@
 
 Both train on the same pairs with the same loss, optimizer and schedule, one after the other. The second has
 Keras's own layers in float32, and TensorFlow as it comes. Dice is that of the card: validation photographs,
-one look, native size, in the FOV, with the square and threshold chosen for each epoch's model. It takes as
-long as two trainings, by default over two hours: no benchmark of speed is as slow, and all.py leaves it out.
+one view, native size, in the FOV, with the square and threshold chosen for each epoch's model. It takes as
+long as two trainings, over two hours by default, so all.py leaves it out.
 """
 
 import os
