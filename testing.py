@@ -233,16 +233,16 @@ def tell(out, summary):
     """Says what came out; returns the exit code."""
     for name, problem in summary["failed"].items():
         complain(f"not done: {name}: {problem}")
-    report = out / "report.html"
+    report, unscored = out / "report.html", summary["photographs"] - summary["scored"]
     if summary["scored"]:
         met = f" ({summary['trained on']} of them trained on)" if summary["trained on"] else ""
-        pooled, mean = summary["pooled"], summary["mean"]
-        say(f"Pooled Dice {in_words(pooled['dice'])}, ROC AUC {in_words(pooled['roc_auc'])}, "
-            f"clDice {in_words(mean['cldice'])} of {counted(summary['scored'], 'photograph')}{met}. "
+        met += f", without {unscored} that have no mask and are segmented only" if unscored else ""
+        pooled = summary["pooled"]
+        say(f"Pooled Dice {in_words(pooled['dice'])}, ROC AUC {in_words(pooled['roc_auc'])}, clDice "
+            f"{in_words(summary['mean']['cldice'])} of {counted(summary['scored'], 'photograph')}{met}. "
             f"Open {report}; next: python eval.py YOUR_PHOTOGRAPH")
     else:
-        say(f"Segmented {counted(summary['photographs'], 'photograph')}, which cannot be scored without "
-            f"reference masks. Open {report}")
+        say(f"Segmented {counted(unscored, 'photograph')}, which cannot be scored: no masks. Open {report}")
     return 1 if summary["failed"] else 0
 
 

@@ -272,6 +272,13 @@ def test_a_split_without_masks_is_predicted_and_pictured_and_that_is_said(test, 
     assert (tmp_path / "r/report.html").exists() and not (tmp_path / "r/roc.png").exists()
 
 
+def test_how_many_photographs_of_a_split_have_no_masks_is_said(test, draw, tmp_path):
+    (tmp_path / "data").mkdir()
+    draw.drive(tmp_path / "data/DRIVE"), draw.plain(tmp_path / "data/mine", train=2, test=1)
+    ended = test(tmp_path / "data", tmp_path / "out")
+    assert ", without 2 that have no mask and are segmented only. Open" in ended.out
+
+
 def test_an_empty_reference_leaves_its_cells_empty_with_the_reason_beside(test, draw, tmp_path):
     folder = draw.plain(tmp_path / "s", train=0, test=3)
     draw.put(folder / "test/masks/eye1.png", np.zeros((100, 110), bool))
