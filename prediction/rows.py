@@ -39,7 +39,7 @@ class Rows(dict):
         empty = [name for name in names if not is_there(self.file(name))]
         if empty:
             files = list(map(self.file, empty))
-            complain(f"{with_example(files, 'row')} empty: such photographs are done anew if they are given.")
+            complain(f"{with_example(files, 'row')} empty: left out, as if not done yet.")
         self.update({name: read_json(self.file(name)) for name in names if name not in empty})
 
     def keep(self, row, made_of):
