@@ -9,7 +9,7 @@ What fits one machine best need not fit another: for the pixels of one 512x512 p
 from running.machine import gpu_capabilities, processor_flags
 
 STEP = {"batch": 2, "crop": 256}
-WITH_AMX = STEP
+WITH_AMX = STEP  # eights at twice the rate lost .009 on DRIVE validation (docs/recipe.md, "Steps")
 
 
 def step_for(flags, gpu):
