@@ -4,6 +4,7 @@
     picture = picture_of(content, path)      its values, upright; Problems and remarks name `path`
 """
 
+import contextlib
 import errno
 import gzip
 import io
@@ -34,6 +35,7 @@ Image.MAX_IMAGE_PIXELS = None  # _check_size limits it, with a sentence of ours
 
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # brands of such a file
 NO_RIGHT = "Give yourself the right to read it, or leave it out."
+# Of one photograph among many, which may be left out; running/command.py has those that end a command.
 REMEDIES = {errno.EACCES: NO_RIGHT, errno.EPERM: NO_RIGHT,
             errno.ENOENT: "Give a photograph that is there, or a folder of them.",
             errno.EIO: "The disk or the network is failing: try again, and have it checked."}
@@ -147,9 +149,9 @@ def turned(values, orientation):
 
 def _decoded(content, path):
     picture = Image.open(io.BytesIO(content), formats=FORMATS)
-    page, several = _go_to_largest_page(picture)
+    page, remarks = _go_to_largest_page(picture)
     _check_size(picture, content, path)
-    deep_colours = bool(picture.tile) and ";16" in str(picture.tile[0])
+    deep_colours = picture.format == "JPEG2000" or bool(picture.tile) and ";16" in str(picture.tile[0])
     picture.load()
     orientation = _orientation(picture)
     values, alpha = _values_and_alpha(picture, path)
@@ -157,16 +159,18 @@ def _decoded(content, path):
     if deep_colours and page == 0 and values.dtype == np.uint8 and values.max() < 64:
         values = _in_full_depth(content, values)
     return Picture(turned(values, orientation), None if alpha is None else turned(alpha, orientation),
-                   picture.mode == "F", (SEVERAL_PAGES,) if several else ())
+                   picture.mode == "F", remarks)
 
 
 def _go_to_largest_page(picture):
-    """Goes to the largest page of a TIFF or MPO, the first of equals; returns it, and whether to say so.
+    """Goes to the largest page of a TIFF or MPO, the first of equals; returns it, and what to say of that.
 
     The smaller pictures of an MPO are previews, which every telephone adds: no word on them.
     """
     if picture.format not in ("TIFF", "MPO"):
-        return 0, False
+        with contextlib.suppress(Exception):  # the first picture of a damaged GIF is read all the same
+            return 0, (SEVERAL_FRAMES,) * getattr(picture, "is_animated", False)
+        return 0, ()
     areas = []
     try:
         while len(areas) < MOST_PAGES:
@@ -176,7 +180,8 @@ def _go_to_largest_page(picture):
         pass
     page = int(np.argmax(areas))
     picture.seek(page)
-    return page, len(areas) > 1 if picture.format == "TIFF" else areas.count(areas[page]) > 1
+    several = len(areas) > 1 if picture.format == "TIFF" else areas.count(areas[page]) > 1
+    return page, (SEVERAL_PAGES,) * several
 
 
 def _check_size(picture, content, path):
