@@ -197,8 +197,9 @@ def begin(options, settings):
     compared = {key: value for key, value in settings.items() if key != "init sha256"}
     state = same_as_before(options.out, compared, options.overwrite,
                            earlier={"init sha256": settings.get("init sha256")})
-    if state == "finished" and not is_there(options.out / BEST):
-        raise Problem(f"{options.out / BEST}: is gone or empty. Put it back, or train anew with --overwrite.")
+    gone = [file for file in (options.out / BEST, options.out / CARD) if not is_there(file)]
+    if state == "finished" and gone:
+        raise Problem(f"{gone[0]}: is gone or empty. Put it back, or train anew with --overwrite.")
     if state == "unfinished" and not options.resume:
         raise Problem(f"{options.out}: holds an unfinished run. "
                       "Go on with --resume, or start anew with --overwrite.")

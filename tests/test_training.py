@@ -68,11 +68,13 @@ def test_the_model_kept_has_the_averaged_weights(train, tmp_path, started):
     assert all(map(np.array_equal, started[0].get_weights(), kept.get_weights()))
 
 
-def test_a_finished_run_that_has_lost_its_model_is_named(refused, tiny_training, tiny_pairs, tmp_path):
+@pytest.mark.parametrize("file", ["model.keras", "model.json"])
+def test_a_finished_run_that_has_lost_its_model_is_named(
+        file, refused, tiny_training, tiny_pairs, tmp_path):
     out = shutil.copytree(tiny_training, tmp_path / "c")
-    (out / "model.keras").write_bytes(b"")
+    (out / file).write_bytes(b"")
     sentence = refused("training", "--pairs", tiny_pairs, "--out", out, "--batch", 2, *SMALL, "--epochs", 2)
-    assert f"{out / 'model.keras'}: is gone or empty. Put it back" in sentence
+    assert f"{out / file}: is gone or empty. Put it back" in sentence
 
 
 def test_a_finished_run_is_left_as_it_is_and_other_flags_are_refused(
