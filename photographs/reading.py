@@ -18,8 +18,10 @@ FEW = 8  # levels or colours of a mask, at most, are classes; smooth edges have 
 MOST_TOUCHING = 0.5  # share of a class's pixels that touch brighter ones
 MOST_OF_NUMBERED = 0.2  # of many numbered pieces: theirs is .04 at most, that of smooth edges from .55
 LEAST_PLAIN = 0.75  # share of a mask near its commonest level or white; photographs of six sets: .69 at most
+FAINTEST, MOST_FAINT = 0.2, 0.05  # share of the brightest; share of what counts as vessel: see `_has_faint`
 MOST_INK = 0.35  # share of a picture that ink on a transparent layer can cover, if it is vessels
 
+FAINT = "has vessels in a darker grey than half of its brightest, which do not count: draw all of them white"
 CLASSES = "is drawn in several classes, colours or inks: all but the background count as vessel"
 
 
@@ -97,11 +99,11 @@ def read_vessels(path, shape, empty_is_fine=False, remarks=None):
     is empty, unless that is fine.
     """
     picture = _mask_of_size(path, shape)
-    mask = _classes(picture)
-    if mask is None:
-        mask = _cut_at_half(picture)
-    elif remarks is not None:
-        remarks.append((path, CLASSES))
+    classes = _classes(picture)
+    mask = _cut_at_half(picture) if classes is None else classes
+    if remarks is not None:
+        kind = CLASSES if classes is not None else FAINT if _has_faint(picture, mask) else None
+        remarks += [(path, remark) for remark in (*picture.remarks, kind) if remark]
     if mask.mean() > 0.5:
         raise Problem(f"{path}: more than half of it is white. Vessels are white on black: "
                       "invert it, or give the right file.")
@@ -112,6 +114,16 @@ def read_vessels(path, shape, empty_is_fine=False, remarks=None):
         raise Problem(f"{path}: is black everywhere, so no vessel is drawn. "
                       "Give the right mask or remove this photograph.")
     return mask
+
+
+def _has_faint(picture, mask):
+    """Returns whether much is drawn away from a mask that was cut at half: a class of a mask kept as JPEG."""
+    values = _grey(picture)
+    background = np.median(values[::7, ::7])
+    lost = (values > int(max(FAINTEST * values.max(initial=0), background + 16))) & ~mask
+    if lost.any():  # seldom
+        lost &= cv2.dilate(mask.view(np.uint8), np.ones((9, 9), np.uint8)) == 0
+    return np.count_nonzero(lost) > MOST_FAINT * np.count_nonzero(mask)
 
 
 def _is_drawing(picture):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from photographs.reading import CLASSES, read_mask, read_photograph, read_vessels, rgb_from, summed_up
+from photographs.formats import SEVERAL_FRAMES, SEVERAL_PAGES
+from photographs.reading import CLASSES, FAINT, read_mask, read_photograph, read_vessels, rgb_from, summed_up
 from running.command import Problem
 
 SCENE = np.zeros((40, 60, 3), np.uint8)
@@ -98,6 +99,15 @@ def test_of_an_animated_gif_the_first_picture_counts(tmp_path):
     first, second = Image.fromarray(SCENE[..., 0]), Image.fromarray(255 - SCENE[..., 0])
     read = kept(tmp_path / "a.gif", first, save_all=True, append_images=[second])
     assert close(read, SCENE[..., :1].repeat(3, axis=2), 2)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png"])
+def test_of_several_frames_it_is_said_that_the_first_is_read(tmp_path, name):
+    frames, remarks = [Image.fromarray(SCENE), Image.fromarray(255 - SCENE)], []
+    for also in ([], frames[1:]):
+        frames[0].save(tmp_path / name, save_all=True, append_images=also)
+        read_photograph(tmp_path / name, remarks)
+    assert remarks == [(tmp_path / name, SEVERAL_FRAMES)]
 
 
 # ---- what is not a photograph ------------------------------------------------------------------------------
@@ -307,6 +317,23 @@ def test_the_few_levels_of_a_smooth_edge_are_no_classes(tmp_path):
     assert np.array_equal(read, shrunk > 127) and not remarks
 
 
+def test_a_class_that_is_lost_in_a_mask_kept_as_jpeg_is_told(draw, tmp_path):
+    """Half of the vessels did not count, without a word: the edges of JPEG have all levels."""
+    mask, remarks = draw.eye(3, 300, 310)[1], []
+    for name, levels in (("classes.jpg", (85, 255)), ("plain.jpg", (255, 255))):
+        draw.put(tmp_path / name, mask * np.where(np.arange(310) < 155, *levels), quality=90)
+        read_vessels(tmp_path / name, mask.shape, remarks=remarks)
+    assert remarks == [(tmp_path / "classes.jpg", FAINT)]
+
+
+def test_of_a_mask_of_several_pages_it_is_said_that_one_is_read(tmp_path):
+    pages = [Image.fromarray(MASK & LEFT), Image.fromarray(MASK & ~LEFT)]
+    pages[0].save(tmp_path / "mask.tif", save_all=True, append_images=pages[1:])
+    remarks = []
+    read_vessels(tmp_path / "mask.tif", MASK.shape, remarks=remarks)
+    assert remarks == [(tmp_path / "mask.tif", SEVERAL_PAGES)]
+
+
 def test_white_on_a_transparent_layer_and_a_transparent_surround_are_nothing_to_be_said(tmp_path):
     on_a_layer(WHITE).save(tmp_path / "ink.png")
     surround = np.hypot(*(np.indices(MASK.shape) - np.array([[[25]], [[35]]]))) < 34
@@ -337,7 +364,7 @@ def test_remarks_are_summed_up_each_sentence_once():
 # ---- depth and transparency of photographs -----------------------------------------------------------------
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
-@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jp2"])
 @pytest.mark.parametrize("grey", [False, True])
 def test_fewer_bits_in_sixteen_are_as_bright_as_eight(tmp_path, bits, name, grey):
     """A camera's 12 bits were read as nearly black: dark everywhere."""
