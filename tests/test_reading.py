@@ -321,7 +321,7 @@ def test_a_class_that_is_lost_in_a_mask_kept_as_jpeg_is_told(draw, tmp_path):
     """Half of the vessels did not count, without a word: the edges of JPEG have all levels."""
     mask, remarks = draw.eye(3, 300, 310)[1], []
     for name, levels in (("classes.jpg", (85, 255)), ("plain.jpg", (255, 255))):
-        draw.put(tmp_path / name, mask * np.where(np.arange(310) < 155, *levels), quality=90)
+        draw.put(tmp_path / name, mask * np.where(np.arange(310) < 155, *np.uint8(levels)), quality=90)
         read_vessels(tmp_path / name, mask.shape, remarks=remarks)
     assert remarks == [(tmp_path / "classes.jpg", FAINT)]
 
