@@ -8,7 +8,7 @@ from collections import defaultdict
 from hashlib import sha256
 
 from photographs.fov import fov_of
-from photographs.labelled import check_turn
+from photographs.labelled import ELSEWHERE, check_turn, lies_elsewhere
 from photographs.quality import looked_over
 from photographs.reading import read_photograph, read_vessels, summed_up
 from running.command import Problem
@@ -51,6 +51,7 @@ def _read(photographs, wrong, remarks, pixels):
             fov, own = fov_of(photograph, rgb), None
             for mask in filter(None, (photograph.mask, photograph.second)):
                 drawn = read_vessels(mask, rgb.shape, remarks=remarks)
+                remarks += [(mask, ELSEWHERE)] if lies_elsewhere(rgb, fov, drawn) else []
                 if mask == photograph.mask:
                     own = drawn
                     check_turn(photograph, rgb, drawn)

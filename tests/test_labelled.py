@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from photographs.formats import turned
-from photographs.labelled import Labelled
+from photographs.labelled import ELSEWHERE, Labelled
 from photographs.square import Square
 from running.command import Problem
 from sets.layouts import Photograph
@@ -44,6 +44,18 @@ def test_what_is_damaged_is_named(eye, path):
 def test_a_photograph_without_mask_is_refused(tmp_path):
     with pytest.raises(Problem, match="a.png: has no mask, so nothing can be learned"):
         Labelled.read(Photograph("A", "a", "training", "1", tmp_path / "a.png"))
+
+
+def test_the_mask_of_another_photograph_is_told(eye, draw):
+    """It paired by its name, and nothing was wrong: the network learned from it."""
+    photograph, _, mask, _ = eye
+    remarks = []
+    Labelled.read(photograph, remarks)
+    assert not remarks
+    for other in (mask[:, ::-1], draw.eye(4, 300, 320)[1]):
+        draw.put(photograph.mask, other)
+        Labelled.read(photograph, remarks)
+    assert remarks == [(photograph.mask, ELSEWHERE)] * 2
 
 
 # ---- turned as EXIF says -----------------------------------------------------------------------------------
