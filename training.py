@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from model import DEPTH, WIDTH, shape_of
 from pictures import draw_curves
-from running.again import mark, run_in, same_as_before
+from running.again import mark, same_as_before
 from running.command import Problem, run, say, seed_number
 from running.files import is_there, read_json, sha256
 from running.machine import processors
@@ -45,9 +45,9 @@ def arguments():
         f"given too, so many as make {STEPS} steps)")
     add("--minutes", type=float, help="end within this time, the rate annealed to fit; 0: no limit "
         f"(default: {MINUTES}, for the drawn samples {MINUTES_OF_SAMPLES})")
-    add("--batch", type=int, help="crops in a step (default: chosen for this machine)")
-    add("--crop", type=int, choices=[256, 512],
-        help="side of the crops; 512: whole pairs (default: chosen for this machine)")
+    add("--batch", type=int, default=2, help="crops in a step (default: %(default)s)")
+    add("--crop", type=int, choices=[256, 512], default=256,
+        help="side of the crops; 512: whole pairs (default: %(default)s)")
     add("--rate", type=float, help=f"Adam's highest learning rate (default: {FROM_NOTHING['rate']}, "
         f"with --init {FINE_TUNING['rate']})")
     add("--loss", help=f"dice, dice+bce, bce, dice+bce+cldice (default: {FROM_NOTHING['loss']}, "
@@ -68,8 +68,8 @@ def arguments():
     defaults = FINE_TUNING if options.init else FROM_NOTHING
     options.chosen = {key: value for key, value in defaults.items() if getattr(options, key) is None}
     vars(options).update(options.chosen)
-    numbers = (options.epochs, options.batch, options.width, options.depth, options.workers)
-    if any(number is not None and number < 1 for number in numbers) or options.rate <= 0:
+    epochs = 1 if options.epochs is None else options.epochs
+    if min(epochs, options.batch, options.width, options.depth, options.workers) < 1 or options.rate <= 0:
         parser.error("--epochs, --batch, --width, --depth, --workers and --rate must be positive")
     if options.minutes is not None and options.minutes < 0:
         parser.error("--minutes must be 0 or more")
@@ -91,13 +91,11 @@ def main():
     from fitting.layers import devices_for, starting_network
     from fitting.pairs import Pairs
     from fitting.resuming import KeepState
-    from fitting.step import step_here
     from losses import METRICS, loss
 
     began = time.time()
 
-    # Data: the pairs that augment.py wrote, in crops that suit this machine.
-    choose_step(options, step_here())
+    # Data: the pairs that augment.py wrote.
     pairs = Pairs(options.pairs, options.crop, options.data)
     steps = pairs.steps(options.batch)
     minutes = length_of(options, pairs, steps)
@@ -128,20 +126,8 @@ def main():
 
     # What is chosen afterwards, on the validation photographs: weights, square, calibration, threshold.
     card = finish(*(options.out / name for name in (BEST, LAST, HISTORY)), pairs, settings, began, before)
-    mark(options.out, **run_in(options.out) | {"settings": settings, "finished": True})
+    mark(options.out, settings, finished=True)
     tell(options.out, card)
-
-
-def choose_step(options, suited):
-    """Sets what a step sees, {"batch": crops, "crop": px}, where no flag does.
-
-    It is as chosen when the run in --out began, perhaps on another machine, else as `suited` here.
-    """
-    run = {} if options.overwrite else run_in(options.out)
-    before = run.get("chosen", run.get("settings", {}))  # earlier versions did not note what was chosen
-    options.step = {key: before.get(key, value) for key, value in suited.items()
-                    if getattr(options, key) is None}
-    vars(options).update(options.step)
 
 
 def length_of(options, pairs, steps):
@@ -208,16 +194,11 @@ def begin(options, settings):
             mark(options.out, {}, finished=False)  # first: if killed now, nothing is left that goes on
         for name in (STATE, LAST, BEST, CARD, HISTORY, CURVES):
             (options.out / name).unlink(missing_ok=True)
-        mark(options.out, settings, finished=False, chosen=options.step)
-    if state != "finished":
-        say_chosen("for fine-tuning", options, options.chosen if options.init else ())
-        say_chosen("for the machine on which the run began", options, options.step)
+        mark(options.out, settings, finished=False)
+    if options.init and options.chosen and state != "finished":
+        chosen = " ".join(f"--{key} {getattr(options, key)}" for key in options.chosen)
+        say(f"Chosen for fine-tuning: {chosen}")
     return state
-
-
-def say_chosen(why, options, keys):
-    if keys:
-        say(f"Chosen {why}:", *(f"--{key} {getattr(options, key)}" for key in keys))
 
 
 def tell(out, card, finished_before=False):

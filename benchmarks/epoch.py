@@ -24,8 +24,8 @@ from running.tensorflow_start import start_tensorflow  # noqa: E402
 def main():
     parser = flags(__doc__)
     parser.add_argument("--pairs", type=Path, help="(default: made of the samples)")
-    parser.add_argument("--batch", type=int, help="(default: as training.py chooses here)")
-    parser.add_argument("--crop", type=int, help="(default: as training.py chooses here)")
+    parser.add_argument("--batch", type=int, default=2, help="(default: %(default)s, as training.py)")
+    parser.add_argument("--crop", type=int, default=256, help="(default: %(default)s, as training.py)")
     parser.add_argument("--steps", type=int, default=40, help="(default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="(default: %(default)s)")
     options = parser.parse_args()
@@ -44,11 +44,9 @@ def measure(options, folder):
 
     from fitting.layers import starting_network
     from fitting.pairs import Pairs, untuned
-    from fitting.step import step_here
     from losses import METRICS, loss
     from model import DEPTH, WIDTH
 
-    vars(options).update({key: value for key, value in step_here().items() if getattr(options, key) is None})
     pairs = Pairs(folder, options.crop)
     network = starting_network(WIDTH, DEPTH, "auto", seed=0)
     adam = keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=1 - 2 / (options.steps + 2))

@@ -27,7 +27,7 @@ def settings_with(train, tmp_path, tiny_training, monkeypatch):
     monkeypatch.setattr(training, "watchers", stop)
 
     def starting(*words):
-        ended = train(tmp_path / "c", "--overwrite", "--crop", 256, *words)
+        ended = train(tmp_path / "c", "--overwrite", *words)
         return read_json(tmp_path / "c/run.json")["settings"], ended.out
 
     return starting
