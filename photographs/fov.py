@@ -4,18 +4,19 @@ import cv2
 import numpy as np
 
 from photographs.reading import SMALLEST_SIDE, brightest, read_mask
-from photographs.square import Square
+from photographs.square import Square, box_of
 from running.command import Problem
 
 SEARCHED_AT = 1024  # px: a larger photograph is shrunk so far to look for its FOV
 LIGHT = 0.3  # share of the brightest light: a surround that is lighter than that is not a dark one
+LEAST_FILLED = 0.4  # share of the box around a FOV: of a disc .79, of vessels .2 at most
 STICKS_OUT = 1.03  # radii from the middle: 1.01 would cut where a photograph was stretched by 3 %
 
 
 def fov_of(photograph, rgb):
     """Returns the FOV of a photograph, (H, W) bool: its set's own mask, else the one found in `rgb`.
 
-    Raises Problem if that mask is empty or inverted, or if none is found.
+    Raises Problem if that mask is empty, inverted or of vessels, or if none is found.
     """
     if photograph.fov is None:
         return found_fov(photograph.path, rgb)
@@ -26,6 +27,9 @@ def fov_of(photograph, rgb):
     if _inverted(fov):
         raise Problem(f"{photograph.fov}: this FOV mask is black in the middle and white around it. "
                       "Invert it, or remove it to have the FOV found.")
+    if fov[box_of(fov)].mean() < LEAST_FILLED:
+        raise Problem(f"{photograph.fov}: this FOV mask has lines or specks for an area, as a mask of "
+                      "vessels has. Give the right one, or remove it to have the FOV found.")
     return fov
 
 

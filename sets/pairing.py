@@ -18,7 +18,7 @@ DEPTH = 8  # folders below a set's own in which its files may lie
 SETS_DEPTH = 3  # folders below the given one in which sets may lie
 ARCHIVES = {".zip", ".rar", ".7z", ".tar", ".gz", ".tgz", ".bz2", ".xz"}
 NOT_PICTURES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".xlsx", ".xls", ".ods", ".pdf", ".docx",
-                ".html", ".py", ".npy", ".yaml", ".yml", ".zip"}  # are not missed among photographs
+                ".html", ".py", ".yaml", ".yml", ".zip"}  # are not missed among photographs
 
 
 def sets_in(folder, depth=SETS_DEPTH):
@@ -64,7 +64,7 @@ def recognise(folder):
         found.remarks.append("FIVES does not say which photographs are of one patient: each counts as its "
                              "own, so a validation part taken from its training split may share patients "
                              "with the rest.")
-    _note_strangers(found, {path: name for path, name in files.items() if path not in known[layout]})
+    _note_strangers(found, {path: name for path, name in files.items() if path not in known[layout]}, layout)
     return found
 
 
@@ -197,10 +197,12 @@ def _note_unlabelled(found):
                                for photograph in without]
 
 
-def _note_strangers(found, others):
+def _note_strangers(found, others, layout):
     """Pictures that the layout does not know are left out, and so is what is not a picture among them."""
     folders = {photograph.path.parent for photograph in found.photographs}
     folders |= {photograph.mask.parent for photograph in found.photographs if photograph.mask}
+    if_picture = {path: path.with_suffix(".png") for path in others}  # masks that are all .mat, say
+    folders |= {found.folder / path.parent for path in _known(layout, if_picture)}
     strange = [path for path, name in others.items() if is_picture(name) or (
         found.folder / path.parent in folders and path.suffix.lower() not in NOT_PICTURES)]
     if strange:

@@ -187,8 +187,8 @@ def _columns(heads):
 
 
 def _without_spelling(patient):
-    """Returns a patient without what programs and hands make of one name: case, 1.0 for 1, 01 for 1."""
-    patient = re.sub(r"\.0+$", "", folded(patient))
+    """Returns a patient as programs and hands all mean one name, whatever its case and spaces, 1.0 or 01."""
+    patient = re.sub(r"\.0+$", "", " ".join(folded(patient).split()))
     return str(int(patient)) if patient.isdecimal() else patient
 
 

@@ -91,6 +91,16 @@ def test_what_the_layout_does_not_know_is_counted_and_named_wherever_it_lies(dra
     assert "2 pictures with another name, place or format" in sentence and "elsewhere/deep/b.png" in sentence
 
 
+@pytest.mark.parametrize("ending", [".mat", ".npy"])
+def test_masks_that_are_all_of_a_format_that_is_not_read_are_told(draw, tmp_path, ending):
+    """The set counted as one without masks, and nothing was wrong."""
+    draw.put(tmp_path / "images/a.png", draw.eye(1)[0])
+    (tmp_path / "masks").mkdir()
+    (tmp_path / f"masks/a{ending}").write_text("x")
+    (sentence,) = recognise(tmp_path).left_out
+    assert f"masks/a{ending}" in sentence
+
+
 def test_results_of_this_project_inside_a_set_are_passed_over(draw, tmp_path):
     pair(draw, tmp_path, "images/a.png", "masks/a.png")
     draw.put(tmp_path / "predictions/a_mask.png", draw.eye(1)[1])

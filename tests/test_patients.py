@@ -55,7 +55,8 @@ def test_excel_takes_the_zeros_of_a_number(tmp_path):
     assert patients_in(tmp_path, places)[0] == {0: "Ann", 1: "Bo"}
 
 
-@pytest.mark.parametrize("one", ["Ann,ann,ANN", "M\u00fcller,Mu\u0308ller,m\u00fcller", "7,7.0,007"])
+@pytest.mark.parametrize("one", ["Ann,ann,ANN", "M\u00fcller,Mu\u0308ller,m\u00fcller", "7,7.0,007",
+                                 "Ann B,Ann  B,Ann\u00a0B"])
 def test_one_patient_who_is_spelled_in_several_ways_is_one(tmp_path, one):
     """Ann and ann were two, one on either side of the split."""
     (tmp_path / "patients.csv").write_bytes(table("".join(
