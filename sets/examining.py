@@ -51,10 +51,10 @@ def _read(photographs, wrong, remarks, pixels):
             fov, own = fov_of(photograph, rgb), None
             for mask in filter(None, (photograph.mask, photograph.second)):
                 drawn = read_vessels(mask, rgb.shape, remarks=remarks)
-                remarks += [(mask, ELSEWHERE)] if lies_elsewhere(rgb, fov, drawn) else []
                 if mask == photograph.mask:
                     own = drawn
                     check_turn(photograph, rgb, drawn)
+                remarks += [(mask, ELSEWHERE)] if lies_elsewhere(rgb, fov, drawn) else []
             remarks += [(photograph.path, f"is warned of: {warning}")
                         for warning in looked_over(rgb, fov, own)]
         except Problem as problem:
