@@ -88,16 +88,16 @@ def main():
     # All of them: metrics.csv, summary.json, roc.png, pr.png and report.html.
     summary = summary_of(options, folders, model_file, predictor, scores) | scores.for_json()
     table = as_csv(scores.photographs() + scores.summaries())
-    table_written = written(write_text, options.out / "metrics.csv", table)
-    write_json(options.out / "summary.json", summary)
+    all_written = written(write_text, options.out / "metrics.csv", table)
+    all_written &= written(write_json, options.out / "summary.json", summary)
     curves = draw_roc_and_pr(options.out, scores.pooled, summary)
     page.write(options.out / "report.html", about(summary, card), scores, curves,
                sheets(predictor, options.out, named, scores))
     if changes := sources.changed_meanwhile():
         complain(f"{changes} meanwhile: run the same command again.")
-    mark(options.out, settings, finished=not (scores.failed or changes) and table_written,
+    mark(options.out, settings, finished=not (scores.failed or changes) and all_written,
          files=files_of(scores), **sources.for_run())
-    return tell(options.out, summary) or int(not table_written)
+    return tell(options.out, summary) or int(not all_written)
 
 
 def sources_of(options, folders, named):

@@ -22,7 +22,8 @@ FAINTEST, MOST_FAINT = 0.2, 0.05  # share of the brightest; share of what counts
 MOST_INK = 0.35  # share of a picture that ink on a transparent layer can cover, if it is vessels
 
 FAINT = "has vessels in a darker grey than half of its brightest, which do not count: draw all of them white"
-CLASSES = "is drawn in several classes, colours or inks: all but the background count as vessel"
+CLASSES = ("is drawn in several classes, colours or inks: all but the background count as vessel (what is to "
+           "be ignored must be black)")
 
 
 def read_photograph(path, remarks=None):
@@ -109,7 +110,7 @@ def read_vessels(path, shape, empty_is_fine=False, remarks=None):
                       "invert it, or give the right file.")
     if not _is_drawing(picture):
         raise Problem(f"{path}: is a photograph, or drawn on one: it has too many shades. A mask shows the "
-                      "vessels alone, on black. Give the right file.")
+                      "vessels alone, on black. Give the right file; of a probability, what is above .5.")
     if not empty_is_fine and not mask.any():
         raise Problem(f"{path}: is black everywhere, so no vessel is drawn. "
                       "Give the right mask or remove this photograph.")

@@ -24,8 +24,8 @@ NOT_PICTURES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".xlsx", ".xls",
 def sets_in(folder, depth=SETS_DEPTH):
     """Returns the Sets in a folder, and sentences on what else may be meant as data.
 
-    These are folders whose pictures are of no known layout, tables of patients outside of sets and, where
-    there is no set, archives.
+    These are folders whose pictures are of no known layout, tables of patients outside of sets, links that
+    lead nowhere and, where there is no set, archives.
     """
     own = recognise(folder)
     if own:
@@ -39,6 +39,8 @@ def sets_in(folder, depth=SETS_DEPTH):
                 unknown = [f"{entry}: holds {counted(len(pictures), 'picture')}, "
                            "but no layout of a set is recognised: left out."]
             sets, strange = sets + inner, strange + unknown
+        elif entry.is_symlink() and not entry.exists():
+            strange.append(f"{entry}: is a link that leads nowhere. Mend it, or put the folder itself there.")
         elif is_table(entry.name):
             strange.append(f"{entry}: is in no set's own folder: left out. Move it to the set that it is of.")
         elif entry.suffix.lower() in ARCHIVES and not is_picture(entry.name):

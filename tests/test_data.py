@@ -105,6 +105,15 @@ def test_what_lies_in_datasets_in_place_of_a_set_is_not_passed_over_in_silence(
     assert "Unpack it there." in command("data", "datasets").err
 
 
+def test_a_link_that_leads_nowhere_is_named(draw, tmp_path, refused):
+    draw.plain(tmp_path / "P")
+    for kind in ("images", "masks"):
+        for folder in tmp_path.glob(f"P/**/{kind}"):
+            folder.rename(folder.with_name(f"away {kind}"))
+            folder.symlink_to(tmp_path / "gone")
+    assert "is a link that leads nowhere" in refused("data", tmp_path / "P")
+
+
 # ---- splits ------------------------------------------------------------------------------------------------
 
 def test_stare_is_all_test_unless_asked_for_as_training(draw, tmp_path):

@@ -119,12 +119,13 @@ def test_a_training_goes_on_while_its_history_is_open_in_another_program(held, t
     assert "history.csv: is open in another program" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("file", ["metrics.csv", "summary.json"])
 def test_a_test_whose_table_is_open_elsewhere_writes_all_else_and_goes_on_afterwards(
-        held, command, tiny_set, tiny_model, tmp_path):
+        file, held, command, tiny_set, tiny_model, tmp_path):
     words = "--data", tiny_set, "--model", tiny_model, "--out", tmp_path / "results"
-    held.add("metrics.csv")
+    held.add(file)
     ended = command("testing", *words)
-    assert ended.code == 1 and "metrics.csv: is open in another program" in ended.err
-    assert (tmp_path / "results/report.html").exists() and not (tmp_path / "results/metrics.csv").exists()
+    assert ended.code == 1 and f"{file}: is open in another program" in ended.err
+    assert (tmp_path / "results/report.html").exists() and not (tmp_path / "results" / file).exists()
     held.clear()
-    assert command("testing", *words).code == 0 and (tmp_path / "results/metrics.csv").exists()
+    assert command("testing", *words).code == 0 and (tmp_path / "results" / file).exists()
