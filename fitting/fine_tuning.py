@@ -51,7 +51,7 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     """
     start, learned = load_network(init), learned_before(first, card["data"])
     means = {share: (mean_of(start, last, share), cameras_of(first, card, share)) for share in SHARES}
-    examples = examples_of(validation)
+    examples = list(examples_of(validation))  # read once for all shares
     right = {share: right_at_best(predictor_of(network, Plan(pens=pens_in(known))), examples)
              for share, (network, known) in means.items()}
     del examples  # some hundred MB, which `tune` will want

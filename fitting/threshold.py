@@ -49,19 +49,19 @@ def native_dice(predictor, photographs):
 
     Eight views of one square each are enough to tell two models of one training apart.
     """
-    photographs = evenly_spread(photographs)
-    histograms = [_histogram(predictor, example, side_near(COMPARED_AT, example.square.side), VIEWS, pen)
-                  for example, pen in _examples(predictor, photographs)]
-    return _best_dice(histograms, _weights(photographs))
+    histograms = [_histogram(predictor, example, side_near(COMPARED_AT, example.square.side), VIEWS,
+                             _own_pen(predictor, photograph))
+                  for photograph, example in examples_of(photographs)]
+    return _best_dice(histograms, _weights(evenly_spread(photographs)))
 
 
 def examples_of(photographs):
-    """Returns [(photograph, Labelled)] of those that count: read once, for several predictors."""
-    return [(photograph, Labelled.read(photograph)) for photograph in evenly_spread(photographs)]
+    """Yields each photograph that counts, and the same as a Labelled, read when its turn comes."""
+    return ((photograph, Labelled.read(photograph)) for photograph in evenly_spread(photographs))
 
 
 def right_at_best(predictor, examples):
-    """Returns the share of right centrelines at the best threshold for Dice; see examples_of."""
+    """Returns the share of right centrelines at the best threshold for Dice; a list of `examples_of`."""
     weights = _weights([photograph for photograph, _ in examples])
     examples = [(each, _own_pen(predictor, photograph)) for photograph, each in examples]
     seen = [np.clip(predictor.uncalibrated(each.rgb, each.fov, side_near(COMPARED_AT, each.square.side),
@@ -76,15 +76,9 @@ def right_at_best(predictor, examples):
 
 def right_as_used(predictor, photographs):
     """Returns the share of right centrelines in what eval.py makes of `photographs` with this Plan."""
-    photographs = evenly_spread(photographs)
     right = [right_lines(predictor.segment(each.rgb, each.fov).mask, each)
-             for each, _ in _examples(predictor, photographs)]
-    return float(np.average(right, weights=_weights(photographs)))
-
-
-def _examples(predictor, photographs):
-    """Yields each photograph, read, and the name of its observer's pen, or None."""
-    return ((Labelled.read(photograph), _own_pen(predictor, photograph)) for photograph in photographs)
+             for _, each in examples_of(photographs)]
+    return float(np.average(right, weights=_weights(evenly_spread(photographs))))
 
 
 def _own_pen(predictor, photograph):

@@ -7,11 +7,11 @@ import numpy as np
 
 from photographs.formats import orientation_of, turned
 from photographs.fov import fov_of
+from photographs.quality import looked_at
 from photographs.reading import read_photograph, read_vessels
 from photographs.square import Square
 from running.command import Problem
 
-LOOKED_AT = 512  # px: the side of the square on which a mask is compared with its photograph
 LEAST_CONTRAST = 0.5  # standard deviations; 188 masks of six sets: .92 or more, mirrored: .19 at most
 ELSEWHERE = ("has its vessels where the photograph is neither darker nor lighter, as if it were the mask of "
              "another one. Look at it: python data.py DIR --picture found.png")
@@ -68,9 +68,8 @@ def check_turn(photograph, rgb, mask):
 def lies_elsewhere(rgb, fov, mask):
     """Returns whether the vessels drawn are as dark as what is beside them, away from the FOV's edge."""
     square = Square.around(fov)
-    size = min(LOOKED_AT, square.side)
-    green = square.cut(rgb, fov, size)[..., 1].astype(np.float32)
+    small, _, core = looked_at(rgb, fov, square)
+    size, green, core = len(small), small[..., 1].astype(np.float32), core > 0
     detail = green - cv2.GaussianBlur(green, (0, 0), size / 64)
-    core = cv2.erode((square.cut(fov, fov, size) > 250).view(np.uint8), np.ones((size // 17 | 1,) * 2)) > 0
     vessels = core & (square.cut(mask, fov, size) >= 128)
     return bool(vessels.any()) and abs(detail[vessels].mean()) < LEAST_CONTRAST * detail[core].std()

@@ -43,6 +43,13 @@ UNSOUND = (
      "implausible vessel density ({value:.3f}, people draw 0.03 to 0.17)"))
 
 
+def looked_at(rgb, fov, square):
+    """Returns the square at LOOKED_AT, (S, S, 3) uint8, its FOV, and that away from its edge, 0 or 1 each."""
+    size = min(LOOKED_AT, square.side)
+    inside = (square.cut(fov, fov, size) > 250).astype(np.uint8)
+    return square.cut(rgb, fov, size), inside, cv2.erode(inside, np.ones((size // 17 | 1,) * 2, np.uint8))
+
+
 def describe(rgb, fov, square):
     """Returns what a photograph is like, {quantity: float}.
 
@@ -52,10 +59,8 @@ def describe(rgb, fov, square):
     standard deviation of the grain, grey levels; red: mean red by mean blue; colour: mean difference of the
     channels; dark lines, from SHOWS_LINES on: their contrast by that of bright ones.
     """
-    size = min(LOOKED_AT, square.side)
-    small, inside = square.cut(rgb, fov, size), (square.cut(fov, fov, size) > 250).astype(np.uint8)
-    core = cv2.erode(inside, np.ones((size // 17 | 1,) * 2, np.uint8))
-    core = core if core.any() else inside
+    small, inside, core = looked_at(rgb, fov, square)
+    size, core = len(small), core if core.any() else inside
     if not core.any():
         return {"brightness": 0.0, "sharpness": 0.0, "side": float(square.side)}
     red, green, blue = cv2.mean(small, core)[:3]
