@@ -23,6 +23,8 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 import cv2
 import numpy as np
 import pytest
+from chromium import chromium_with
+from firefox import firefox_with
 from PIL import Image
 
 try:
@@ -299,6 +301,23 @@ def limited(kind, most):
         yield
     finally:
         resource.setrlimit(kind, before)
+
+
+# ---- browsers --------------------------------------------------------------------------------------------
+
+BROWSERS = {"chromium": chromium_with, "firefox": firefox_with}
+
+
+@pytest.fixture(scope="module", params=BROWSERS)
+def browser_with(request):
+    """What opens a browser that keeps what it knows in a folder; each test of pages runs in each browser."""
+    return BROWSERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def driver(browser_with, tmp_path_factory):
+    with browser_with(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 # ---- training --------------------------------------------------------------------------------------------

@@ -10,11 +10,11 @@ import shutil
 import subprocess
 
 import pytest
-from browser import chromium_with, until
+from browser import until
 
 PREFERENCES = {"datareporting.policy.dataSubmissionEnabled": False,
                "browser.download.folderList": 2}  # that of browser.download.dir
-LEFT = 0
+BUTTONS = "left", "middle"  # as they are numbered
 
 
 @contextlib.contextmanager
@@ -41,9 +41,6 @@ def firefox_with(profile):
             process.wait(30)
         finally:
             process.kill()  # if something went wrong
-
-
-BROWSERS = {"chromium": chromium_with, "firefox": firefox_with}
 
 
 class Firefox:
@@ -101,13 +98,13 @@ class Firefox:
     def perform(self, *sources):
         self.ask("input.performActions", context=self.page, actions=list(sources))
 
-    def drag(self, points, button=LEFT):
+    def drag(self, points, button="left"):
         """Goes from point to point, (x, y) in pixels of the window, with a button of the mouse down."""
         self.perform(pointer("mouse", points, button))
 
     def fingers(self, *paths):
         """Moves fingers at once, each from point to point; None: it is not down yet."""
-        self.perform(*(pointer("touch", path, LEFT, number) for number, path in enumerate(paths)))
+        self.perform(*(pointer("touch", path, "left", number) for number, path in enumerate(paths)))
 
     def resize(self, size):
         """size: as Chromium's Emulation.setDeviceMetricsOverride has it, or None."""
@@ -120,7 +117,7 @@ def pointer(kind, points, button, number=0):
     """Returns a source of input: it goes through the points, and is down from the first that is not None."""
     actions = [{"type": "pointerMove", "x": point[0], "y": point[1]} if point else {"type": "pause"}
                for point in points]
-    down, up = [{"type": f"pointer{way}", "button": button} for way in ("Down", "Up")]
+    down, up = [{"type": f"pointer{way}", "button": BUTTONS.index(button)} for way in ("Down", "Up")]
     actions.insert(1 + sum(point is None for point in points), down)
     return {"type": "pointer", "id": f"{kind} {number}", "parameters": {"pointerType": kind},
             "actions": [*actions, up]}

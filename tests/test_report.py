@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from browser import as_telephone, complaints, show, slide, until_shown, words
-from firefox import BROWSERS
 
 import pictures
 from report.page import write
@@ -78,12 +77,6 @@ def page(sheets, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     write(path, about, DrawnScores(sheets), curves, iter(sheets))
     return path
-
-
-@pytest.fixture(scope="module", params=BROWSERS)
-def driver(request, tmp_path_factory):
-    with BROWSERS[request.param](tmp_path_factory.mktemp(request.param)) as driver:
-        yield driver
 
 
 @pytest.fixture

@@ -14,15 +14,12 @@ import pytest
 from browser import (
     as_telephone,
     complaints,
-    drag,
-    fingers,
     show,
     slide,
     until,
     until_shown,
     words,
 )
-from firefox import BROWSERS
 
 import metrics
 from photographs.fov import found_fov
@@ -67,13 +64,7 @@ def rows(draw, tmp_path_factory):
     return sorted(found, key=lambda row: row["certainty"])
 
 
-in_chromium = pytest.mark.parametrize("driver", ["chromium"], indirect=True)
-
-
-@pytest.fixture(scope="module", params=BROWSERS)
-def driver(request, tmp_path_factory):
-    with BROWSERS[request.param](tmp_path_factory.mktemp(request.param)) as driver:
-        yield driver
+in_chromium = pytest.mark.parametrize("browser_with", ["chromium"], indirect=True)
 
 
 @pytest.fixture
@@ -106,7 +97,7 @@ def stroke(browser, tool, *points, size=7):
     """Draws with a mouse from point to point, each (x, y) in pixels of the photograph."""
     browser.execute_script("byId('stage').scrollIntoView(); hold(arguments[0])", tool)
     slide(browser, "size", size)
-    drag(browser, [on_screen(browser, *point) for point in points])
+    browser.drag([on_screen(browser, *point) for point in points])
     settled(browser)
 
 
@@ -233,11 +224,10 @@ def test_work_is_found_again_after_closing_with_its_undo(browser, rows):
     assert np.array_equal(mask_of(browser), first)
 
 
-@pytest.mark.parametrize("opened", BROWSERS.values(), ids=BROWSERS)
-def test_work_is_there_when_the_browser_itself_is_opened_again(opened, rows, tmp_path):
+def test_work_is_there_when_the_browser_itself_is_opened_again(browser_with, rows, tmp_path):
     masks = []
     for _ in range(2):
-        with opened(tmp_path) as browser:
+        with browser_with(tmp_path) as browser:
             browser.get(write(rows[0]["folder"], rows))
             until_shown(browser)
             if not masks:
@@ -501,7 +491,7 @@ def test_what_to_type_has_no_flag_that_is_not_needed(tmp_path, monkeypatch):
 
 def test_a_finger_paints_and_two_fingers_zoom_on_a_telephone(browser, rows):
     def touch(*paths):
-        fingers(browser, *([point and on_screen(browser, *point) for point in path] for path in paths))
+        browser.fingers(*([point and on_screen(browser, *point) for point in path] for path in paths))
         settled(browser)
 
     with as_telephone(browser):
@@ -523,7 +513,7 @@ def test_the_middle_button_moves_the_photograph_and_neither_paints_nor_scrolls(b
     browser.execute_script("""window.scrolls = null;  // on Windows, and with a setting in Firefox
         addEventListener("mousedown", event => (scrolls = !event.defaultPrevented));""")
     x, y = browser.execute_script("return [view.x, view.y]")
-    drag(browser, [on_screen(browser, x, y), on_screen(browser, x + 5, y + 8)], "middle")
+    browser.drag([on_screen(browser, x, y), on_screen(browser, x + 5, y + 8)], "middle")
     settled(browser)
     moved = browser.execute_script("return [view.x, view.y]")
     assert moved == [pytest.approx(x - 5, abs=0.5), pytest.approx(y - 8, abs=0.5)]
