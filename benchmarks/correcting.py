@@ -2,6 +2,7 @@
 
     python benchmarks/correcting.py --data datasets/ARIA --before datasets/CHASE_DB1 datasets/HRF
     python benchmarks/correcting.py ... --photographs 5 --first certainty    the least certain are corrected
+    python benchmarks/correcting.py ... --width                      each photograph's threshold is moved too
 
 It does what docs/correcting.md says: eval.py predicts photographs, the masks are corrected, augment.py and
 training.py --init learn from them. The model from before and the new one are then measured on other
@@ -12,7 +13,8 @@ row for each number of photographs goes to a table. The same command goes on whe
 The person is imitated. False pieces of vessel are erased and missing ones are added if they are longer than
 SEEN of the FOV's side. What is added are the pixels that the following brush takes: those within REACH of the
 observer's centreline whose probability is above a third of the threshold. Where it takes hardly any, a brush
-adds them that is as wide as that vessel. All other edges stay as they were predicted.
+adds them that is as wide as that vessel. All other edges stay as they were predicted; with --width the person
+first moves each photograph's threshold, in steps of STEP, until vessels have about the observer's mean width.
 """
 
 import random
@@ -39,6 +41,7 @@ from running.command import run, say  # noqa: E402
 from running.files import read_json, read_levels, read_png, write_json, write_png, write_table  # noqa: E402
 from running.tensorflow_start import start_tensorflow  # noqa: E402
 
+STEP = 0.05  # of the threshold, in which a person looks for the right width
 FOUND = 0.5  # of a piece's centreline that the following brush must find, or it is painted
 
 
@@ -52,6 +55,7 @@ def arguments():
     add("--others", type=int, default=10, help="photographs to measure on (default: %(default)s)")
     add("--first", help="column of predictions.csv: those with the least of it are corrected, "
         "of twice as many (default: drawn by --seed)")
+    add("--width", action="store_true", help="the person corrects the width of vessels too")
     add("--seed", type=int, default=0, help="draws the photographs (default: %(default)s)")
     add("--training", default="", help="further flags of training.py, in one word: \"--rate 5e-4\"")
     add("--out", type=Path, default=Path("correcting"), help="(default: %(default)s)")
@@ -90,7 +94,8 @@ def parts(options):
 
 def after(options, pool, count, there):
     """Returns the row of a model that has learned from `count` corrected photographs."""
-    words = options.data.name, count, options.first or "random", options.seed, *options.training.split()
+    words = (options.data.name, count, options.first or "random", *["width"] * options.width, options.seed,
+             *options.training.split())
     folder = options.out / "_".join(map(str, words))
     folder.mkdir(exist_ok=True)
     taken = pool[:count]
@@ -106,8 +111,9 @@ def after(options, pool, count, there):
     keep_first(folder / "minutes.json", minutes)
     row = measured(options, folder / "model/model.keras", there, folder / "after.json")
     own, card = read_json(folder / "minutes.json"), read_json(folder / "model/model.json")
-    return {**row, "photographs": count, "first": options.first or "random", "seed": options.seed,
-            "share": card["fine-tuning"]["share"], "augment": own["augment"], "training": own["training"]}
+    return {**row, "photographs": count, "first": options.first or "random", "width": options.width,
+            "seed": options.seed, "share": card["fine-tuning"]["share"],
+            "augment": own["augment"], "training": own["training"]}
 
 
 def commands(options, folder):
@@ -159,13 +165,22 @@ def correct(options, photographs, folder):
         levels = read_levels(found / f"{photograph.path.stem}_probability.png")
         mask = read_png(found / f"{photograph.path.stem}_mask.png", cv2.IMREAD_GRAYSCALE) > 0
         labelled = Labelled.read(photograph)
-        new = corrected(mask, levels, labelled, threshold)
+        begun = as_wide(levels, labelled) if options.width else mask
+        new = corrected(begun, levels, labelled, threshold)
         dice = [dice_of(each, labelled) for each in (mask, new)]
         say(f"{photograph.name}: Dice {dice[0]:.4f} as predicted, {dice[1]:.4f} corrected")
         write_png(folder / f"mine/masks/{photograph.path.stem}.png", new.astype(np.uint8) * 255)
 
 
 # ---- the person --------------------------------------------------------------------------------------------
+
+def as_wide(levels, labelled):
+    """Returns the prediction, (H, W) bool, cut where its vessels are about as wide as the observer's."""
+    wanted = mean_width(labelled.mask & labelled.fov)
+    thresholds = metrics.levels_of(np.arange(STEP, 1, STEP, dtype=np.float32))
+    masks = [levels >= threshold for threshold in thresholds]
+    return min(masks, key=lambda mask: abs(mean_width(mask) - wanted))
+
 
 def corrected(mask, levels, labelled, threshold):
     """Returns a prediction, (H, W) bool, as a person leaves it; levels: its probability, uint16."""

@@ -11,12 +11,15 @@ import numpy as np
 
 from card import Card, Plan, pens_in
 from checkpoint import load_network
+from fitting.best_pen import as_before
 from fitting.threshold import examples_of, right_as_used, right_at_best, smallest_within, tune
 from model import shape_of, unet
 from running.command import complain, with_example
 from sets.licences import licences_of
 
 PENS = ("pens", "habit")  # keys of a card that one without pens lacks
+PREDICTS = ("side", "vessel width", "threshold", "threshold chosen", "calibration", "validation Dice by side",
+            "tta")  # keys of a card that say how a photograph is predicted
 SHARES = (0, 0.25, 0.5, 0.75, 1)
 TOLERANCE = 0.002  # of what is right on the new photographs, given up where others could be forgotten
 
@@ -60,7 +63,11 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     network, known = means[share]
     card = Card({key: value for key, value in card.items() if key not in PENS} | known
                 | learned_from(first, card["data"]))
-    card |= tune(predictor_of(network, Plan(pens=pens_in(card))), validation)
+    if forgets and {"pens", "tta"} <= first.keys():
+        card = as_before(lambda plan: predictor_of(network, plan),
+                         Card(card | {key: first[key] for key in PREDICTS if key in first}), validation)
+    else:
+        card |= tune(predictor_of(network, Plan(pens=pens_in(card))), validation)
     now = right_as_used(predictor_of(network, card.plan()), validation)
     before = right_as_used(predictor_of(start, first.plan()), validation) if first else None
     if first and before > now:
@@ -79,7 +86,7 @@ def in_words(init, share, now, before):
                 f"{now:.2%} fine-tuned, so that model is kept as it was.")
     had = "" if before is None else f", with {init} {before:.2%}"
     weights = f"{share:.0%} of the way from the first weights to the fine-tuned ones are kept" if share else \
-        "Fine-tuned weights are not better, so the first ones are kept, with a new threshold"
+        "Fine-tuned weights are not better, so the first ones are kept, with a new pen or threshold"
     return f"{weights}. On the photographs kept aside {now:.2%} of the centrelines are right{had}."
 
 

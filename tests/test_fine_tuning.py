@@ -168,6 +168,24 @@ def test_a_model_that_would_be_worse_is_not_kept(tuned, tiny_training):
     assert "65.00% of the centrelines" in said and "60.00% fine-tuned" in said and "Best epoch" not in said
 
 
+def test_a_model_of_other_cameras_predicts_as_it_did_with_pens_for_the_new_ones(
+        command, tiny_pairs, tiny_training, tmp_path, monkeypatch):
+    monkeypatch.setattr(fine_tuning, "right_as_used", lambda *_: 0.5)
+    model = shutil.copy(tiny_training / "model.keras", tmp_path)
+    first = read_json(tiny_training / "model.json")
+    (name, parts), = first["data"].items()
+    first |= {"data": {"other": parts}, "pens": {"other": 0.0005}, "picture sizes": {"other": [[9, 9]]},
+              "threshold": 0.123}
+    write_json(tmp_path / "model.json", first)
+    ended = command("training", "--pairs", tiny_pairs, "--out", tmp_path / "c", "--batch", 2, *SMALL,
+                    "--init", model, "--epochs", 1)
+    assert ended.code == 0, ended.err
+    card = read_json(tmp_path / "c/model.json")
+    assert all(card[key] == first[key] for key in ("threshold", "calibration", "side", "vessel width"))
+    assert card["pens"].keys() == {"other", name} and card["pens"]["other"] == 0.0005
+    assert card["validation"] != first["validation"] and set(card) == set(MEANINGS)
+
+
 def test_without_gain_the_first_weights_stay(tuned, tiny_training):
     said, card, model = tuned((0.5,) * 5, 0.6, 0.6)
     assert same_weights(model, tiny_training / "model.keras")
