@@ -71,18 +71,20 @@ function sweep(a, b, radius, floor) {
   return { x: first[0], y: last[0], ...size };
 }
 
+// Returns the part that has changed, which a brush has painted already as it went.
 function endStroke() {
   const { data } = view;
   const { to, at, from } = stroke;
   stroke = null;
-  if (!at.length) return;
+  if (!at.length) return null;
   takeBack(data, { at, from }); // and is taken again in the order of the pixels, in which steps are kept
-  addStep({ to, at: Uint32Array.from(at).sort(), from: new Uint8Array(at.length) });
+  return addStep({ to, at: Uint32Array.from(at).sort(), from: new Uint8Array(at.length) });
 }
 
 function cancelStroke() {
   if (!stroke) return;
   takeBack(view.data, stroke);
+  if (stroke.at.length) outdate(partWith(Uint32Array.from(stroke.at).sort(), view.data.width));
   stroke = null;
   repaint();
 }
@@ -98,7 +100,7 @@ function addStep(step) {
   data.work.done++;
   data.work.fingerprint = view.current.fingerprint;
   keep(view.current);
-  changed(step);
+  return changed(step);
 }
 
 function undo() {
@@ -107,7 +109,7 @@ function undo() {
   const step = data.steps[--data.work.done];
   takeBack(data, step);
   keep(view.current);
-  changed(step);
+  repaint(changed(step));
 }
 
 function redo() {
@@ -117,7 +119,7 @@ function redo() {
   take(data, step);
   data.work.done++;
   keep(view.current);
-  changed(step);
+  repaint(changed(step));
 }
 
 // Takes all marks away, as a step that can be undone.
@@ -125,15 +127,16 @@ function startOver() {
   if (!view.data) return;
   const at = [];
   view.data.codes.forEach((code, place) => (code >> 8) & MARKS && at.push(place));
-  if (at.length) addStep({ to: 0, at: Uint32Array.from(at), from: new Uint8Array(at.length) });
+  if (at.length) repaint(addStep({ to: 0, at: Uint32Array.from(at), from: new Uint8Array(at.length) }));
 }
 
+// Says what a step has changed and returns that part, which is still to be painted.
 function changed(step) {
   const part = partWith(step.at, view.data.width);
-  refresh(part);
+  outdate(part);
   writeReadings();
   writeState();
-  repaint(part);
+  return part;
 }
 
 // The vessel pixel, [x, y], that is nearest to a place, at most `reach` pixels away.
@@ -170,7 +173,7 @@ function erasePiece(x, y) {
     for (const down of [-1, 0, 1]) for (const right of [-1, 0, 1]) visit(x + right, y + down);
   }
   const count = stroke.at.length;
-  endStroke();
+  repaint(endStroke());
   return count;
 }
 

@@ -17,7 +17,9 @@ function inPhotograph(event) {
 function drawTo(event) {
   const here = inPhotograph(event);
   const floor = pen.held === "follow" ? pen.floor : 0;
-  repaint(sweep(pen.last ?? here, here, Math.max(pen.size / 2, 0.75), floor));
+  const part = sweep(pen.last ?? here, here, Math.max(pen.size / 2, 0.75), floor);
+  outdate(part);
+  repaint(part);
   pen.last = here;
 }
 

@@ -203,6 +203,46 @@ def test_the_canvas_shows_a_stroke_as_a_full_painting_would(browser):
         browser.execute_script("startOver()")
 
 
+def test_the_end_of_a_stroke_colours_no_layer_before_it_is_looked_at(browser):
+    kinds = "overlay", "correction", "changes"
+    browser.execute_script("""window.colourings = 0;
+        const before = coloured;
+        coloured = (...given) => (colourings++, before(...given));""")
+    for kind in (*kinds, "overlay"):
+        browser.execute_script("choose('right', arguments[0]); paint()", kind)
+    colourings = browser.execute_script("""const before = colourings;
+        beginStroke(ADDED); sweep([30, 50], [60, 50], 4, 0); endStroke();
+        return colourings - before;""")
+    assert colourings == 0
+    settled(browser)
+    shown = """return arguments[0].map(kind => (choose("right", kind), paint(), canvas.toDataURL()))"""
+    for key in ("", "z"):
+        browser.find_element("tag name", "body").send_keys(key)
+        settled(browser)
+        later = browser.execute_script(shown, kinds)
+        browser.execute_script("view.data.layers = { photograph: view.data.layers.photograph }")
+        assert later == browser.execute_script(shown, kinds)
+
+
+def test_zooming_within_a_stroke_shows_it_and_two_fingers_take_it_away(browser):
+    browser.execute_script("hold('add'); setSize(9)")
+    for ending in ("up", "cancel"):
+        there = [on_screen(browser, *point) for point in LINE]
+        ended, anew = browser.execute_script("""const [there, ending] = arguments;
+            const [first, ...others] = there.map(([clientX, clientY]) => ({ clientX, clientY }));
+            tool.down(first);
+            for (const each of others) tool.move(each);
+            zoomBy(1.1);
+            paint();
+            tool[ending]();
+            if (ending === "cancel") paint(); // it asks for that itself
+            const before = canvas.toDataURL();
+            view.data.layers = { photograph: view.data.layers.photograph };
+            paint();
+            return [before, canvas.toDataURL()];""", there, ending)
+        assert ended == anew
+
+
 # ---- keeping ---------------------------------------------------------------------------------------------
 
 def test_work_is_found_again_after_closing_with_its_undo(browser, rows):

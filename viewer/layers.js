@@ -69,16 +69,23 @@ function tableOf(kind, bare) {
   });
 }
 
-// The layer as something to draw, made when it is first wanted, and again when the threshold has moved.
-function layer(kind, bare = false) {
+// What is known of a layer: its canvas, its colours by code, and which part of the canvas is `old`.
+function known(kind, bare) {
   const { width, height, layers } = view.data;
-  const key = bare ? `bare ${kind}` : kind;
-  const known = layers[key];
-  if (kind === "photograph" || known?.cut === cut(kind)) return known.picture;
-  const picture = known?.picture ?? Object.assign(document.createElement("canvas"), { width, height });
-  const table = tableOf(kind, bare);
-  picture.getContext("2d").putImageData(coloured(table, { x: 0, y: 0, width, height }), 0, 0);
-  layers[key] = { picture, table, cut: cut(kind) };
+  const canvas = () => Object.assign(document.createElement("canvas"), { width, height });
+  const own = (layers[bare ? `bare ${kind}` : kind] ??= { picture: canvas() });
+  if (own.cut !== cut(kind))
+    Object.assign(own, { table: tableOf(kind, bare), cut: cut(kind), old: { x: 0, y: 0, width, height } });
+  return own;
+}
+
+// The layer as something to draw. It is coloured when it is looked at, where it is old.
+function layer(kind, bare = false) {
+  if (kind === "photograph") return view.data.layers.photograph.picture;
+  const own = known(kind, bare);
+  const { picture, table, old } = own;
+  if (old) picture.getContext("2d").putImageData(coloured(table, old), old.x, old.y);
+  own.old = null;
   return picture;
 }
 
@@ -96,17 +103,16 @@ function coloured(table, { x, y, width, height }) {
 // A part of a layer whose codes have just changed, without the layer, which would be slow to change: a
 // canvas that has been drawn is copied whole when it is next written to.
 function partOf(kind, bare, part) {
-  layer(kind, bare);
-  const pixels = coloured(view.data.layers[bare ? `bare ${kind}` : kind].table, part);
+  const pixels = coloured(known(kind, bare).table, part);
   Object.assign(scratch, { width: part.width, height: part.height });
   scratch.getContext("2d").putImageData(pixels, 0, 0);
   return scratch;
 }
 
-// Brings a part of all layers up to date.
-function refresh(part) {
-  for (const { picture, table } of Object.values(view.data.layers))
-    if (table) picture.getContext("2d").putImageData(coloured(table, part), part.x, part.y);
+// Makes a part of all layers old.
+function outdate(part) {
+  for (const own of Object.values(view.data.layers))
+    if (own.table) own.old = own.old ? around(own.old, part) : part;
 }
 
 // ---- what is said of the photograph
