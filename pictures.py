@@ -16,7 +16,7 @@ WHITE, GREY = (255, 255, 255), (153, 153, 153)
 def outlined(picture, mask, colour=SKY, thickness=1):
     """Returns the picture with a mask's outline, so that what is under it can be seen; mask: (H, W) bool."""
     drawn = np.ascontiguousarray(picture).copy()
-    outlines = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]
+    outlines = cv2.findContours(mask.view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)[0]
     return cv2.drawContours(drawn, outlines, -1, colour, thickness, cv2.LINE_AA)
 
 

@@ -54,7 +54,7 @@ def one_and_fifty(predictor, model, work, repetitions, count=50):
 
     def passes():
         for shape in shapes:
-            probabilities(np.zeros(shape, np.float32))
+            probabilities(np.zeros(shape, np.uint8))
 
     times = alternate({IMPORT: lambda: as_process(sys.executable, "-c", IMPORT),
                        "one photograph": lambda: evaluate(model, work / "one", SAMPLES[0]),

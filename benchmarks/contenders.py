@@ -214,9 +214,10 @@ def _own_prediction(shape):
     from prediction.folded_network import compiled
 
     squares = (shape.batch, shape.side, shape.side, 3)
-    network = compiled(_folded(shape, hardware_precision()), squares)
+    precision = hardware_precision()
+    network = compiled(_folded(shape, precision), squares)
     photographs = tf.random.uniform(squares)
-    return lambda: network(photographs)
+    return lambda: network(tf.cast(photographs, precision))
 
 
 def _stock(shape, precision):

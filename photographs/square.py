@@ -56,7 +56,7 @@ class Square:
         native, inner = self._overlap(fov.shape)
         square = np.zeros((self.side, self.side) + values.shape[2:], np.uint8)
         part = values[native] * np.uint8(255) if values.dtype == bool else values[native]
-        square[inner] = cv2.bitwise_and(part, part, mask=fov[native].view(np.uint8))
+        cv2.bitwise_and(part, part, square[inner], mask=fov[native].view(np.uint8))
         if size == self.side:
             return square
         way = cv2.INTER_AREA if size < self.side else cv2.INTER_CUBIC

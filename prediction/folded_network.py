@@ -39,26 +39,27 @@ def folded(model, precision="float32"):
 
 
 def folded_unet(width, depth, precision):
-    """Returns model.unet's twin without batch normalization, which adds where model.unet concatenates."""
-    policy = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+    """Returns model.unet's twin without batch normalization, which adds where model.unet concatenates.
 
+    Its weights and its input are of that precision too: kept in float32 they would take 60 MB more.
+    """
     def convolve(x, channels, name, activation="relu"):
         return layers.Conv2D(channels, 3, padding="same", activation=activation, kernel_initializer="zeros",
-                             dtype=policy, name=name)(x)
+                             dtype=precision, name=name)(x)
 
-    x = inputs = keras.Input((None, None, 3), name="photograph")
+    x = inputs = keras.Input((None, None, 3), dtype=precision, name="photograph")
     skips = []
     for level in range(depth):
         x = convolve(convolve(x, width << level, f"down{level}_1"), width << level, f"down{level}_2")
         skips.append(x)
-        x = layers.MaxPooling2D(dtype=policy, name=f"pool{level}")(x)
+        x = layers.MaxPooling2D(dtype=precision, name=f"pool{level}")(x)
     x = convolve(convolve(x, width << depth, "bottom_1"), width << depth, "bottom_2")
     for level in reversed(range(depth)):
-        x = layers.Conv2DTranspose(width << level, 4, strides=2, padding="same", use_bias=False, dtype=policy,
-                                   name=f"up{level}_grow")(x)
+        x = layers.Conv2DTranspose(width << level, 4, strides=2, padding="same", use_bias=False,
+                                   dtype=precision, name=f"up{level}_grow")(x)
         skip = convolve(skips[level], width << level, f"up{level}_1", activation=None)
-        x = layers.Add(dtype=policy, name=f"up{level}_sum")([skip, x])
-        x = layers.ReLU(dtype=policy, name=f"up{level}_relu")(x)
+        x = layers.Add(dtype=precision, name=f"up{level}_sum")([skip, x])
+        x = layers.ReLU(dtype=precision, name=f"up{level}_relu")(x)
         x = convolve(x, width << level, f"up{level}_2")
     # float32: bfloat16 has 8 bits of mantissa, and thresholds and ROC curves would turn into stairs.
     outputs = layers.Conv2D(1, 1, activation="sigmoid", dtype="float32", name=PROBABILITY)(x)
@@ -78,10 +79,10 @@ def composed(grow, kernel):
 def compiled(network, shape):
     """Returns a folded network as a function of tensors of exactly this shape.
 
-    (N, S, S, 3) float32 -> (N, S, S, 1) float32. If the size is known, TensorFlow fuses the sums on the way
-    up. Weights that are constants are turned to the layout of the convolutions once and not at every call,
-    which saves an eighth of the time of a square of 512. On a processor the last layer, in float32, is left
-    to XLA, which makes one pass of it: 6 % of the time of two squares.
+    (N, S, S, 3) in the network's precision -> (N, S, S, 1) float32. If the size is known, TensorFlow fuses
+    the sums on the way up. Weights that are constants are turned to the layout of the convolutions once and
+    not at every call, which saves an eighth of the time of a square of 512. On a processor the last layer, in
+    float32, is left to XLA, which makes one pass of it: 6 % of the time of two squares.
     """
     features, last = keras.Model(network.input, network.layers[-2].output), network.layers[-1]
     weights, (kernel, bias) = [weight.numpy() for weight in features.variables], last.get_weights()
@@ -96,4 +97,4 @@ def compiled(network, shape):
         constants = [tf.constant(weight) for weight in weights]
         return probability(features.stateless_call(constants, [], squares, training=False)[0])
 
-    return function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+    return function.get_concrete_function(tf.TensorSpec(shape, network.input.dtype))

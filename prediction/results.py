@@ -178,6 +178,7 @@ class FolderResults(Results):
             write_png(self.folder / picture, drawn)
             if kind == "overlay" and len(self.small) < MOST_ON_SHEET:
                 self.small[name] = shrunk(drawn, CELL)
+        del drawn  # as large as the photograph
         return self.rows.keep(row_of(name, path, segmented, card), self.made_of(path))
 
     def in_table(self):

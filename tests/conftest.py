@@ -237,7 +237,7 @@ def predictor_of(function, depth=1, **plan):
 
     class Imagined(Predictor):
         def probabilities(self, squares):
-            return np.asarray(function(squares))[..., 0]
+            return np.asarray(function(squares / np.float32(255)))[..., 0]
 
     return Imagined(unet(1, depth), Plan(**plan), "float32")
 

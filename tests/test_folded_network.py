@@ -25,6 +25,6 @@ def test_folding_keeps_the_probabilities(network):
 @pytest.mark.parametrize("precision, tolerance", [("float32", 1e-5), ("bfloat16", 0.05)])
 def test_the_compiled_network_gives_the_same(network, precision, tolerance):
     function = compiled(folded(network, precision), squares().shape)
-    found = function(tf.constant(squares()))
+    found = function(tf.cast(squares(), precision))
     assert found.dtype == tf.float32
     np.testing.assert_allclose(network(squares()), found, atol=tolerance)

@@ -184,6 +184,6 @@ def test_a_real_model_predicts_the_same_twice_and_within_bounds(tiny_model, draw
 
 def test_a_predictor_gives_the_networks_probabilities():
     network = unet(2, 2)
-    squares = np.random.default_rng(0).random((2, 32, 32, 3), dtype=np.float32)
+    squares = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), np.uint8)
     found = Predictor(network, Plan(), "float32").probabilities(squares)
-    assert found == pytest.approx(np.asarray(network(squares))[..., 0], abs=1e-5)
+    assert found == pytest.approx(np.asarray(network(squares / np.float32(255)))[..., 0], abs=1e-5)
