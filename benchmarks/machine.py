@@ -9,6 +9,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from itertools import chain
 from pathlib import Path
@@ -92,12 +93,20 @@ def in_markdown(head, rows):
         print(f"| {' | '.join(map(str, row))} |", flush=True)
 
 
+# Runs a command and prints its peak memory last. To Linux the peak of a process is no less than that of the
+# one that starts it, which may be a benchmark with TensorFlow: so a small one starts it.
+PEAK = """import resource, subprocess, sys
+code = subprocess.call(sys.argv[1:])
+print("\\n", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, sep="", end="")
+sys.exit(code)"""
+
+
 def as_process(*command, cwd=None):
     """Runs a command to its end and returns (seconds, peak memory in MB); its output is shown if it fails."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{output.decode(errors='replace')}")
-    return time.perf_counter() - began, usage.ru_maxrss / 1024
+    ended = subprocess.run([sys.executable, "-S", "-c", PEAK, *command], cwd=cwd, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT, text=True, errors="replace")
+    output, _, peak = ended.stdout.rpartition("\n")
+    if ended.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{output}")
+    return time.perf_counter() - began, int(peak) / 1024

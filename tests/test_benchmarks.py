@@ -4,9 +4,30 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.delitem(sys.modules, "machine", raising=False)
+    import machine
+
+    return machine
+
+
+def test_the_memory_of_a_command_is_its_own_and_not_that_of_who_starts_it(machine):
+    held = np.ones(40_000_000)  # 320 MB
+    little, more = (machine.as_process(sys.executable, "-c", code)[1] for code in ("pass", "b'x' * 10**8"))
+    assert little < 80 < more - little < 120, f"{held.nbytes} bytes are held here"
+
+
+def test_a_command_that_fails_ends_the_benchmark_with_what_it_said(machine):
+    with pytest.raises(SystemExit, match="gone wrong"):
+        machine.as_process(sys.executable, "-c", "import sys; print('gone wrong'); sys.exit(3)")
 
 
 # ---- the page ---------------------------------------------------------------------------------------------
