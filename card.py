@@ -40,9 +40,9 @@ MEANINGS = {
     "best epoch": "number of the epoch whose weights were kept",
     "best validation square": "loss and metrics of that epoch on the validation squares",
     "fine-tuning": "with --init: `share`, how far the weights lie from the first model's to the fine-tuned "
-                   "ones; the share of right centrelines of each, now and before; `kept`: in words; `learned "
-                   "before`: how many validation photographs, whose scores are too good, the first model had "
-                   "learned from",
+                   "ones; the share of right centrelines of each, and that and the Dice now and before; "
+                   "`kept`: in words; `learned before`: how many validation photographs, whose scores are "
+                   "too good, the first model had learned from",
     "data": "{set: {train or validation: {photograph: sha256 of its file}}}, also of the model of --init",
     "seed": "seed of order, augmentation and weights",
     "seconds": "seconds that training took",

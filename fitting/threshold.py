@@ -74,11 +74,14 @@ def right_at_best(predictor, examples):
     return float(np.average(right, weights=weights))
 
 
-def right_as_used(predictor, photographs):
-    """Returns the share of right centrelines in what eval.py makes of `photographs` with this Plan."""
-    right = [right_lines(predictor.segment(each.rgb, each.fov).mask, each)
-             for _, each in examples_of(photographs)]
-    return float(np.average(right, weights=_weights(evenly_spread(photographs))))
+def as_used(predictor, photographs):
+    """Returns the mean share of right centrelines and the mean Dice of what eval.py makes of photographs."""
+    found = []
+    for _, example in examples_of(photographs):
+        mask = predictor.segment(example.rgb, example.fov).mask
+        counts = metrics.histogram(mask, example.mask, example.fov)
+        found.append((right_lines(mask, example), metrics.scores(counts, 0.5)["dice"]))
+    return tuple(np.average(found, axis=0, weights=_weights(evenly_spread(photographs))).tolist())
 
 
 def own_pen(predictor, photograph):

@@ -133,10 +133,10 @@ def test_the_card_names_what_the_first_model_learned_from_and_its_licences():
 @pytest.fixture
 def tuned(command, tiny_pairs, tiny_training, tmp_path, monkeypatch):
     """Fine-tunes the tiny model; Given is what is right: by each share, as used after and before."""
-    def tuning(by_share, after, before, *words):
-        found, used = iter(by_share), iter((after, before))
+    def tuning(by_share, after, before, *words, dice_before=0.8):
+        found, used = iter(by_share), iter(((after, 0.8), (before, dice_before)))
         monkeypatch.setattr(fine_tuning, "right_at_best", lambda *_: next(found))
-        monkeypatch.setattr(fine_tuning, "right_as_used", lambda *_: next(used))
+        monkeypatch.setattr(fine_tuning, "as_used", lambda *_: next(used))
         known = read_json(tiny_training / "model.json")
         chosen = [*known][[*known].index("vessel width"):]
         monkeypatch.setattr(fine_tuning, "tune", lambda *_: {key: known[key] for key in chosen})
@@ -168,9 +168,15 @@ def test_a_model_that_would_be_worse_is_not_kept(tuned, tiny_training):
     assert "65.00% of the centrelines" in said and "60.00% fine-tuned" in said and "Best epoch" not in said
 
 
+def test_a_model_that_draws_vessels_as_wide_as_corrected_is_kept_for_a_few_lines_less(tuned):
+    said, card, _ = tuned((0.5, 0.6, 0.7, 0.6, 0.5), 0.6, 0.65, dice_before=0.75)
+    assert card["fine-tuning"]["share"] == 0.5 and card["fine-tuning"]["dice before"] == 0.75
+    assert "60.00% of the centrelines are right" in said and "Dice 0.8000" in said and "0.7500" in said
+
+
 def test_a_model_of_other_cameras_predicts_as_it_did_with_pens_for_the_new_ones(
         command, tiny_pairs, tiny_training, tmp_path, monkeypatch):
-    monkeypatch.setattr(fine_tuning, "right_as_used", lambda *_: 0.5)
+    monkeypatch.setattr(fine_tuning, "as_used", lambda *_: (0.5, 0.5))
     model = shutil.copy(tiny_training / "model.keras", tmp_path)
     first = read_json(tiny_training / "model.json")
     (name, parts), = first["data"].items()
