@@ -11,7 +11,7 @@ def complaints(browser):
     return [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
 
-def until(true, seconds=10):
+def until(true, seconds=60):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = true()

@@ -38,7 +38,7 @@ def firefox_with(profile):
             browser.downloads = profile / "downloads"
             yield browser
             browser.ask("browser.close")
-            process.wait(30)
+            process.wait(120)
         finally:
             process.kill()  # if something went wrong
 
