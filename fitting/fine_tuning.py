@@ -63,7 +63,7 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
     network, known = means[share]
     card = Card({key: value for key, value in card.items() if key not in PENS} | known
                 | learned_from(first, card["data"]))
-    if forgets and {"pens", "tta"} <= first.keys():
+    if predicts_as_before(first, known, forgets):
         card = as_before(lambda plan: predictor_of(network, plan),
                          Card(card | {key: first[key] for key in PREDICTS if key in first}), validation)
     else:
@@ -77,6 +77,11 @@ def fine_tuned(init, first, last, card, predictor_of, validation):
                            **rounded(before or (None, None), " before"),
                            "kept": in_words(init, share, now, before), "learned before": len(learned)}
     return network, card
+
+
+def predicts_as_before(first, known, forgets):
+    """Returns whether the first model's threshold stays: it knew other cameras, and pens are known of all."""
+    return bool(forgets) and "pens" in known and {"pens", "tta"} <= first.keys()
 
 
 def is_worse(now, before):

@@ -10,7 +10,7 @@ from networks import DEPTH, WIDTH, shaken
 import training
 from card import MEANINGS, Card, pens_in
 from fitting import fine_tuning
-from fitting.fine_tuning import cameras_of, learned_from, mean_of
+from fitting.fine_tuning import cameras_of, learned_from, mean_of, predicts_as_before
 from fitting.threshold import smallest_within
 from model import unet
 from running.command import Problem
@@ -126,6 +126,19 @@ def test_the_card_names_what_the_first_model_learned_from_and_its_licences():
     learned = learned_from({"data": known}, new)
     assert learned["data"] == known | new
     assert "DRIVE: for research" in learned["licence"] and "mine: as its owner says" in learned["licence"]
+
+
+def test_a_threshold_stays_only_where_other_cameras_and_all_pens_are_known():
+    """Pairs of an earlier version have no pens."""
+    first, pairs_without = FIRST | {"tta": {}}, {key: SEEN[key] for key in SEEN if key not in ("pens", "habit")}
+    without_pens = {key: first[key] for key in first if key != "pens"}
+
+    def stays(first, seen, forgets):
+        return predicts_as_before(first, cameras_of(first, seen, 1), forgets)
+
+    assert stays(first, SEEN, {"HRF"}) and not stays(first, SEEN, set())
+    assert not stays(first, pairs_without, {"HRF"}) and not stays(without_pens, SEEN, {"HRF"})
+    assert not stays({}, SEEN, set())
 
 
 # ---- from end to end -------------------------------------------------------------------------------------
