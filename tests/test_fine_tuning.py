@@ -130,8 +130,9 @@ def test_the_card_names_what_the_first_model_learned_from_and_its_licences():
 
 def test_a_threshold_stays_only_where_other_cameras_and_all_pens_are_known():
     """Pairs of an earlier version have no pens."""
-    first, pairs_without = FIRST | {"tta": {}}, {key: SEEN[key] for key in SEEN if key not in ("pens", "habit")}
-    without_pens = {key: first[key] for key in first if key != "pens"}
+    first = FIRST | {"tta": {}}
+    pairs_without, without_pens = ({key: each[key] for key in each if key not in ("pens", "habit")}
+                                   for each in (SEEN, first))
 
     def stays(first, seen, forgets):
         return predicts_as_before(first, cameras_of(first, seen, 1), forgets)
