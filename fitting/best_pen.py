@@ -8,7 +8,8 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 import metrics
-from fitting.threshold import examples_of, own_pen
+from card import Card
+from fitting.threshold import examples_of
 from photographs.square import VIEWS
 from predict import calibrated
 
@@ -22,34 +23,35 @@ def as_before(predictor_of, card, photographs):
     predictor_of: Plan -> Predictor. Pens are the best for one view, each for its own set.
     """
     photographs, examples = zip(*examples_of(photographs), strict=True)
-    pens = best_pens(predictor_of(card.plan()), photographs, examples)
-    card = type(card)(card | {"pens": card["pens"] | pens})
+    one, eight = (predictor_of(card.plan(tta)) for tta in (False, True))
+    seen = [_seen(one, example) for example in examples]
+    pens = best_pens(one, photographs, examples, seen)
 
-    def scores(tta):
-        predictor = predictor_of(card.plan(tta))
-        counts = sum(_histogram(predictor, example, _seen(predictor, example), own_pen(predictor, photograph))
-                     for photograph, example in zip(photographs, examples, strict=True))
+    def scores(predictor, seen):
+        counts = sum(_histogram(predictor, example, mean, pens[photograph.set])
+                     for photograph, example, mean in zip(photographs, examples, seen, strict=True))
         return {"validation": {key: round(value, 4) for key, value
                                in metrics.scores(counts, predictor.plan.threshold).items()}}
 
-    return type(card)(card | scores(False) | {"tta": card["tta"] | scores(True)})
+    of_eight = scores(eight, (_seen(eight, example) for example in examples))
+    return Card(card | {"pens": card["pens"] | pens} | scores(one, seen) | {"tta": card["tta"] | of_eight})
 
 
-def best_pens(predictor, photographs, examples):
+def best_pens(predictor, photographs, examples, seen):
     """Returns {set: the pen with the best mean Dice at the plan's threshold, a share of the FOV's side}.
 
-    examples: the photographs, read, Labelled.
+    examples: the photographs, read, Labelled. seen: what the network finds in each, (S, S) float32.
     """
-    seen = {}
-    for photograph, example in zip(photographs, examples, strict=True):
-        seen.setdefault(photograph.set, []).append((example, _seen(predictor, example)))
+    sets = {}
+    for photograph, example, mean in zip(photographs, examples, seen, strict=True):
+        sets.setdefault(photograph.set, []).append((example, mean))
 
     def lost(pen, own):
-        counts = (_histogram(predictor, *each, f"{100 * pen}%") for each in own)
+        counts = (_histogram(predictor, *each, pen) for each in own)
         return -np.mean([metrics.scores(each, predictor.plan.threshold)["dice"] for each in counts])
 
     return {name: float(minimize_scalar(lost, args=(own,), bounds=(THINNEST, WIDEST), method="bounded",
-                                        options={"xatol": EXACT}).x) for name, own in seen.items()}
+                                        options={"xatol": EXACT}).x) for name, own in sets.items()}
 
 
 def _seen(predictor, example):
@@ -59,6 +61,6 @@ def _seen(predictor, example):
 
 
 def _histogram(predictor, example, mean, pen):
-    drawn = predictor.drawn(mean, example.fov, pen)
-    probability = calibrated(np.clip(drawn, 0, 1), predictor.plan.temperature, predictor.plan.bias)
+    drawn = predictor.drawn(mean, example.fov, f"{100 * pen}%")
+    probability = calibrated(drawn, predictor.plan.temperature, predictor.plan.bias)
     return metrics.histogram(probability, example.mask, example.fov)

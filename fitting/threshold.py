@@ -29,7 +29,7 @@ def tune(predictor, photographs):
     photographs = evenly_spread(photographs)
     weights = _weights(photographs)
     examples = [Labelled.read(photograph) for photograph in photographs]
-    pens = [own_pen(predictor, photograph) for photograph in photographs]
+    pens = [_own_pen(predictor, photograph) for photograph in photographs]
     natives = [example.square.side for example in examples]
     single = [{side: _histogram(predictor, example, side, VIEWS[:1], pen) for side in SIDES
                if side == side_near(side, native)}
@@ -50,7 +50,7 @@ def native_dice(predictor, photographs):
     Eight views of one square each are enough to tell two models of one training apart.
     """
     histograms = [_histogram(predictor, example, side_near(COMPARED_AT, example.square.side), VIEWS,
-                             own_pen(predictor, photograph))
+                             _own_pen(predictor, photograph))
                   for photograph, example in examples_of(photographs)]
     return _best_dice(histograms, _weights(evenly_spread(photographs)))
 
@@ -63,7 +63,7 @@ def examples_of(photographs):
 def right_at_best(predictor, examples):
     """Returns the share of right centrelines at the best threshold for Dice; a list of `examples_of`."""
     weights = _weights([photograph for photograph, _ in examples])
-    examples = [(each, own_pen(predictor, photograph)) for photograph, each in examples]
+    examples = [(each, _own_pen(predictor, photograph)) for photograph, each in examples]
     seen = [np.clip(predictor.uncalibrated(each.rgb, each.fov, side_near(COMPARED_AT, each.square.side),
                                            VIEWS[:1], pen)[0], 0, 1) for each, pen in examples]
     histograms = [metrics.histogram(probability, each.mask, each.fov)
@@ -84,7 +84,7 @@ def as_used(predictor, photographs):
     return tuple(np.average(found, axis=0, weights=_weights(evenly_spread(photographs))).tolist())
 
 
-def own_pen(predictor, photograph):
+def _own_pen(predictor, photograph):
     """Returns the name of its set's pen, so that like is compared with like, or None."""
     return photograph.set if photograph.set in (predictor.plan.pens.of_sets or {}) else None
 

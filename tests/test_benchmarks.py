@@ -1,5 +1,6 @@
 """The page that benchmarks/all.py writes, where nothing but tables change; what accuracy.py compares."""
 
+import importlib
 import re
 import sys
 from pathlib import Path
@@ -11,12 +12,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
-def machine(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    monkeypatch.delitem(sys.modules, "machine", raising=False)
-    import machine
+def benchmark(monkeypatch):
+    """What imports a file of benchmarks/, which are scripts, by its name."""
+    def imported(name):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return importlib.import_module(name)
 
-    return machine
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return imported
+
+
+@pytest.fixture
+def machine(benchmark):
+    return benchmark("machine")
 
 
 def test_the_memory_of_a_command_is_its_own_and_not_that_of_who_starts_it(machine):
@@ -33,12 +41,8 @@ def test_a_command_that_fails_ends_the_benchmark_with_what_it_said(machine):
 # ---- the page ---------------------------------------------------------------------------------------------
 
 @pytest.fixture
-def writer(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    monkeypatch.delitem(sys.modules, "all", raising=False)
-    import all as writer  # benchmarks/all.py, a script
-
-    return writer
+def writer(benchmark):
+    return benchmark("all")
 
 
 def test_every_benchmark_has_its_place_in_the_page_and_no_other_has(writer):
@@ -70,11 +74,8 @@ def test_of_what_a_benchmark_prints_its_table_and_its_machine_are_kept(writer, t
 # ---- time to accuracy -------------------------------------------------------------------------------------
 
 @pytest.fixture
-def accuracy(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    import accuracy  # benchmarks/accuracy.py, a script
-
-    return accuracy
+def accuracy(benchmark):
+    return benchmark("accuracy")
 
 
 def test_the_stock_training_is_training_py_with_keras_own_layers_in_float32(accuracy, monkeypatch):

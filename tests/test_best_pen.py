@@ -45,7 +45,9 @@ def drawn_by(wider):
 
 @pytest.mark.parametrize("wider", [-1, -0.5, 0, 0.5])
 def test_the_best_pen_is_the_observers(wider):
-    pens = best_pens(Finds(Plan(pens=Pens({}))), [photograph("1", "mine")], [drawn_by(wider)])
+    network = Finds(Plan(pens=Pens({})))
+    mean, _ = network.seen(None, None, SIDE)
+    pens = best_pens(network, [photograph("1", "mine")], [drawn_by(wider)], [mean])
     assert pens["mine"] * SIDE == pytest.approx(wider, abs=0.3)
 
 
