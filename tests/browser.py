@@ -1,7 +1,10 @@
 """What tests of pages do in a real browser, whichever it is (chromium.py, firefox.py)."""
 
+import base64
 import contextlib
 import time
+
+import numpy as np
 
 TELEPHONE = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
 
@@ -54,3 +57,38 @@ def as_telephone(browser):
         yield
     finally:
         browser.resize(None)
+
+
+# ---- review.html ------------------------------------------------------------------------------------------
+
+def on_screen(browser, x, y):
+    """Returns where a place of the photograph is in the window, in whole pixels, by which a mouse goes."""
+    return browser.execute_script("""const box = canvas.getBoundingClientRect(), corner = [box.left, box.top];
+        return onCanvas(...arguments).map((at, axis) => Math.round(at / dense() + corner[axis]));""", x, y)
+
+
+def pointed_at(browser, *points):
+    """Returns the places of the photograph at which the mouse is when it is sent to these."""
+    return browser.execute_script("""return arguments[0].map(([clientX, clientY]) =>
+        inPhotograph({ clientX, clientY }));""", [on_screen(browser, *point) for point in points])
+
+
+def stroke(browser, tool, *points, size=7):
+    """Draws with a mouse from point to point, each (x, y) in pixels of the photograph."""
+    browser.execute_script("byId('stage').scrollIntoView(); hold(arguments[0])", tool)
+    slide(browser, "size", size)
+    browser.drag([on_screen(browser, *point) for point in points])
+    settled(browser)
+
+
+def settled(browser):
+    """Waits until what was done has been painted and kept."""
+    browser.execute_async_script("""const [done] = arguments;
+        requestAnimationFrame(() => within("readwrite", works => works.count()).then(() => done()));""")
+
+
+def mask_of(browser):
+    """The mask on the page, (H, W) bool."""
+    text, height, width = browser.execute_script("""const mask = maskOf(view.data, view.level);
+        return [btoa(String.fromCharCode(...mask)), view.data.height, view.data.width];""")
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width) == 255
