@@ -23,3 +23,14 @@ def bar(width, degrees, length=200, centre=(149.7, 150.2), start=None, pixels=(R
 def rays(*degrees, width=5, pixels=(ROWS, COLUMNS)):
     """Bars of 120 px from the middle of the picture outwards."""
     return np.logical_or.reduce([bar(width, angle, 120, (150, 150), 0, pixels) for angle in degrees])
+
+
+def near(shape, *points, radius):
+    """Which pixels' centres lie within `radius` of the line through the points, (H, W) bool."""
+    y, x = np.mgrid[:shape[0], :shape[1]] + 0.5
+    found = np.zeros(shape, bool)
+    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
+        along = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2)
+        along = np.clip(along, 0, 1)
+        found |= np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)) <= radius
+    return found

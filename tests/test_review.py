@@ -25,6 +25,7 @@ from browser import (
     until_shown,
     words,
 )
+from shapes import near
 
 import metrics
 from photographs.fov import found_fov
@@ -92,17 +93,6 @@ def again(browser, address=None):
     browser.get("about:blank")
     browser.get(address)
     until_shown(browser)
-
-
-def near(shape, *points, radius):
-    """Which pixels' centres lie within `radius` of the line through the points, (H, W) bool."""
-    y, x = np.mgrid[:shape[0], :shape[1]] + 0.5
-    found = np.zeros(shape, bool)
-    for (ax, ay), (bx, by) in zip(points, points[1:], strict=False):
-        along = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / ((bx - ax) ** 2 + (by - ay) ** 2)
-        along = np.clip(along, 0, 1)
-        found |= np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay)) <= radius
-    return found
 
 
 LINE = (30, 50), (55, 40), (80, 60)
