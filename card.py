@@ -151,14 +151,16 @@ def _checks(card):
     yield "range of FOV sides", isinstance(sides, list) and len(sides) == 2 and \
         all(_number(side, 1, 1e5) for side in sides)
     pens, sizes = card.get("pens", {}), card.get("picture sizes", {})
-    yield "pens", isinstance(pens, dict) and _number(card.get("habit", 0), -0.01, 0.01) and \
+    yield "pens", isinstance(pens, dict) and _number(card.get("habit", 0), -0.02, 0.02) and \
         all(_number(pen, -0.01, 0.01) for pen in pens.values())
     yield "sizes of pictures", isinstance(sizes, dict) and all(
         isinstance(own, list) and all(isinstance(size, list) and len(size) == 2 for size in own)
         for own in sizes.values())
     sets, least = card.get("data", {}), card.get("photographs", {})
     yield "list of photographs", isinstance(sets, dict) and all(
-        isinstance(parts, dict) and all(isinstance(part, dict) for part in parts.values())
+        isinstance(parts, dict) and all(
+            isinstance(part, dict) and all(isinstance(sha, str) for sha in part.values())
+            for part in parts.values())
         for parts in sets.values())
     yield "limits for photographs", isinstance(least, dict) and \
         all(_number(value, 0, 1e9) for value in least.values())

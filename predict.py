@@ -87,10 +87,13 @@ class Predictor:
         side = self.plan.side if math.isnan(width) else FIRST_SIDE * self.plan.vessel_width / width
         return side_near(side, Square.around(fov).side)
 
-    def __call__(self, rgb, fov):
-        """Returns the probability, (H, W) float32 in [0, 1], and its spread, both zero outside the FOV."""
+    def __call__(self, rgb, fov, pen=None):
+        """Returns the probability, (H, W) float32 in [0, 1], and its spread, both zero outside the FOV.
+
+        pen: as of `Pens.chosen`, in place of the plan's.
+        """
         views = VIEWS if self.plan.tta else VIEWS[:1]
-        mean, spread = self.uncalibrated(rgb, fov, self.side(rgb, fov), views)
+        mean, spread = self.uncalibrated(rgb, fov, self.side(rgb, fov), views, pen)
         return calibrated(mean, self.plan.temperature, self.plan.bias, out=mean), spread
 
     def segment(self, rgb, fov):

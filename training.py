@@ -55,8 +55,8 @@ def arguments():
     add("--width", type=int, default=WIDTH, help="channels at full resolution (default: %(default)s)")
     add("--depth", type=int, default=DEPTH, help="levels (default: %(default)s)")
     add("--init", type=Path, metavar="MODEL",
-        help="start from this model's weights; its width and depth count. What is kept is never worse "
-        "than it on the validation photographs")
+        help="start from this model's weights; its width and depth count. What is kept is no worse than "
+        "it on the validation photographs, by right centrelines or by Dice")
     add("--seed", type=seed_number, default=0, help="(default: %(default)s)")
     add("--workers", type=int, default=processors(),
         help="threads that read pairs (default: all processors, %(default)s here)")

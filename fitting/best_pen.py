@@ -12,6 +12,7 @@ from card import Card
 from fitting.threshold import examples_of
 from photographs.square import VIEWS
 from predict import calibrated
+from running.command import complain
 
 THINNEST, WIDEST = -0.004, 0.003  # of the FOV's side: pens among which the best is sought
 EXACT = 0.0001  # of the FOV's side
@@ -50,8 +51,13 @@ def best_pens(predictor, photographs, examples, seen):
         counts = (_histogram(predictor, *each, pen) for each in own)
         return -np.mean([metrics.scores(each, predictor.plan.threshold)["dice"] for each in counts])
 
-    return {name: float(minimize_scalar(lost, args=(own,), bounds=(THINNEST, WIDEST), method="bounded",
+    pens = {name: float(minimize_scalar(lost, args=(own,), bounds=(THINNEST, WIDEST), method="bounded",
                                         options={"xatol": EXACT}).x) for name, own in sets.items()}
+    for name, pen in pens.items():
+        if not THINNEST + 2 * EXACT < pen < WIDEST - 2 * EXACT:
+            complain(f"{name}: its masks are drawn so {'thin' if pen < 0 else 'wide'} that the pen that was "
+                     f"found, {100 * pen:+.2f} % of the FOV's side, is at the end of what is tried.")
+    return pens
 
 
 def _seen(predictor, example):

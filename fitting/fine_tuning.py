@@ -14,6 +14,7 @@ from checkpoint import load_network
 from fitting.best_pen import as_before
 from fitting.threshold import as_used, examples_of, right_at_best, smallest_within, tune
 from model import shape_of, unet
+from prediction.pen import HABIT
 from running.command import complain, with_example
 from sets.licences import licences_of
 
@@ -36,7 +37,17 @@ def card_of(init, shape, data):
         complain(f"{init} has learned from {with_example(learned, 'photograph')} of those kept aside here: "
                  "their scores will be too good, and the card says so. To keep the same aside as there, give "
                  "augment.py the --seed and --validation that its pairs had.")
+    for name in card.get("pens", {}).keys() & data.keys():
+        if not shas_of(card["data"].get(name, {})) & shas_of(data[name]):
+            complain(f"{init} has learned from other photographs of a set called {name}, and will draw them "
+                     "with the pen of these. If they are of another camera, give its folder another name and "
+                     "run augment.py again.")
     return card
+
+
+def shas_of(parts):
+    """Returns the SHA-256 of all photographs of a set, as a card has it."""
+    return {sha for part in parts.values() for sha in part.values()}
 
 
 def learned_before(card, data):
@@ -104,7 +115,8 @@ def in_words(init, share, now, before):
     (right, dice), (right_before, dice_before) = now, before or (None, None)
     if before and is_worse(now, before):
         return (f"On the photographs kept aside {right_before:.2%} of the centrelines are right with {init} "
-                f"and {right:.2%} fine-tuned, so that model is kept as it was.")
+                f"and {right:.2%} fine-tuned, Dice {dice_before:.4f} and {dice:.4f}, so that model is kept "
+                "as it was.")
     weights = f"{share:.0%} of the way from the first weights to the fine-tuned ones are kept" if share else \
         "Fine-tuned weights are not better, so the first ones are kept, with a new pen or threshold"
     had = f", with {init} {right_before:.2%}" if before else ""
@@ -130,15 +142,17 @@ def cameras_of(first, seen, share):
     """
     found = {key: seen[key] for key in PENS if key in seen}
     if "pens" in first and found:
-        found["pens"] = first["pens"] | seen["pens"]
+        found = {"pens": first["pens"] | seen["pens"],
+                 "habit": (1 - share) * first.get("habit", HABIT) + share * seen["habit"]}
     elif first and found:
         less = (1 - share) * float(np.median([*seen["pens"].values()]))
         found = {"pens": dict.fromkeys(first.get("picture sizes", {}), 0.0)
                  | {name: share * pen for name, pen in seen["pens"].items()},
                  "habit": seen["habit"] - less} if share else {}
-    new = [size for sizes in seen["picture sizes"].values() for size in sizes]
-    sizes = {name: [size for size in sizes if size not in new]
-             for name, sizes in first.get("picture sizes", {}).items()} | seen["picture sizes"]
+    known, new = first.get("picture sizes", {}), seen["picture sizes"]
+    taken = [size for sizes in new.values() for size in sizes]
+    sizes = {name: [size for size in known.get(name, []) if size not in taken] + new.get(name, [])
+             for name in {**known, **new}}
     least, sides = first.get("photographs", {}), first.get("fov sides") or seen["fov sides"]
     return found | {
         "fov sides": [min(sides[0], seen["fov sides"][0]), max(sides[1], seen["fov sides"][1])],
@@ -149,6 +163,12 @@ def cameras_of(first, seen, share):
 def learned_from(first, data):
     """Returns `data` and `licence` of the card of a model that has learned from `data` after a first one."""
     known = first.get("data", {})
-    data = {name: {part: {**known.get(name, {}).get(part, {}), **data.get(name, {}).get(part, {})}
+    data = {name: {part: both(known.get(name, {}).get(part, {}), data.get(name, {}).get(part, {}))
                    for part in ("train", "validation")} for name in sorted({*known, *data})}
     return {"data": data, "licence": licences_of(data)}
+
+
+def both(known, new):
+    """Returns {photograph: sha256} of two such; one of `known` whose name is another's now gets its sha."""
+    return {f"{name} {sha[:8]}" if new.get(name, sha) != sha else name: sha
+            for name, sha in known.items()} | new

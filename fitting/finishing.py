@@ -15,6 +15,7 @@ from fitting.observed_pen import pens_in_table
 from fitting.threshold import native_dice, tune
 from photographs.quality import seen_in
 from predict import Predictor
+from running.command import complain
 from running.machine import hardware_precision
 
 
@@ -26,7 +27,7 @@ def finish(best, last, history, pairs, settings, began, first):
     first: the Card of the model that the fit started from.
     """
     table, validation = pd.read_csv(history), pairs.photographs("validation")
-    seen = {**seen_in(pairs.photographs("train")), **pens_in_table(pairs.parts["train"])}
+    seen = {**seen_in(pairs.photographs("train"), validation), **pens_in_table(pairs.parts["train"])}
 
     def predictor_of(network, plan):
         return Predictor(network, plan, settings["precision"])
@@ -56,8 +57,18 @@ def finish(best, last, history, pairs, settings, began, first):
         card |= tune(seen_by(file), validation)
         if file != best:
             os.replace(file, best)
+    tell_sizes(card, first)
     card.write(best.with_suffix(".json"))
     return card
+
+
+def tell_sizes(card, first):
+    """Says of which sets photographs are not known by their size, or no longer as by the `first` Card."""
+    for name in card.get("pens", {}):
+        sizes, before = (each.get("picture sizes", {}).get(name, []) for each in (card, first))
+        if not sizes or any(size not in sizes for size in before):
+            complain(f"{name}: another set that was learned from has pictures of the same size, so eval.py "
+                     f"does not know these by it. Give it --pen {name} for them.")
 
 
 def kept_epoch(best, last, table, native_dice_of):

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from photographs.labelled import Labelled
-from prediction.pen import HABIT, HALF_PIXEL
-from running.command import say
+from prediction.pen import HABIT, HALF_PIXEL, MOST_PERCENT
+from running.command import Problem, say
 
 PHOTOGRAPHS = 16  # of a set, evenly spread, that tell its pen
 MOST_PROFILES = 3000  # of a photograph
@@ -37,11 +37,19 @@ def without_pen(mask, pen, side):
 
 
 def pens_of_sets(pool, training):
-    """Returns {set: its pen}, measured on `training` by the workers of a pool, and says them."""
+    """Returns {set: its pen}, measured on `training` by the workers of a pool, and says them.
+
+    Raises Problem if one is wider than any vessel.
+    """
     sets = {name: [photograph for photograph in training if photograph.set == name]
             for name in sorted({photograph.set for photograph in training})}
     chosen = [own[::-(-len(own) // PHOTOGRAPHS)] for own in sets.values()]
     pens = dict(zip(sets, pool.map(_pen_of_photographs, chosen), strict=True))
+    for name, pen in pens.items():
+        if abs(100 * pen) > MOST_PERCENT:
+            raise Problem(f"{sets[name][0].mask}: this and the other masks of {name} are drawn "
+                          f"{200 * pen:+.1f} % of the FOV's side wider than vessels look, which are .7 % "
+                          "wide at most. Look at them: python data.py DIR --picture found.png")
     shares = ", ".join(f"{name} {100 * pen:+.3f}" for name, pen in pens.items())
     say(f"Pens, in percent of the FOV's side on either edge: {shares}")
     return pens

@@ -75,10 +75,14 @@ def right_at_best(predictor, examples):
 
 
 def as_used(predictor, photographs):
-    """Returns the mean share of right centrelines and the mean Dice of what eval.py makes of photographs."""
+    """Returns the mean share of right centrelines and the mean Dice of what eval.py makes of photographs.
+
+    Each is drawn with its set's pen, if the model has one, even where its size does not tell the set.
+    """
     found = []
-    for _, example in examples_of(photographs):
-        mask = predictor.segment(example.rgb, example.fov).mask
+    for photograph, example in examples_of(photographs):
+        probability, _ = predictor(example.rgb, example.fov, _own_pen(predictor, photograph))
+        mask = metrics.cut(metrics.levels_of(probability), predictor.plan.threshold) & example.fov
         counts = metrics.histogram(mask, example.mask, example.fov)
         found.append((right_lines(mask, example), metrics.scores(counts, 0.5)["dice"]))
     return tuple(np.average(found, axis=0, weights=_weights(evenly_spread(photographs))).tolist())

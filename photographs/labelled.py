@@ -39,6 +39,9 @@ class Labelled:
         fov = fov_of(photograph, rgb)
         mask = read_vessels(photograph.mask, rgb.shape, remarks=remarks)
         check_turn(photograph, rgb, mask)
+        if not (mask & fov).any():
+            raise Problem(f"{photograph.mask}: has no vessel inside the field of view of {photograph.path}. "
+                          "Give the right mask or remove this photograph.")
         if remarks is not None and lies_elsewhere(rgb, fov, mask):
             remarks.append((photograph.mask, ELSEWHERE))
         return cls(rgb, mask, fov, Square.around(fov))

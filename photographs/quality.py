@@ -166,20 +166,22 @@ def looked_over(rgb, fov, mask=None):
     return [re.sub(r" \(.*?\)", "", sentence) for sentence in warnings_of(description, fov, {}).values()]
 
 
-def seen_in(photographs):
+def seen_in(training, kept_aside=()):
     """Returns what a network has met in the photographs of its training, for the card.
 
     `fov sides`: least and largest side of their FOVs, px. `picture sizes`: {set: widths and heights, px, of
-    its pictures that no other set has}. Both decide how wide vessels are drawn.
+    its pictures, `kept_aside` or not, that no other set has}. Both decide how wide vessels are drawn.
     `photographs`: the least brightness, sharpness and side, of which `warnings_of` takes a share as its
     limit.
     """
     found, sizes = [], defaultdict(set)
-    for photograph in photographs:
-        rgb = read_photograph(photograph.path)
-        fov = fov_of(photograph, rgb)
-        found.append(describe(rgb, fov, Square.around(fov)))
-        sizes[photograph.set].add((rgb.shape[1], rgb.shape[0]))
+    for photographs, learned in ((training, True), (kept_aside, False)):
+        for photograph in photographs:
+            rgb = read_photograph(photograph.path)
+            sizes[photograph.set].add((rgb.shape[1], rgb.shape[0]))
+            if learned:
+                fov = fov_of(photograph, rgb)
+                found.append(describe(rgb, fov, Square.around(fov)))
     everyone = Counter(size for own in sizes.values() for size in own)
     sizes = {name: [list(size) for size in sorted(own) if everyone[size] == 1]
              for name, own in sorted(sizes.items())}

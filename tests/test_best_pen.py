@@ -7,6 +7,7 @@ from test_observed_pen import SIDE, drawn_lines
 
 from card import Card, Plan
 from fitting.best_pen import as_before, best_pens
+from fitting.threshold import as_used
 from photographs.labelled import Labelled
 from photographs.square import Square
 from predict import Predictor
@@ -61,3 +62,20 @@ def test_each_set_has_its_own_and_nothing_else_changes(monkeypatch):
     assert card["validation"]["dice"] > 0.95 and card["tta"]["validation"]["dice"] > 0.9
     for new, old in ((card, CARD), (card["tta"], CARD["tta"])):
         assert all(new[key] == old[key] for key in ("threshold", "side", "calibration"))
+
+
+@pytest.mark.parametrize("wider, at", [(-1.5, "thin"), (1.5, "wide"), (0.5, None)])
+def test_a_pen_at_the_end_of_what_is_tried_is_told(wider, at, capsys):
+    """Half a pixel of the FOV's 300 is .17 %; up to .3 % are tried."""
+    network = Finds(Plan(pens=Pens({})))
+    mean, _ = network.seen(None, None, SIDE)
+    best_pens(network, [photograph("1", "mine")], [drawn_by(wider)], [mean])
+    said = capsys.readouterr().err
+    assert (f"mine: its masks are drawn so {at} that" in said) if at else not said
+
+
+def test_photographs_are_judged_by_their_own_pen_even_where_their_size_is_not_known(monkeypatch):
+    monkeypatch.setattr(Labelled, "read", lambda photograph: drawn_by(0.5))
+    dice = [as_used(Finds(Plan(side=SIDE, pens=Pens({name: 0.5 / SIDE}))), [photograph("1", "mine")])[1]
+            for name in ("mine", "another")]
+    assert dice[0] > dice[1] + 0.01

@@ -4,13 +4,13 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import SMALL, same_weights, weights_in
+from conftest import ROOT, SMALL, same_weights, weights_in
 from networks import DEPTH, WIDTH, shaken
 
 import training
 from card import MEANINGS, Card, pens_in
 from fitting import fine_tuning
-from fitting.fine_tuning import cameras_of, learned_from, mean_of, predicts_as_before
+from fitting.fine_tuning import cameras_of, card_of, learned_from, mean_of, predicts_as_before
 from fitting.threshold import smallest_within
 from model import unet
 from running.command import Problem
@@ -93,7 +93,7 @@ FIRST = {"fov sides": [536, 3263], "picture sizes": {"DRIVE": [[565, 584]], "HRF
 def test_a_model_that_goes_on_still_knows_the_cameras_that_it_knew():
     known = cameras_of(FIRST, SEEN, 0.5)
     assert known["pens"] == {"DRIVE": 0.0004, "HRF": -0.0004, "mine": -0.001}
-    assert known["habit"] == SEEN["habit"]
+    assert known["habit"] == pytest.approx((FIRST["habit"] + SEEN["habit"]) / 2)
     assert known["fov sides"] == [536, 3263]
     assert known["photographs"] == {"brightness": 40.0, "sharpness": 0.01, "side": 536.0}
     pens = pens_in(known)
@@ -104,6 +104,27 @@ def test_a_model_that_goes_on_still_knows_the_cameras_that_it_knew():
 def test_a_set_that_was_known_is_known_anew():
     known = cameras_of(FIRST | {"pens": {"mine": 0.5, "HRF": 0.1}}, SEEN, 1)
     assert known["pens"] == {"HRF": 0.1, "mine": -0.001}
+    sizes = cameras_of(FIRST | {"picture sizes": {"mine": [[7, 7]]}}, SEEN, 1)["picture sizes"]
+    assert sizes == {"mine": [[7, 7], *SEEN["picture sizes"]["mine"]]}, "photographs of both are known again"
+
+
+def test_an_unknown_camera_is_drawn_as_the_first_model_did_by_its_part_of_the_weights():
+    first = FIRST | {"habit": 0.001}
+    habits = [cameras_of(first, SEEN, share)["habit"] for share in (0, 0.5, 1)]
+    assert habits == [0.001, pytest.approx((0.001 + SEEN["habit"]) / 2), SEEN["habit"]]
+
+
+def test_another_set_of_a_known_name_is_told_and_what_was_learned_from_stays_known(capsys, tmp_path):
+    data = {"mine": {"train": {"1": "a" * 64}, "validation": {"2": "b" * 64}}}
+    card = Card(read_json(ROOT / "weights/vessels.json") | {"data": data, "pens": {"mine": 0.0}})
+    card.write(tmp_path / "model.json")
+    card_of(tmp_path / "model.keras", (16, 4), {"mine": {"train": {"1": "a" * 64}}})
+    assert not capsys.readouterr().err
+    other = {"mine": {"train": {"1": "c" * 64}, "validation": {}}}
+    card_of(tmp_path / "model.keras", (16, 4), other)
+    assert "has learned from other photographs of a set called mine" in capsys.readouterr().err
+    assert Card(learned_from(card, other)).parts_met() == {"a" * 64: "train", "b" * 64: "validation",
+                                                           "c" * 64: "train"}
 
 
 def test_of_a_first_model_without_pens_a_mean_keeps_its_part_of_what_it_draws():

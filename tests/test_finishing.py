@@ -64,3 +64,12 @@ def test_killed_at_its_end_a_run_still_has_its_best_model(train, tmp_path, monke
     last = shutil.copy(tmp_path / "c" / training.LAST, tmp_path / "last.keras")
     assert train(tmp_path / "c", "--epochs", 1, "--resume").code == 0
     assert same_weights(tmp_path / "c/model.keras", last)
+
+
+def test_sets_that_are_not_known_by_the_size_of_their_pictures_are_told(capsys):
+    first = {"picture sizes": {"A": [[9, 9], [8, 8]], "B": [[7, 7]]}}
+    finishing.tell_sizes({"pens": {"A": 0, "B": 0, "C": 0},
+                          "picture sizes": {"A": [[8, 8]], "B": [[7, 7]], "C": []}}, first)
+    said = capsys.readouterr().err
+    assert "A: another set" in said and "--pen C" in said and "--pen B" not in said
+    finishing.tell_sizes({}, {})

@@ -46,6 +46,13 @@ def test_a_photograph_without_mask_is_refused(tmp_path):
         Labelled.read(Photograph("A", "a", "training", "1", tmp_path / "a.png"))
 
 
+def test_a_mask_without_vessels_inside_the_fov_is_refused(eye, draw):
+    photograph, _, mask, fov = eye
+    draw.put(photograph.mask, ~fov)
+    with pytest.raises(Problem, match="mask.png: has no vessel inside the field of view of .*rgb.png"):
+        Labelled.read(photograph)
+
+
 def test_the_mask_of_another_photograph_is_told(eye, draw):
     """It paired by its name, and nothing was wrong: the network learned from it."""
     photograph, _, mask, _ = eye

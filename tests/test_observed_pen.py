@@ -1,12 +1,16 @@
 """An observer's pen, measured on drawn vessels of known width and taken out of their masks."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
 
-from fitting.observed_pen import SPARED, pen_of, widths, without_pen
+from fitting.observed_pen import SPARED, pen_of, pens_of_sets, widths, without_pen
 from photographs.labelled import Labelled
 from photographs.square import Square
+from running.command import Problem
+from sets.layouts import Photograph
 
 SIDE, FINE = 300, 8  # px of a picture, and how much finer it is drawn
 
@@ -54,6 +58,13 @@ def test_where_no_vessel_is_drawn_or_seen_there_is_no_pen():
     nothing = np.zeros_like(example.mask)
     for rgb, mask in ((example.rgb, nothing), (np.full_like(example.rgb, 120), example.mask)):
         assert pen_of([Labelled(rgb, mask, example.fov, example.square)]) == 0
+
+
+def test_masks_that_are_wider_than_any_vessel_are_refused_before_anything_is_learned(monkeypatch):
+    monkeypatch.setattr(Labelled, "read", lambda photograph: vessels(6, 8))
+    fat = Photograph("mine", "1", "training", "1", "1.png", "fat.png")
+    with pytest.raises(Problem, match="^fat.png: this and the other masks of mine are drawn .* wider than"):
+        pens_of_sets(ThreadPoolExecutor(1), [fat])
 
 
 # ---- taking it out -----------------------------------------------------------------------------------------

@@ -180,3 +180,6 @@ def test_sizes_that_one_set_alone_has_are_kept_to_know_its_camera_again(draw, tm
         place = draw.put(tmp_path / f"{k}.png", rgb), draw.put(tmp_path / f"{k}_fov.png", fov)
         photographs.append(Photograph(name, f"{k}", "training", f"{k}", place[0], fov=place[1]))
     assert seen_in(photographs)["picture sizes"] == {"A": [[110, 100]], "B": [[130, 100]]}
+    assert seen_in(photographs[1:4], photographs[:1]) | {"picture sizes": None} == \
+        seen_in(photographs[1:4]) | {"picture sizes": None}
+    assert seen_in(photographs[1:4], photographs[:1])["picture sizes"]["A"] == [[110, 100]], "kept aside"
