@@ -26,11 +26,9 @@ BEST, LAST, STATE = "model.keras", "state/last.keras", "state/training.npz"
 CARD, HISTORY, CURVES = "model.json", "history.csv", "curves.png"
 MINUTES, MINUTES_OF_SAMPLES = 60, 15  # if all epochs take longer here, the rate is annealed to end in time
 SHARE_OF_FIT = 0.9  # of the minutes; the rest is for what is chosen on validation
-# Small crops: docs/recipe.md, "Steps".
-FROM_NOTHING = {"epochs": 10, "rate": 2e-3, "loss": "dice", "crop": 128, "batch": 4}
+FROM_NOTHING = {"epochs": 15, "rate": 2e-3, "loss": "dice"}
 # With --init: what suits ten photographs, in some minutes (docs/recipe.md, "Fine-tuning").
-FINE_TUNING = {"epochs": None, "rate": 1e-3, "loss": "dice+bce", "crop": 256, "batch": 2}
-STEPS, MOST_EPOCHS = 1000, 15
+FINE_TUNING, STEPS = {"epochs": None, "rate": 1e-3, "loss": "dice+bce"}, 1000
 SETTINGS = ("epochs", "minutes", "batch", "crop", "rate", "loss", "width", "depth", "seed", "precision")
 
 
@@ -47,10 +45,9 @@ def arguments():
         f"given too, so many as make {STEPS} steps)")
     add("--minutes", type=float, help="end within this time, the rate annealed to fit; 0: no limit "
         f"(default: {MINUTES}, for the drawn samples {MINUTES_OF_SAMPLES})")
-    add("--batch", type=int, help=f"crops in a step (default: {FROM_NOTHING['batch']}, with --init "
-        f"{FINE_TUNING['batch']})")
-    add("--crop", type=int, choices=[128, 256, 512], help="side of the crops; 512: whole pairs (default: "
-        f"{FROM_NOTHING['crop']}, with --init {FINE_TUNING['crop']})")
+    add("--batch", type=int, default=2, help="crops in a step (default: %(default)s)")
+    add("--crop", type=int, choices=[128, 256, 512], default=256,
+        help="side of the crops; 512: whole pairs (default: %(default)s)")
     add("--rate", type=float, help=f"Adam's highest learning rate (default: {FROM_NOTHING['rate']}, "
         f"with --init {FINE_TUNING['rate']})")
     add("--loss", help=f"dice, dice+bce, bce, dice+bce+cldice (default: {FROM_NOTHING['loss']}, "
@@ -139,8 +136,8 @@ def length_of(options, pairs, steps):
     Together they are then about STEPS steps, but whoever gives --minutes wants to have those used.
     """
     if options.epochs is None:
-        few = min(max(1, round(STEPS / steps)), MOST_EPOCHS)
-        options.epochs = few if options.minutes is None else MOST_EPOCHS
+        few = min(max(1, round(STEPS / steps)), FROM_NOTHING["epochs"])
+        options.epochs = few if options.minutes is None else FROM_NOTHING["epochs"]
     default = MINUTES_OF_SAMPLES if pairs.drawn else MINUTES
     return default if options.minutes is None else options.minutes
 

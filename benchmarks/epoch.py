@@ -19,16 +19,13 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 from machine import alternate, as_process, describe, flags, in_markdown, table  # noqa: E402
 
 from running.tensorflow_start import start_tensorflow  # noqa: E402
-from training import FROM_NOTHING  # noqa: E402
 
 
 def main():
     parser = flags(__doc__)
     parser.add_argument("--pairs", type=Path, help="(default: made of the samples)")
-    parser.add_argument("--batch", type=int, default=FROM_NOTHING["batch"],
-                        help="(default: %(default)s, as training.py)")
-    parser.add_argument("--crop", type=int, default=FROM_NOTHING["crop"],
-                        help="(default: %(default)s, as training.py)")
+    parser.add_argument("--batch", type=int, default=2, help="(default: %(default)s, as training.py)")
+    parser.add_argument("--crop", type=int, default=256, help="(default: %(default)s, as training.py)")
     parser.add_argument("--steps", type=int, default=40, help="(default: %(default)s)")
     parser.add_argument("--repetitions", type=int, default=5, help="(default: %(default)s)")
     options = parser.parse_args()

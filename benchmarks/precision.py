@@ -29,8 +29,7 @@ def command(script, *words):
 def trained(work, precision, seed, epochs):
     out = work / f"{precision} {seed}"
     command("training.py", "--pairs", work / "pairs", "--out", out, "--precision", precision, "--seed", seed,
-            "--epochs", epochs, "--loss", "dice+bce", "--minutes", 0, "--crop", 512,
-            "--batch", 2)
+            "--epochs", epochs, "--loss", "dice+bce", "--minutes", 0, "--crop", 512)
     card = json.loads((out / "model.json").read_text())
     return {score: card["validation"][score] for score in SCORES}
 

@@ -21,7 +21,6 @@ from running.command import Problem, run, say  # noqa: E402
 from running.files import read_json, sha256, write_json  # noqa: E402
 from running.machine import processors  # noqa: E402
 from running.tensorflow_start import start_tensorflow  # noqa: E402
-from training import FROM_NOTHING  # noqa: E402
 
 
 def arguments():
@@ -29,10 +28,8 @@ def arguments():
     parser.add_argument("--pairs", type=Path, default=Path("augmented"), help="(default: %(default)s)")
     parser.add_argument("--count", type=int, default=8000, help="training pairs (default: %(default)s)")
     parser.add_argument("--read", type=int, default=1000, help="pairs to read (default: %(default)s)")
-    parser.add_argument("--crop", type=int, default=FROM_NOTHING["crop"],
-                        help="side of the crops (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=FROM_NOTHING["batch"],
-                        help="crops at once (default: %(default)s)")
+    parser.add_argument("--crop", type=int, default=256, help="side of the crops (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=2, help="crops at once (default: %(default)s)")
     return parser.parse_args()
 
 

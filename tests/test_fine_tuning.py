@@ -37,11 +37,9 @@ def test_init_alone_chooses_rate_loss_and_about_a_thousand_steps_and_says_so(set
     init = "--init", tiny_training / "model.keras"
     settings, said = settings_with(*init)
     assert (settings["rate"], settings["loss"], settings["epochs"]) == (1e-3, "dice+bce", 15), "at most 15"
-    assert "Chosen for fine-tuning: --epochs 15 --rate 0.001 --loss dice+bce --crop 256" in said
-    settings, said = settings_with(*init, "--rate", 0.1, "--epochs", 2, "--loss", "bce", "--crop", 128,
-                                   "--batch", 3)
+    assert "Chosen for fine-tuning: --epochs 15 --rate 0.001 --loss dice+bce" in said
+    settings, said = settings_with(*init, "--rate", 0.1, "--epochs", 2, "--loss", "bce")
     assert (settings["rate"], settings["loss"], settings["epochs"]) == (0.1, "bce", 2)
-    assert (settings["crop"], settings["batch"]) == (128, 3)
     assert "Chosen" not in said
     settings, said = settings_with(*init, "--loss", "bce")
     assert (settings["rate"], settings["loss"]) == (1e-3, "bce") and "--loss" not in said
@@ -60,8 +58,8 @@ def test_the_epochs_of_fine_tuning_are_a_thousand_steps_unless_time_is_given(ste
 
 def test_without_init_nothing_is_chosen_or_said(settings_with):
     settings, said = settings_with()
-    assert (settings["rate"], settings["loss"], settings["epochs"]) == (2e-3, "dice", 10)
-    assert settings["crop"] == 128 and not said
+    assert (settings["rate"], settings["loss"], settings["epochs"]) == (2e-3, "dice", 15)
+    assert not said
 
 
 # ---- the mean of two networks ----------------------------------------------------------------------------

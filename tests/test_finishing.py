@@ -25,7 +25,7 @@ def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_
     assert set(card["validation"]) >= scores
     data = card["data"]["tiny"]
     assert set(data["validation"]) == {"eye3"} and len(data["train"]["eye0"]) == 64
-    assert card["recipe"]["epochs"] == 2 and card["recipe"]["crop"] == 128
+    assert card["recipe"]["epochs"] == 2 and card["recipe"]["crop"] == 256
     assert card["recipe"]["augmentation"]["copies"] == 2
     assert set(card["versions"]) == {"python", "tensorflow", "keras"}
     assert card["licence"] and card["seconds"] >= 0
