@@ -47,7 +47,8 @@ def arguments():
         f"(default: {MINUTES}, for the drawn samples {MINUTES_OF_SAMPLES})")
     add("--batch", type=int, default=2, help="crops in a step (default: %(default)s)")
     add("--crop", type=int, choices=[128, 256, 512], default=256,
-        help="side of the crops; 512: whole pairs (default: %(default)s)")
+        help="side of the crops; 512: whole pairs; 128, with --batch 4, makes most of ten minutes "
+        "(default: %(default)s)")
     add("--rate", type=float, help=f"Adam's highest learning rate (default: {FROM_NOTHING['rate']}, "
         f"with --init {FINE_TUNING['rate']})")
     add("--loss", help=f"dice, dice+bce, bce, dice+bce+cldice (default: {FROM_NOTHING['loss']}, "
