@@ -151,7 +151,7 @@ def _checks(card):
     yield "range of FOV sides", isinstance(sides, list) and len(sides) == 2 and \
         all(_number(side, 1, 1e5) for side in sides)
     pens, sizes = card.get("pens", {}), card.get("picture sizes", {})
-    yield "pens", isinstance(pens, dict) and _number(card.get("habit", 0), -0.02, 0.02) and \
+    yield "pens", isinstance(pens, dict) and _number(card.get("habit", 0), -0.01, 0.01) and \
         all(_number(pen, -0.01, 0.01) for pen in pens.values())
     yield "sizes of pictures", isinstance(sizes, dict) and all(
         isinstance(own, list) and all(isinstance(size, list) and len(size) == 2 for size in own)

@@ -37,8 +37,9 @@ def card_of(init, shape, data):
         complain(f"{init} has learned from {with_example(learned, 'photograph')} of those kept aside here: "
                  "their scores will be too good, and the card says so. To keep the same aside as there, give "
                  "augment.py the --seed and --validation that its pairs had.")
-    for name in card.get("pens", {}).keys() & data.keys():
-        if not shas_of(card["data"].get(name, {})) & shas_of(data[name]):
+    known = card.get("data", {})
+    for name in sorted(card.get("pens", {}).keys() & data.keys()):
+        if not shas_of(known.get(name, {})) & shas_of(data[name]):
             complain(f"{init} has learned from other photographs of a set called {name}, and will draw them "
                      "with the pen of these. If they are of another camera, give its folder another name and "
                      "run augment.py again.")

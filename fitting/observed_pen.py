@@ -46,7 +46,7 @@ def pens_of_sets(pool, training):
     chosen = [own[::-(-len(own) // PHOTOGRAPHS)] for own in sets.values()]
     pens = dict(zip(sets, pool.map(_pen_of_photographs, chosen), strict=True))
     for name, pen in pens.items():
-        if abs(100 * pen) > MOST_PERCENT:
+        if abs(pen) + abs(HABIT) > MOST_PERCENT / 100:  # a card holds their sum at most
             raise Problem(f"{sets[name][0].mask}: this and the other masks of {name} are drawn "
                           f"{200 * pen:+.1f} % of the FOV's side wider than vessels look, which are .7 % "
                           "wide at most. Look at them: python data.py DIR --picture found.png")

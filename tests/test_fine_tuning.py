@@ -123,6 +123,8 @@ def test_another_set_of_a_known_name_is_told_and_what_was_learned_from_stays_kno
     other = {"mine": {"train": {"1": "c" * 64}, "validation": {}}}
     card_of(tmp_path / "model.keras", (16, 4), other)
     assert "has learned from other photographs of a set called mine" in capsys.readouterr().err
+    Card({key: card[key] for key in card if key != "data"}).write(tmp_path / "without.json")
+    assert card_of(tmp_path / "without.keras", (16, 4), other)["pens"] == {"mine": 0.0}
     assert Card(learned_from(card, other)).parts_met() == {"a" * 64: "train", "b" * 64: "validation",
                                                            "c" * 64: "train"}
 
