@@ -82,7 +82,7 @@ def as_used(predictor, photographs):
     found = []
     for photograph, example in examples_of(photographs):
         probability, _ = predictor(example.rgb, example.fov, _own_pen(predictor, photograph))
-        mask = metrics.cut(metrics.levels_of(probability), predictor.plan.threshold) & example.fov
+        mask = predictor.cut(example.rgb, example.fov, metrics.levels_of(probability)).mask
         counts = metrics.histogram(mask, example.mask, example.fov)
         found.append((right_lines(mask, example), metrics.scores(counts, 0.5)["dice"]))
     return tuple(np.average(found, axis=0, weights=_weights(evenly_spread(photographs))).tolist())

@@ -175,13 +175,13 @@ def seen_in(training, kept_aside=()):
     limit.
     """
     found, sizes = [], defaultdict(set)
-    for photographs, learned in ((training, True), (kept_aside, False)):
-        for photograph in photographs:
-            rgb = read_photograph(photograph.path)
-            sizes[photograph.set].add((rgb.shape[1], rgb.shape[0]))
-            if learned:
-                fov = fov_of(photograph, rgb)
-                found.append(describe(rgb, fov, Square.around(fov)))
+    for photograph in training:
+        rgb = read_photograph(photograph.path)
+        fov = fov_of(photograph, rgb)
+        found.append(describe(rgb, fov, Square.around(fov)))
+        sizes[photograph.set].add(rgb.shape[1::-1])
+    for photograph in kept_aside:
+        sizes[photograph.set].add(read_photograph(photograph.path).shape[1::-1])
     everyone = Counter(size for own in sizes.values() for size in own)
     sizes = {name: [list(size) for size in sorted(own) if everyone[size] == 1]
              for name, own in sorted(sizes.items())}
