@@ -13,6 +13,7 @@ from prediction.pen import Pens
 from running.command import Problem
 from running.files import read_json, write_json
 
+WEIGHTS = "weights sha256"
 MEANINGS = {
     "network": "width and depth of the U-Net",
     "side": "side in pixels of the square that is predicted, if `vessel width` is null or no vessel is found",
@@ -35,6 +36,7 @@ MEANINGS = {
     "photographs": "least brightness, sharpness and side among the training photographs; "
                    "a photograph with much less is warned of",
     "loss": "name of the loss",
+    WEIGHTS: "checksum of the model's weights, by which it is known that the card is its own",
     "recipe": "all flags of training.py, and under `augmentation` those of augment.py",
     "epochs": "number of epochs trained",
     "best epoch": "number of the epoch whose weights were kept",

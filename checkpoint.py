@@ -3,6 +3,7 @@
     network, card = load(find_model(options.model))
 """
 
+import hashlib
 import io
 import json
 import re
@@ -13,7 +14,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from card import Card
+from card import WEIGHTS, Card
 from model import copy_weights, shape_of, unet
 from running.command import Problem
 from running.files import sha256, whole
@@ -45,9 +46,24 @@ def find_model(given=None):
 
 
 def load(path):
-    """Returns the network in a model file and the Card beside it; raises Problem if either cannot be used."""
-    network = load_network(path)
-    return network, Card.read(Path(path).with_suffix(".json"), *shape_of(network))
+    """Returns the network in a model file and the Card beside it.
+
+    Raises Problem if either cannot be used, or if they are not of one training.
+    """
+    network, beside = load_network(path), Path(path).with_suffix(".json")
+    card = Card.read(beside, *shape_of(network))
+    if card.get(WEIGHTS, own := weights_sum(network)) != own:
+        raise Problem(f"{beside}: this card is of another model (the checksum of the weights in {path} "
+                      "differs from its own). Put the card and the model of the same training side by side.")
+    return network, card
+
+
+def weights_sum(network):
+    """Returns the SHA-256 of a network's weights, whatever file holds them."""
+    joined = hashlib.sha256()
+    for weights in network.get_weights():
+        joined.update(np.ascontiguousarray(weights, "<f4"))
+    return joined.hexdigest()
 
 
 def caution(card, photographs):

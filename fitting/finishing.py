@@ -8,8 +8,8 @@ import keras
 import pandas as pd
 import tensorflow as tf
 
-from card import Card, Plan, pens_in
-from checkpoint import load_network, save
+from card import WEIGHTS, Card, Plan, pens_in
+from checkpoint import load_network, save, weights_sum
 from fitting.fine_tuning import fine_tuned
 from fitting.observed_pen import pens_in_table
 from fitting.threshold import native_dice, tune
@@ -57,6 +57,7 @@ def finish(best, last, history, pairs, settings, began, first):
         card |= tune(seen_by(file), validation)
         if file != best:
             os.replace(file, best)
+    card[WEIGHTS] = weights_sum(load_network(best))
     tell_sizes(card, first)
     card.write(best.with_suffix(".json"))
     return card

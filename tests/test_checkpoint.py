@@ -15,7 +15,7 @@ import pytest
 from networks import DEPTH, WIDTH, shaken, squares
 
 import checkpoint
-from fitting.layers import trainable
+from fitting.layers import starting_network, trainable
 from model import copy_weights, shape_of, unet
 from running.command import Problem
 
@@ -68,6 +68,26 @@ def test_without_its_card_the_network_alone_can_be_loaded(kept, tmp_path):
     assert shape_of(loaded) == (WIDTH, DEPTH)
     with pytest.raises(Problem, match=r"model\.json: .*missing"):
         checkpoint.load(tmp_path / "model.keras")
+
+
+def test_the_card_of_another_training_is_refused(kept, tmp_path):
+    path, network = kept
+    model, card = tmp_path / "model.keras", tmp_path / "model.json"
+    shutil.copy(path, model)
+    other = shaken(unet(WIDTH, DEPTH), seed=1)
+    card.write_text(json.dumps(CARD | {"weights sha256": checkpoint.weights_sum(network)}))
+    assert checkpoint.load(model)[1]["threshold"] == 0.5
+    checkpoint.save(other, model)
+    for takes in (checkpoint.load, lambda init: starting_network(WIDTH, DEPTH, "float32", 0, init)):
+        with pytest.raises(Problem, match=r"model\.json: this card is of another model"):
+            takes(model)
+    card.write_text(json.dumps(CARD | {"weights sha256": checkpoint.weights_sum(other)}))
+    assert checkpoint.load(model)[1]["threshold"] == 0.5
+
+
+def test_a_training_notes_whose_card_it_writes(tiny_training):
+    network, card = checkpoint.load(tiny_training / "model.keras")
+    assert card["weights sha256"] == checkpoint.weights_sum(network)
 
 
 def test_a_save_that_fails_leaves_the_model_that_was_there(kept, monkeypatch):
