@@ -25,7 +25,7 @@ from cluster.stores import Store, StoredResults, find_stored, store
 from photographs.formats import LARGEST_FILE
 from photographs.fov import found_fov
 from photographs.reading import rgb_from
-from prediction.results import picture_of
+from prediction.drawn import picture_of
 from prediction.segmented import Segmented, row_of
 from running.command import Problem
 from running.files import as_png

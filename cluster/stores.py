@@ -16,6 +16,7 @@ import pyarrow.parquet
 from pyarrow import fs
 
 from photographs.finding import is_passed_over, none_in, photographs_among
+from prediction.earlier import earlier_run
 from prediction.results import Results, names_apart
 from running.again import RUN
 from running.command import Problem, complain, counted, say, with_example
@@ -175,7 +176,13 @@ class StoredResults(Results):
         rows = self.rows(["file", "name"])
         return dict(zip(rows["file"].to_pylist(), rows["name"].to_pylist(), strict=True))
 
-    def remove_earlier(self):
+    def strange(self, names):
+        """Returns the masks of these names that no job wrote; of a stopped one rows may lack."""
+        run = earlier_run(self.folder)
+        stopped = run is not None and not run.get("finished")
+        return [] if stopped else sorted({f"{name}_mask.png" for name in names}.difference(self.masks()))
+
+    def remove_earlier(self, settings):
         """Removes what the table knows."""
         for mask in self.masks():
             self.folder.remove(mask)

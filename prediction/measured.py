@@ -15,15 +15,15 @@ import numpy as np
 from metrics import HIGHEST
 from photographs.fov import found_fov
 from photographs.reading import read_photograph, read_vessels
+from prediction.drawn import picture_of
 from prediction.mask_names import assigned, lies_deeper, masks_in
-from prediction.results import FolderResults, picture_of
+from prediction.results import FolderResults
 from prediction.rows import Rows, made_of
 from prediction.segmented import Segmented, row_of
 from running.command import Problem, complain, with_example
 from running.files import Folder, as_cell, read_png, write_png
 from running.sources import described
 
-KINDS = ("mask", "overlay")
 PREDICTIONS = Path("predictions")  # eval.py's own --out
 
 
@@ -44,7 +44,7 @@ class MeasuredResults(FolderResults):
             raise Problem(f"--before {before}: holds no predictions. Give the --out with which eval.py "
                           "predicted these photographs, or leave --before out.")
         settings = {"masks": masks.as_posix(), "compared with": self.before.as_posix() if rows else None}
-        super().__init__(path, settings, overwrite, KINDS)
+        super().__init__(path, settings, overwrite)
         self.known = {Path(row["file"]): name for name, row in rows.items()} | self.known
 
     def with_masks(self, photographs):

@@ -12,28 +12,31 @@
 import hashlib
 import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
-import cv2
-import numpy as np
-
-from metrics import HIGHEST
-from pictures import contact_sheet, outlined, shrunk
-from prediction.read_ahead import FINISHERS
-from prediction.rows import Rows, made_of, table_of
+from pictures import shrunk
+from prediction.drawn import CELL, MOST_ON_SHEET, picture_of, sheet_of
+from prediction.earlier import Earlier, earlier_run
+from prediction.rows import TABLE, Rows, in_cell, made_of, table_of
 from prediction.segmented import row_of
-from running.again import RUN, lost, mark, run_in, same_as_before
+from running.again import lost, mark, run_in, same_as_before
 from running.command import Problem, complain
-from running.files import Folder, as_cell, as_json, is_there, read_png, sha256, write_png, write_text, written
+from running.files import Folder, as_cell, as_json, is_there, sha256, write_png, write_text, written
 from running.machine import hardware_precision
 from running.names import first_free, folded
 from running.sources import described
 
 KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
-SHOWN = "predictions.csv", "contact_sheet.png", "review.html"  # of many photographs together
-MOST_ON_SHEET, CELL = 120, 320  # photographs on a contact sheet at most, and the side of each, px
+MEASURED = ("mask", "overlay")  # the kinds of masks that are measured
+SHOWN = TABLE, "contact_sheet.png", "review.html"  # of many photographs together
+
+
+def kinds_of(settings):
+    """Returns which of KINDS a run with these settings writes, all if nothing is known of it."""
+    if not settings:
+        return KINDS
+    return MEASURED if "masks" in settings else KINDS if settings.get("tta") else KINDS[:-1]
 
 
 def settings_of(options, model_file):
@@ -91,14 +94,18 @@ class Results:
 
         Raises Problem if a picture would replace a file that is not from an earlier run.
         """
+        own = self.folder.first_there(self.strange(named.values()))
+        if own:
+            raise lost(f"{self.folder}/{own}")
         if self.overwrite:
-            if self.folder.read(RUN) is None:
-                own = self.folder.first_there(chain.from_iterable(map(self.pictures, named.values())))
-                if own:
-                    raise lost(f"{self.folder}/{own}")
+            run = earlier_run(self.folder) or {}
             mark(self.folder, {}, finished=False)  # killed while being cleared, it holds no run that goes on
-            self.remove_earlier()
-        mark(self.folder, self.settings, finished=False)
+            self.remove_earlier(run.get("settings"))
+        mark(self.folder, self.settings, finished=False, **self.unfinished())
+
+    def unfinished(self):
+        """Returns what else of an unfinished run stands in run.json."""
+        return {}
 
     def finish(self, **more):
         """Writes that all is done, if it is, and `more` of it."""
@@ -108,32 +115,51 @@ class Results:
 class FolderResults(Results):
     """Results on this machine: each photograph's row is a JSON file, predictions.csv their table."""
 
-    def __init__(self, path, settings, overwrite=False, kinds=None):
+    def __init__(self, path, settings, overwrite=False):
         self.rows, self.changed = Rows(Folder(path)), set()  # the second: names of what is to be done anew
-        kinds = kinds or (KINDS if settings["tta"] else KINDS[:-1])
+        self.begun, self.removed = set(), set()  # names, see prediction/earlier.py
         self.small = {}  # {name: overlay of this run as the sheet shows it}, not to be read again
-        super().__init__(Folder(path), settings, kinds, overwrite)
+        super().__init__(Folder(path), settings, kinds_of(settings), overwrite)
 
     def read_known(self):
         """Returns {path: name} of all that earlier runs have done."""
         self.rows.read()
         return {Path(row["file"]): name for name, row in self.rows.items()}
 
-    def remove_earlier(self):
-        """Removes the pictures and rows of all that earlier runs have done."""
+    def remove_earlier(self, settings):
+        """Removes the pictures and rows of all that earlier runs, whose settings these were, have done."""
         for name in self.rows.names():
-            self.forget(name)
+            self.forget(name, kinds_of(settings))
 
-    def forget(self, name):
-        for kind in KINDS:
+    def forget(self, name, kinds):
+        for kind in kinds:
             self.folder.remove(f"{name}_{kind}.png")
         self.rows.forget(name)
 
     def begin(self, named):
-        """As Results.begin; the results of what has changed go: should it fail now, they would be stale."""
+        """As Results.begin; the results of what has changed go: should it fail now, they would be stale.
+
+        Raises Problem, too, if rows would be lost that predictions.csv holds and .rows does not.
+        """
+        earlier = Earlier(self.folder, self.rows)
+        going = earlier.table if self.overwrite else map(in_cell, self.changed)
+        self.removed = earlier.listed("removed").union(going)
+        earlier.refuse_lost_rows(named, self.removed)
+        self.begun = earlier.listed("begun").union(named.values())
         super().begin(named)
         for name in self.changed:
-            self.forget(name)
+            self.forget(name, self.kinds)
+
+    def strange(self, names):
+        """Returns the files that would be written for these names and that no earlier run has written."""
+        earlier = Earlier(self.folder, self.rows)
+        own = map(self.pictures, earlier.own(names, self.pictures))
+        return chain(SHOWN if earlier.run is None else (), chain.from_iterable(own))
+
+    def unfinished(self):
+        """Returns what prediction.earlier needs to know of a run that is not finished."""
+        begun = self.begun - (self.rows.keys() - self.changed)
+        return {"begun": sorted(begun), "removed": sorted(self.removed)}
 
     def left(self, named):
         """Returns the part of {path: name} that lacks its row or a picture, or is not what it was.
@@ -189,9 +215,9 @@ class FolderResults(Results):
         """Writes predictions.csv from the rows of all photographs done so far, and returns them."""
         rows = self.in_table()
         if rows:
-            self.write(write_text, self.folder / "predictions.csv", table_of(rows))
+            self.write(write_text, self.folder / TABLE, table_of(rows))
         else:
-            self.folder.remove("predictions.csv")
+            self.folder.remove(TABLE)
         return rows
 
     def write(self, write, *given):
@@ -201,7 +227,9 @@ class FolderResults(Results):
     def finish(self, *given):
         """Writes that all is done, if it is; given: names of photographs, and whatever else SHOWN show."""
         files = [file for file in SHOWN if is_there(self.folder / file)]
-        super().finish(shown={"checksum": self.checksum(*given), "files": files})
+        if self.complete:
+            self.removed = set()
+        super().finish(shown={"checksum": self.checksum(*given), "files": files}, **self.unfinished())
 
     def shows(self, *given):
         """Returns whether a finished run has written SHOWN of these and of the same rows."""
@@ -214,29 +242,4 @@ class FolderResults(Results):
         return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
 
     def draw_sheet(self, rows):
-        """Draws the overlays side by side, each shrunk once it is there: full size may be gigabytes."""
-        def small(row):
-            if row["name"] in self.small:
-                return self.small[row["name"]]
-            return shrunk(read_png(self.folder / f"{row['name']}_overlay.png", cv2.IMREAD_COLOR_RGB), CELL)
-
-        with ThreadPoolExecutor(FINISHERS) as pool:
-            overlays = list(pool.map(small, rows[:MOST_ON_SHEET]))
-        labels = [f"{row['name']}: density {row['vessel_density']:.3f}" for row in rows[:MOST_ON_SHEET]]
-        sheet = contact_sheet(overlays, labels, columns=min(6, len(overlays)), size=CELL)
-        write_png(self.folder / "contact_sheet.png", sheet)
-
-
-# ---- what is written -------------------------------------------------------------------------------------
-
-def picture_of(kind, segmented):
-    """Returns one of KINDS as the array to be written."""
-    if kind == "probability":
-        return segmented.levels
-    if kind == "mask":
-        return segmented.mask.astype(np.uint8) * 255
-    if kind == "overlay":
-        thickness = max(1, round(max(segmented.mask.shape) / 1500))
-        return outlined(segmented.rgb, segmented.mask, thickness=thickness)
-    # 16 bits, the highest a standard deviation of 0.5, the largest there can be
-    return np.rint(np.clip(segmented.spread * 2, 0, 1) * HIGHEST).astype(np.uint16)
+        write_png(self.folder / "contact_sheet.png", sheet_of(self.folder, rows, self.small))

@@ -4,15 +4,19 @@
     rows.read()               what earlier runs have done
     rows.keep(row, made_of)   one more; after a killed run its file says that the pictures are there
 
+    table_in(folder)          {name: file} of the predictions.csv there, which other programs may have written
+
 What a row was made of is {role: what running.sources.described says of that file}; "photograph" is one role.
 """
 
+import csv
+import io
 from pathlib import Path, PurePosixPath
 
 from running.command import complain, with_example
 from running.files import as_csv, is_there, read_json, write_json
 
-ROWS = ".rows"
+ROWS, TABLE = ".rows", "predictions.csv"
 MADE_OF = "made of"
 OLD = {"photograph": "sha256", "mask": "mask sha256", "prediction": "prediction sha256"}  # of version 1.1
 HIDDEN = {MADE_OF, *OLD.values()}  # keys that are not in the table
@@ -65,3 +69,17 @@ def made_of(row):
 def table_of(rows):
     """Returns predictions.csv of these rows as text."""
     return as_csv([{key: value for key, value in row.items() if key not in HIDDEN} for row in rows])
+
+
+def in_cell(name):
+    """Returns a name or path as predictions.csv shows it, where bytes that are not UTF-8 are escaped."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def table_in(folder):
+    """Returns {name: file}, as in_cell shows them, of the predictions.csv in a folder; {} if it has none."""
+    text = (folder.read(TABLE) or b"").decode("utf-8-sig", "replace")
+    header = text.partition("\n")[0]
+    delimiter = ";" if header.count(";") > header.count(",") else ","  # the first if Excel has saved it
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return {row["name"]: row.get("file") or "" for row in rows if row.get("name")}

@@ -135,7 +135,7 @@ class Folder:
 
     def first_there(self, names):
         """Returns the first of these files that exists, or None."""
-        return next((name for name in names if (self.path / name).exists()), None)
+        return next((name for name in names if os.path.exists(self.path / name)), None)
 
     def gone(self, names):
         """Returns those of these files that are not there or are empty."""

@@ -1,6 +1,7 @@
 """The results folder: names, what is still to be done, what is written, and what overwriting may touch."""
 
 import os
+import shutil
 import time
 import tracemalloc
 import unicodedata
@@ -232,6 +233,108 @@ def test_a_picture_that_is_from_no_run_is_not_replaced(tmp_path, photographs, ev
     with pytest.raises(Problem, match="deep/z_mask.png: would be lost"):
         results.begin(results.names(photographs))
     assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_nor_is_one_beside_the_results_of_an_earlier_run(done, photographs, everything, overwrite):
+    new = done.parent / "photographs/new.png"
+    new.write_bytes(b"new")
+    write_png(done / "new_mask.png", np.zeros((5, 5), np.uint8))
+    before = everything(done)
+    results = FolderResults(done, SETTINGS, overwrite=overwrite)
+    with pytest.raises(Problem, match="new_mask.png: would be lost"):
+        results.begin(results.names(photographs | {new: "new.png"}))
+    assert everything(done) == before
+
+
+@pytest.mark.parametrize("shows", ["predictions.csv", "contact_sheet.png", "review.html"])
+def test_nor_is_a_table_sheet_or_page_of_somebodys_own(tmp_path, photographs, shows):
+    (tmp_path / "photographs" / shows).write_text("own")
+    results = FolderResults(tmp_path / "photographs", SETTINGS, overwrite=True)
+    with pytest.raises(Problem, match=f"{shows}: would be lost"):
+        results.begin(results.names(photographs))
+
+
+def test_overwriting_keeps_a_picture_of_a_kind_that_was_not_written(done, photographs, segmented):
+    write_png(done / "x_uncertainty.png", np.zeros((5, 5), np.uint8))
+    results = FolderResults(done, SETTINGS, overwrite=True)
+    do(results, results.names(photographs), segmented)
+    assert (done / "x_uncertainty.png").exists()
+
+
+def test_pictures_of_a_killed_run_are_not_taken_for_somebodys_own(tmp_path, photographs, segmented):
+    """Killed before a row. A mask that came later, of a photograph it had not begun, is somebody's own."""
+    results = FolderResults(tmp_path / "out", SETTINGS)
+    results.begin(results.names(photographs))
+    for kind in ("probability", "mask"):
+        write_png(tmp_path / f"out/x_{kind}.png", np.zeros((5, 5), np.uint8))
+    again = FolderResults(tmp_path / "out", SETTINGS)
+    again.begin(again.names(photographs))
+    write_png(tmp_path / "out/y_mask.png", np.zeros((5, 5), np.uint8))
+    once_more = FolderResults(tmp_path / "out", SETTINGS)
+    with pytest.raises(Problem, match="y_mask.png: would be lost"):
+        once_more.begin(once_more.names(photographs))
+
+
+def test_pictures_of_a_photograph_that_failed_halfway_are_not_taken_for_somebodys_own(tmp_path, photographs):
+    results = FolderResults(tmp_path / "out", SETTINGS)
+    results.begin(results.names(photographs))
+    write_png(tmp_path / "out/x_probability.png", np.zeros((5, 5), np.uint8))
+    results.finish()
+    again = FolderResults(tmp_path / "out", SETTINGS)
+    assert again.state == "finished"
+    again.begin(again.names(photographs))
+
+
+# ---- rows that did not come along ------------------------------------------------------------------------
+
+def test_rows_that_the_hidden_folder_lacks_are_not_lost(done, photographs, tmp_path, everything):
+    shutil.rmtree(done / ".rows")
+    before = everything(done)
+    new = tmp_path / "new.png"
+    new.write_bytes(b"new")
+    other = tmp_path / "other/x.png"
+    other.parent.mkdir()
+    other.write_bytes(b"other")
+    for given in ({new: "new.png"}, {other: "x.png"}, dict(list(photographs.items())[:2])):
+        results = FolderResults(done, SETTINGS)
+        with pytest.raises(Problem, match="predictions.csv: holds . rows? .* .rows beside it lacks. Copy"):
+            results.begin(results.names(given))
+    assert everything(done) == before
+
+
+def test_rows_that_did_not_come_along_are_made_again_where_all_their_photographs_are_given(
+        done, photographs, segmented, capsys):
+    table = (done / "predictions.csv").read_bytes()
+    shutil.rmtree(done / ".rows")
+    results = FolderResults(done, SETTINGS)
+    do(results, results.names(photographs), segmented)
+    assert "holds 3 rows (deep/z for one) that .rows beside it lacks. These" in capsys.readouterr().err
+    assert (done / "predictions.csv").read_bytes() == table and left(done, photographs) == ("finished", [])
+
+
+def test_a_table_that_excel_has_saved_is_read_all_the_same(done, photographs):
+    (done / "predictions.csv").write_bytes("\ufeffname;file;width\r\nx;x.png;5\r\nmine;m.png;5\r\n".encode())
+    results = FolderResults(done, SETTINGS)
+    with pytest.raises(Problem, match="holds 1 row .mine. that .rows beside it lacks"):
+        results.begin(results.names(photographs))
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_rows_that_were_removed_on_purpose_are_not_missed_though_the_table_still_has_them(
+        done, photographs, segmented, overwrite):
+    """Killed, or the table is open in Excel, before it was written without them."""
+    next(path for path in photographs if path.name == "y.png").write_bytes(b"damaged")
+    results = FolderResults(done, SETTINGS, overwrite=overwrite)
+    named = results.names(photographs)
+    results.left(named)
+    results.begin(named)
+    results.complete = False
+    results.finish()
+    again = FolderResults(done, SETTINGS)
+    some = {path: below for path, below in photographs.items() if below != "y.png"}
+    do(again, again.names(some), segmented)
+    assert list(pd.read_csv(done / "predictions.csv")["name"]) == ["deep/z", "x"]
 
 
 def test_damaged_rows_do_not_keep_from_overwriting(done, photographs, segmented):

@@ -128,6 +128,22 @@ def test_masks_that_were_emptied_and_a_damaged_part_of_the_table_are_named(begun
         begun()
 
 
+def test_a_mask_that_is_from_no_job_is_not_replaced(begun):
+    results = begun()
+    results.begin({})
+    results.folder.write("a_mask.png", b"x")
+    again = begun()
+    again.begin({"/p/a.png": "a"})  # its row may have been lost with the job that was stopped
+    again.add([done("a")])
+    again.finish()
+    again.folder.write("b_mask.png", b"own")
+    for how in ({}, {"overwrite": True}):
+        anew = begun(**how)
+        with pytest.raises(Problem, match="b_mask.png: would be lost"):
+            anew.begin({"/p/a.png": "a", "/p/b.png": "b"})
+        assert anew.folder.read("b_mask.png") == b"own" and anew.folder.has("a_mask.png")
+
+
 def test_what_has_a_row_is_not_left_to_do(begun):
     results = begun()
     photographs = {"/p/a.png": "a.png", "/p/b.png": "b.png", "/p/c.png": "c.png"}
