@@ -27,7 +27,7 @@ from photographs.labelled import Labelled
 from photographs.reading import summed_up
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
-from running.again import clear, lacks, mark, same_as_before
+from running.again import lacks, make_way, mark, same_as_before
 from running.command import counted, run, say, seed_number, typed
 from running.files import as_csv, is_there, read_png, sha256, write_png, write_text
 from running.machine import processors
@@ -37,6 +37,7 @@ from samples import FOLDER as SAMPLES
 from sets.leaks import copies_in_parts, in_several_parts
 
 OUT, KINDS = Path("augmented"), ("images", "masks")
+WRITTEN = "train/*/*.png", "validation/*/*.png", "manifest.csv", "preview.png"
 COARSEST, FINEST, FINEST_OF_LARGE = 448, 960, 1280  # px: sides of the squares that pairs are cut from
 VALIDATION_SIDE = 768  # px: side of the square from whose corners validation is cut, besides the whole at 512
 VALIDATION_COPIES = 5
@@ -173,9 +174,9 @@ def main():
         Labelled.read(photograph, remarks)  # what is wrong is said before anything is written
     for sentence in summed_up(remarks):
         say(sentence)
-    if options.overwrite:
-        clear(options.out, "train/*/*.png", "validation/*/*.png", "manifest.csv", "preview.png")
     if state != "finished":
+        read = [file for photographs in parts.values() for own in photographs for file in own.files()]
+        make_way(options.out, WRITTEN, [*paths, *WRITTEN[2:]], read, options.overwrite, numbered=True)
         from fitting.manifest import manifest_rows  # and with it pandas
 
         mark(options.out, settings, finished=False, **sources.for_run())

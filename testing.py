@@ -21,9 +21,9 @@ from photographs.square import VIEWS
 from prediction.flags import add_prediction_flags
 from prediction.read_ahead import memory_of, overlapped
 from report import page
-from report.kept import KINDS, files_of, probability_file, remove_stale, write_pictures
+from report.kept import begin, files_of, probability_file, write_pictures
 from report.scores_table import Comparison, Scores, scores_of
-from running.again import clear, mark, same_as_before
+from running.again import mark, same_as_before
 from running.command import Problem, complain, counted, run, say, with_example
 from running.files import as_csv, is_there, read_levels, sha256, write_json, write_text, written
 from running.sources import UNKNOWN, Sources
@@ -73,9 +73,7 @@ def main():
     if state == "finished" and not sources.changes:
         say(f"{options.out}: this test is finished; its report is {options.out / 'report.html'}.")
         return 0
-    if options.overwrite:
-        clear(options.out, *(f"{kind}/*.png" for kind in KINDS))
-    remove_stale(options.out, sources)
+    begin(options.out, named, sources, options.overwrite)
     mark(options.out, settings, finished=False, **sources.for_run())
 
     # Each photograph: its probability, mask and comparison are written, and it is scored.

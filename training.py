@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from model import DEPTH, WIDTH, shape_of
 from pictures import draw_curves
-from running.again import mark, same_as_before
+from running.again import make_way, mark, same_as_before
 from running.command import Problem, run, say, seed_number
 from running.files import is_there, read_json, sha256
 from running.machine import processors
@@ -76,7 +76,7 @@ def arguments():
         parser.error("--minutes must be 0 or more")
     if options.devices is not None and options.devices < 1:
         parser.error("--devices must be positive")
-    if options.init and options.init.resolve() == (options.out / BEST).resolve():
+    if options.init and options.init.resolve() in [(options.out / name).resolve() for name in (BEST, LAST)]:
         parser.error(f"--init {options.init} lies where the new model is written: choose another --out")
     return options
 
@@ -191,10 +191,8 @@ def begin(options, settings):
         raise Problem(f"{options.out}: holds an unfinished run. "
                       "Go on with --resume, or start anew with --overwrite.")
     if state == "new":
-        if options.overwrite:
-            mark(options.out, {}, finished=False)  # first: if killed now, nothing is left that goes on
-        for name in (STATE, LAST, BEST, CARD, HISTORY, CURVES):
-            (options.out / name).unlink(missing_ok=True)
+        written = STATE, LAST, BEST, CARD, HISTORY, CURVES
+        make_way(options.out, written, written, overwrite=True)
         mark(options.out, settings, finished=False)
     if options.init and options.chosen and state != "finished":
         chosen = " ".join(f"--{key} {getattr(options, key)}" for key in options.chosen)

@@ -3,9 +3,12 @@
 import numpy as np
 
 import pictures
+from running.again import make_way
 from running.files import write_png
 
 KINDS = "probabilities", "masks", "comparisons"  # of pictures, each in a folder of --out
+CURVES = "roc.png", "pr.png"
+TOGETHER = "metrics.csv", "summary.json", "report.html", *CURVES  # of all photographs
 
 
 def probability_file(out, name):
@@ -14,16 +17,30 @@ def probability_file(out, name):
 
 def files_of(scores):
     """Returns the files of a test that is finished."""
-    curves = ["roc.png", "pr.png"] if scores.scored() else []
-    return ["metrics.csv", "summary.json", "report.html", *curves,
-            *(f"{kind}/{name}.png" for kind in KINDS for name in scores.rows)]
+    together = [file for file in TOGETHER if file not in CURVES or scores.scored()]
+    return [*together, *pictures_of(scores.rows)]
+
+
+def pictures_of(names):
+    return [f"{kind}/{name}.png" for kind in KINDS for name in names]
+
+
+def begin(out, named, sources, overwrite):
+    """Removes what an earlier test left in `out` that is not to be used for {name: Photograph}.
+
+    Raises Problem if a file would be lost that no test wrote.
+    """
+    data = [file for photograph in named.values() for file in photograph.files()]
+    make_way(out, [*(f"{kind}/*.png" for kind in KINDS), *TOGETHER], [*pictures_of(named), *TOGETHER], data,
+             overwrite)
+    remove_stale(out, sources)
 
 
 def remove_stale(out, sources):
     """Removes the pictures whose photograph or FOV is another now: a probability that is there is kept."""
     for name in sources.stale(("photograph", "FOV")):
-        for kind in KINDS:
-            (out / kind / f"{name}.png").unlink(missing_ok=True)
+        for file in pictures_of([name]):
+            (out / file).unlink(missing_ok=True)
 
 
 def write_pictures(out, name, title, comparison, threshold):

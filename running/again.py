@@ -8,6 +8,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 from running.command import Problem, complain, with_example
@@ -17,23 +18,27 @@ from running.lock import hold
 RUN = "run.json"  # {"settings": ..., "finished": bool}, and what running.sources knows of the files used
 CHECKSUMS = {"pairs": "the pairs are others", "model sha256": "the model is another", "card sha256":
              "the card beside the model is another", "init sha256": "the model of --init is another"}
+TOLD_BY = {"copies": "augment.py", "split": "testing.py", "epochs": "training.py", "tta": "eval.py",
+           "masks": "eval.py"}  # which command a run is of: the first of these settings that it has tells
 
 
 def same_as_before(folder, settings, overwrite, earlier=()):
     """Returns 'new', 'unfinished' or 'finished'; raises Problem if other settings or other files are there.
 
-    With `overwrite` the folder counts as new. What a killed run left half written is removed. earlier:
-    settings of earlier versions, compared where the folder has them. A finished run that has lost some of its
-    `files` (see `mark`) is unfinished, and that is said. Raises Problem too while another process writes to
-    the folder; none can from here on until this command ends.
+    A run of another command is never overwritten, nor is another program's run.json. With `overwrite` the
+    folder counts as new. What a killed run left half written is removed. earlier: settings of earlier
+    versions, compared where the folder has them. A finished run that has lost some of its `files` (see
+    `mark`) is unfinished, and that is said. Raises Problem too while another process writes to the folder;
+    none can from here on until this command ends.
     """
     folder = _folder(folder)
     entries = folder.entries()
     if folder.is_local:
         hold(folder.path)
+    content = folder.read(RUN)
+    _refuse_others(content, folder, settings)
     if overwrite:
         return "new"
-    content = folder.read(RUN)
     if content is None:
         if any(not entry.startswith(".") for entry in entries):
             raise Problem(f"{folder}: holds other files. Choose another --out, "
@@ -51,6 +56,22 @@ def same_as_before(folder, settings, overwrite, earlier=()):
         return "finished"
     folder.sweep()
     return "unfinished"
+
+
+def _refuse_others(content, folder, settings):
+    """Raises Problem if a run.json, as bytes or None, is of another command or of another program."""
+    before = _parsed(content)
+    if before and not {"settings", "finished"} & before.keys():
+        raise lost(f"{folder}/{RUN}")
+    told = before.get("settings")
+    there, here = _command_of(told if isinstance(told, dict) else {}), _command_of(settings)
+    if there and here and there != here:
+        raise Problem(f"{folder}/{RUN}: is of a run of {there} and would be lost. Choose another --out.")
+
+
+def _command_of(settings):
+    """Returns the command whose settings these are, None if they do not tell."""
+    return next((TOLD_BY[key] for key in TOLD_BY if key in settings), None)
 
 
 def lacks(folder, files):
@@ -83,13 +104,19 @@ def _folder(folder):
     return Folder(folder) if isinstance(folder, (str, os.PathLike)) else folder
 
 
+def _parsed(content):
+    """Returns the dict that a run.json holds, given as bytes or None; {} if it holds no dict."""
+    try:
+        parsed = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
 def _run_of(content, folder):
     """Returns what a run.json holds; raises Problem unless settings are among it."""
-    try:
-        before = json.loads(content)
-    except ValueError:
-        before = None
-    if not isinstance(before, dict) or not isinstance(before.get("settings"), dict):
+    before = _parsed(content)
+    if not isinstance(before.get("settings"), dict):
         raise Problem(f"{folder}/{RUN}: is damaged. Say --overwrite to start anew, or choose another --out.")
     return before
 
@@ -100,15 +127,69 @@ def mark(folder, settings, finished, **more):
     _folder(folder).write(RUN, content.encode("utf-8", "backslashreplace"))
 
 
-def clear(folder, *patterns):
-    """Removes what an earlier run left under these patterns; raises Problem if it is from no run."""
-    there = [path for pattern in patterns for path in Path(folder).glob(pattern)]
-    if there and not (Path(folder) / RUN).exists():
+# ---- overwriting -----------------------------------------------------------------------------------------
+
+def make_way(folder, patterns, new, data=(), overwrite=False, numbered=False):
+    """Clears a folder for a run if it is to `overwrite` what is there; see `clear`.
+
+    Raises Problem, before anything is removed, if a file would be lost that is not from an earlier run or
+    that is read now. new: files that will be written, below `folder`; data: files that are read.
+    """
+    folder, read = Path(folder), set(map(_identity, data)) - {None}
+    earlier = _earlier(folder, patterns, numbered)
+    replaced = [path for path in (folder / name for name in new) if os.path.lexists(path)]
+    for path in earlier * overwrite + replaced:
+        if _identity(path) in read:
+            raise Problem(f"{path}: is a file of the data and would be lost. Choose another --out.")
+    own = set(earlier) if (folder / RUN).exists() else set()
+    for path in replaced:
+        if path not in own:
+            raise lost(path)
+    if overwrite:
+        clear(folder, *patterns, numbered=numbered)
+
+
+def clear(folder, *patterns, numbered=False):
+    """Removes what an earlier run left under these patterns; raises Problem if it is from no run.
+
+    Where a pattern has a `*`, only files that bear the name of one of the run's photographs go; `numbered`:
+    that name and a number. Of an earlier version's run no names are known, and all files go.
+    """
+    folder = Path(folder)
+    there = _earlier(folder, patterns, numbered)
+    if there and not (folder / RUN).exists():
         raise lost(there[0])
-    if there:
-        mark(folder, {}, finished=False)  # first: killed in between, nothing is left that says it is finished
+    if there:  # first: killed in between, nothing is left that says it is finished
+        known = _photographs_of(folder)
+        mark(folder, {}, finished=False, **({} if known is None else {"sources": known}))
     for path in there:
         path.unlink()
+
+
+def _earlier(folder, patterns, numbered):
+    """Returns the files under these patterns that the run in a folder has written, as far as it tells."""
+    known = _photographs_of(folder)
+
+    def is_own(pattern, path):
+        name = re.sub(r"_\d{4,}$", "", path.stem) if numbered else path.stem
+        return "*" not in pattern or known is None or name in known
+
+    return [path for pattern in patterns for path in folder.glob(pattern)
+            if is_own(pattern, path) and not path.is_dir()]
+
+
+def _photographs_of(folder):
+    """Returns {name: ...} of the photographs of the run in a folder; None if its run.json does not tell."""
+    return _parsed(Folder(folder).read(RUN)).get("sources")
+
+
+def _identity(path):
+    """Returns what is the same for all paths of one file, None if there is no such file."""
+    try:
+        state = os.stat(path)
+        return state.st_dev, state.st_ino
+    except OSError:
+        return None
 
 
 def lost(path):

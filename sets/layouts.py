@@ -32,6 +32,10 @@ class Photograph:
     second: Path | None = None
     told: bool = False
 
+    def files(self):
+        """Returns the paths of all that belongs to it."""
+        return [path for path in (self.path, self.mask, self.fov, self.second) if path]
+
 
 @dataclass
 class Set:
@@ -54,8 +58,7 @@ class Set:
 
     def files(self):
         """Returns the paths of all that belongs to its photographs."""
-        return [path for own in self.photographs
-                for path in (own.path, own.mask, own.fov, own.second) if path]
+        return [path for own in self.photographs for path in own.files()]
 
     def of(self, split):
         """Returns the photographs of 'training', an official validation part included, or of 'test'.

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from running.again import clear, mark, same_as_before
+from running.again import RUN, clear, make_way, mark, same_as_before
 from running.command import Problem
 from running.files import read_json, write_bytes
 
@@ -72,6 +72,56 @@ def test_what_is_from_no_run_is_not_cleared(tmp_path):
     assert read_json(tmp_path / "run.json") == {"settings": {}, "finished": False}, "no run goes on from here"
 
 
+def test_of_a_run_only_the_files_of_its_photographs_are_cleared(tmp_path):
+    """Whatever else lay under the patterns went with them, and the masks of a data set were such."""
+    for name in ("masks/a.png", "masks/mine.png", "t/x/a_0001.png", "t/x/mine_0001.png", "table.csv"):
+        write_bytes(tmp_path / name, b"x")
+    mark(tmp_path, {"split": "test"}, finished=True, sources={"a": {}})
+    clear(tmp_path, "masks/*.png", "table.csv")
+    clear(tmp_path, "t/*/*.png", numbered=True)
+    left = {path.name for path in tmp_path.rglob("*.*")}
+    assert left == {"mine.png", "mine_0001.png", RUN}
+    assert read_json(tmp_path / RUN)["sources"] == {"a": {}}, "killed in between, it can still be cleared"
+
+
+def test_nothing_is_cleared_where_a_file_would_be_lost(tmp_path):
+    for name in ("masks/a.png", "masks/b.png"):
+        write_bytes(tmp_path / name, b"x")
+    (tmp_path / "linked").symlink_to("masks")
+    mark(tmp_path, {"split": "test"}, finished=True, sources={"a": {}})
+    for new, data, sentence in (
+            (["masks/b.png"], [], "b.png: would be lost"),
+            ([], [tmp_path / "linked/a.png"], "a.png: is a file of the data and would be lost"),
+            (["masks/b.png"], [tmp_path / "linked/b.png"], "b.png: is a file of the data"),
+            (["masks/b.png"], [tmp_path / "gone.png"], "b.png: would be lost")):
+        with pytest.raises(Problem, match=sentence):
+            make_way(tmp_path, ["masks/*.png"], new, data, overwrite=True)
+        assert (tmp_path / "masks/a.png").exists() and read_json(tmp_path / RUN)["finished"]
+    make_way(tmp_path, ["masks/*.png"], ["masks/a.png"], [tmp_path / "masks/b.png"], overwrite=True)
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["b.png"]
+
+
+@pytest.mark.parametrize("there, sentence", [
+    ({"copies": 60}, "augment.py"), ({"epochs": 15}, "training.py"), ({"tta": False}, "eval.py"),
+    ({"masks": "corrected"}, "eval.py"), ({"split": "test", "tta": False}, "")])
+def test_a_run_of_another_command_is_not_overwritten(there, sentence, tmp_path):
+    """testing.py --overwrite took masks beside the results of eval.py for its own."""
+    mark(tmp_path, there, finished=True)
+    before = all_of(tmp_path)
+    for overwrite in (True, False) if sentence else ():
+        with pytest.raises(Problem, match=f"run.json: is of a run of {sentence} and would be lost"):
+            same_as_before(tmp_path, {"split": "test", "tta": False}, overwrite)
+    assert sentence or same_as_before(tmp_path, {"split": "test", "tta": False}, False) == "finished"
+    assert all_of(tmp_path) == before
+
+
+def test_another_programs_run_json_is_not_overwritten(tmp_path):
+    (tmp_path / RUN).write_text('{"a program of their own": 1}')
+    for overwrite in (True, False):
+        with pytest.raises(Problem, match="run.json: would be lost, and is not from an earlier run"):
+            same_as_before(tmp_path, {"tta": False}, overwrite)
+
+
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"settings": 3}', "\0" * 100])
 def test_a_damaged_note_on_the_run(damage, short_runs, refused, command, tmp_path):
     out = tmp_path / "out"
@@ -129,6 +179,47 @@ def test_overwrite_touches_nobody_elses_files(name, short_runs, command, tmp_pat
     other_things(tmp_path / "out")
     ended = command(name, *short_runs[name], "--out", tmp_path / "out", "--overwrite")
     assert ended.code in (0, 2) and (tmp_path / "out/thesis.txt").read_text(encoding="utf-8") == "years"
+
+
+@pytest.mark.parametrize("own_run", [False, True])
+@pytest.mark.parametrize("name", ["testing", "augment"])
+def test_masks_are_not_overwritten_whatever_run_lies_beside_them(
+        name, own_run, short_runs, command, draw, tmp_path, everything):
+    """--overwrite removed all reference masks of a folder into which eval.py had once written."""
+    folder = draw.plain(tmp_path / "mine", train=4, test=0 if name == "augment" else None)
+    if own_run:  # also where the run.json is of the same command, whatever version
+        mark(folder, {"copies": 2} if name == "augment" else {"split": "test"}, finished=True)
+    else:
+        photographs = next(folder.rglob("images"))
+        ended = command("eval", photographs, *short_runs["eval"][-2:], "--out", folder, "--overwrite")
+        assert ended.code == 0, ended.err
+    before = everything(folder)
+    ended = command(name, "--data", folder, *short_runs[name][2:], "--out", folder, "--overwrite")
+    expected = "is a file of the data" if own_run else "is of a run of eval.py"
+    sentence = ended.err.splitlines()[-1]
+    assert ended.code == 2 and f"{expected} and would be lost. Choose another --out" in sentence
+    assert str(folder) in sentence and everything(folder) == before
+
+
+def test_a_model_that_is_from_no_run_is_not_overwritten(
+        short_runs, refused, tiny_model, tmp_path, everything):
+    """training.py --overwrite removed a model that somebody had put there."""
+    for name in ("model.keras", "model.json"):
+        (tmp_path / "c").mkdir(exist_ok=True)
+        shutil.copy(tiny_model.with_name(name), tmp_path / "c" / name)
+    before = everything(tmp_path)
+    sentence = refused("training", *short_runs["training"], "--out", tmp_path / "c", "--overwrite")
+    assert "model.keras: would be lost, and is not from an earlier run" in sentence
+    assert everything(tmp_path) == before
+
+
+def test_the_network_that_one_starts_from_is_not_overwritten(short_runs, command, tiny_training, tmp_path):
+    out = tmp_path / "c"
+    shutil.copytree(tiny_training, out)
+    for name in ("model.keras", "state/last.keras"):
+        words = *short_runs["training"], "--out", out, "--overwrite", "--init", out / name
+        ended = command("training", *words)
+        assert ended.code == 2 and "lies where the new model is written" in ended.err
 
 
 def test_overwrite_with_a_flag_or_model_that_cannot_be_used_removes_nothing(
