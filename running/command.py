@@ -16,6 +16,9 @@ import sys
 import threading
 from pathlib import Path
 
+ONE_VALUE = ("--out", "--model", "--masks", "--before", "--pairs", "--init", "--picture", "--ray", "--pen",
+             "--loss")  # flags whose one value is a path or a name: it is taken as it is typed
+
 at_the_end = contextlib.ExitStack()  # what is put into it is done when the command ends, however it ends
 atexit.register(at_the_end.close)
 
@@ -98,7 +101,8 @@ def run(main, goes_on="Run the same command again to go on."):
     if sentence := _cannot_start():
         complain(sentence)
         return 2
-    sys.argv[1:] = [path for word in sys.argv[1:] for path in _expanded(word)]
+    sys.argv[1:] = [path for flag, word in zip(sys.argv, sys.argv[1:], strict=False)
+                    for path in _expanded(flag, word)]
     if threading.current_thread() is threading.main_thread():  # elsewhere signals cannot be handled
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -138,11 +142,16 @@ def _open_closed_streams():
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
-def _expanded(word):
-    """Returns the files that a word such as *.jpg means, or the word: not every shell expands it."""
-    if not glob.has_magic(word) or os.path.lexists(word):
+def _expanded(before, word):
+    """Returns the files that a word such as *.jpg means, or the word: not every shell expands it.
+
+    `before`: the word before it. What follows a flag with one value is not expanded, nor are brackets, which
+    Windows' shells do not know either: they are part of many a file's name.
+    """
+    is_value = len(before) > 2 and any(flag.startswith(before) for flag in ONE_VALUE)
+    if is_value or not {"*", "?"} & set(word) or word.startswith("-") or os.path.lexists(word):
         return [word]
-    return sorted(glob.glob(word)) or [word]
+    return sorted(glob.glob(word.replace("[", "[[]"))) or [word]
 
 
 def _sentence(error):

@@ -1,5 +1,7 @@
 """How commands speak and end: exit codes, one sentence, no memory, readers that go away, --help."""
 
+import argparse
+import importlib
 import os
 import shlex
 import signal
@@ -15,7 +17,7 @@ import tensorflow as tf
 from conftest import ROOT, limited, linux_only
 from PIL import Image
 
-from running.command import Problem, complain, counted, run, say, typed, with_example
+from running.command import ONE_VALUE, Problem, complain, counted, run, say, typed, with_example
 
 # ---- exit codes ------------------------------------------------------------------------------------------
 
@@ -131,6 +133,36 @@ def test_words_that_no_shell_has_expanded_mean_the_files_that_fit_them(monkeypat
         run(lambda: words.append(sys.argv[1:]))
     assert words == [["a.jpg", "b.jpg", "x[1].jpg", "--out", "r"], ["x[1].jpg"], ["gone*.jpg"],
                      ["s3://bucket/*.jpg"]]
+
+
+def test_what_follows_a_flag_of_one_path_is_taken_as_it_is_typed(monkeypatch, tmp_path):
+    """--out 'res*' wrote into whatever folder the pattern fitted."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("res1", "res2", "scan1.png"):
+        Path(name).touch()
+    for given in (["--out", "res*"], ["--ou", "res[1]"], ["--out=res*"], ["--model", "res?"], ["scan[1].png"],
+                  ["--data", "res[1]"]):
+        monkeypatch.setattr(sys, "argv", ["eval.py", *given])
+        assert run(lambda given=given: sys.argv[1:] != given) == 0, given
+    monkeypatch.setattr(sys, "argv", ["eval.py", "--tta", "res*", "--data", "s*.png"])
+    assert run(lambda: sys.argv[1:] != ["--tta", "res1", "res2", "--data", "scan1.png"]) == 0
+
+
+@pytest.mark.parametrize("script", ["data", "augment", "training", "testing", "eval", "export"])
+def test_the_flags_of_one_path_are_known(script, monkeypatch):
+    """Else their values were expanded, of a flag that is new."""
+    seen = []
+
+    def parse_args(parser, *_):
+        seen.append(parser)
+        raise SystemExit
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
+    with pytest.raises(SystemExit):
+        importlib.import_module(script).arguments()
+    flags = {flag for action in seen[0]._actions for flag in action.option_strings
+             if action.nargs is None and action.type in (None, Path) and not action.choices}
+    assert flags and flags <= set(ONE_VALUE)
 
 
 # ---- memory ----------------------------------------------------------------------------------------------
