@@ -10,6 +10,7 @@ All take RGB in [0, 1], (N, S, S, 3) float32, and give the network's probabiliti
 import argparse
 import contextlib
 import importlib.util
+import os
 import sys
 import tempfile
 import warnings
@@ -59,11 +60,11 @@ def export(path, form, out=None, side=512):
     missing = [name for name in NEEDED.get(form, ()) if not importlib.util.find_spec(name)]
     if missing:
         raise Problem(f"--format {form} needs {', '.join(missing)}: pip install -r requirements-export.txt")
+    out = _place(path, form, out)
     network, card = load(path)
     step = 1 << card["network"]["depth"]
     if side < 1 or side % step:
         raise Problem(f"--side {side}: choose a multiple of {step}.")
-    out = _place(path, form, out)
     squares = np.random.default_rng(0).random((1, side, side, 3), dtype=np.float32)
     with warnings.catch_warnings(), _whole_folder(out) if form == "savedmodel" else whole(out) as beside:
         warnings.simplefilter("ignore")  # of the converters among themselves; what counts is compared below
@@ -76,20 +77,23 @@ def export(path, form, out=None, side=512):
 
 
 def _place(path, form, out):
-    """Returns where to write: `out`, or a name beside the model; raises Problem if its ending is wrong."""
+    """Returns where to write: `out`, or a name beside the model.
+
+    Raises Problem if its ending is wrong, or if there is something already, which may be somebody's own.
+    """
     ending = FORMATS[form]
     out = Path(out or path.with_name(path.stem + (ending or "_savedmodel")))
     if out.suffix != ending:
         raise Problem(f"--out {out}: choose a name that ends in {ending}." if ending
                       else f"--out {out}: a SavedModel is a folder: choose a name without an ending.")
+    if os.path.lexists(out):
+        raise Problem(f"{out}: exists already. Remove it, or choose another --out.")
     return out
 
 
 @contextlib.contextmanager
 def _whole_folder(out):
-    """Gives a folder beside `out` that takes its name if all goes well; raises Problem if `out` exists."""
-    if out.exists():
-        raise Problem(f"{out}: exists already. Remove it, or choose another --out.")
+    """Gives a folder beside `out` that takes its name if all goes well."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with told_as(out), tempfile.TemporaryDirectory(prefix=UNFINISHED, dir=out.parent) as folder:
         beside = Path(folder) / out.name

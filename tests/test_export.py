@@ -86,6 +86,20 @@ def test_an_export_that_cannot_be_is_one_sentence(kept, form, out, side, sentenc
         export.export(kept, form, out and kept.parent / out, side)
 
 
+@pytest.mark.parametrize("form", export.FORMATS)
+@pytest.mark.parametrize("make", [
+    lambda path: path.write_text("years"), lambda path: path.mkdir(), lambda path: path.symlink_to("gone")])
+def test_what_is_there_already_is_not_replaced_whatever_it_is(kept, form, make, monkeypatch, everything):
+    """LiteRT and ONNX replaced it in silence, a SavedModel did not."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: True)
+    out = kept.parent / f"thesis{export.FORMATS[form]}"
+    make(out)
+    before, names = everything(kept.parent), left(kept)
+    with pytest.raises(Problem, match=f"{out.name}: exists already"):
+        export.export(kept, form, out, side=SIDE)
+    assert everything(kept.parent) == before and left(kept) == names
+
+
 # ---- the command -------------------------------------------------------------------------------------------
 
 def test_the_command_says_what_came_out(command, kept):
@@ -94,6 +108,15 @@ def test_the_command_says_what_came_out(command, kept):
     assert f"{kept} -> {kept.with_name('model_savedmodel')}: " in ended.out and "(N, 16, 16, 3)" in ended.out
     again = command("export", "--format", "savedmodel", "--model", kept, "--side", 16)
     assert again.code == 2 and "exists already" in again.err
+
+
+@pytest.mark.parametrize("form", list(forms()))
+def test_the_command_over_its_own_result_refuses_in_every_form(command, kept, form, everything):
+    words = "--format", form, "--model", kept, "--side", 16
+    assert command("export", *words).code == 0
+    before = everything(kept.parent)
+    again = command("export", *words)
+    assert again.code == 2 and "exists already" in again.err and everything(kept.parent) == before
 
 
 def test_without_a_format_the_choices_are_named(command):
