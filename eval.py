@@ -123,6 +123,7 @@ def segment_all(results, named, predictor, card, page):
     """Reads, predicts and writes at once; returns {path: Problem} of what could not be done."""
     def read(path):
         remarks = []
+        results.note(path)
         rgb = read_photograph(path, remarks)
         for sentence in summed_up(remarks):
             complain(sentence)

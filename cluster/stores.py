@@ -16,8 +16,9 @@ import pyarrow.parquet
 from pyarrow import fs
 
 from photographs.finding import is_passed_over, none_in, photographs_among
+from prediction.any_results import Results
 from prediction.earlier import earlier_run
-from prediction.results import Results, names_apart
+from prediction.results import names_apart
 from running.again import RUN
 from running.command import Problem, complain, counted, say, with_example
 from running.files import sweep, write_bytes
@@ -178,9 +179,8 @@ class StoredResults(Results):
 
     def strange(self, names):
         """Returns the masks of these names that no job wrote; of a stopped one rows may lack."""
-        run = earlier_run(self.folder)
-        stopped = run is not None and not run.get("finished")
-        return [] if stopped else sorted({f"{name}_mask.png" for name in names}.difference(self.masks()))
+        finished = (earlier_run(self.folder) or {"finished": True}).get("finished")
+        return sorted({f"{name}_mask.png" for name in names}.difference(self.masks())) if finished else []
 
     def remove_earlier(self, settings):
         """Removes what the table knows."""

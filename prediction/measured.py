@@ -101,6 +101,7 @@ class MeasuredResults(FolderResults):
 
     def read(self, path):
         """Returns (H, W, 3) uint8, FOV and mask, (H, W) bool, of a photograph."""
+        self.note(path)
         rgb = read_photograph(path)
         fov = found_fov(path, rgb)
         return rgb, fov, read_vessels(self.mask_of[path], rgb.shape, empty_is_fine=True) & fov
@@ -110,7 +111,7 @@ class MeasuredResults(FolderResults):
         segmented = Segmented(rgb, fov, mask.astype(np.uint16) * HIGHEST, mask)
         for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
             write_png(self.folder / picture, picture_of(kind, segmented))
-        row, made = row_of(name, path, segmented, {}), self.made_of(path)
+        row, made = row_of(name, path, segmented, {}), self.made_when_read(path)
         del row["certainty"], row["pen"]  # are of a prediction
         row["mask"] = self.mask_of[path].as_posix()
         self.rows.keep(row | self.change(mask, fov, *self.prediction_of(made)), made)

@@ -9,18 +9,21 @@
     results.finish()
 """
 
+import contextlib
 import hashlib
 import os
 from collections import defaultdict
 from itertools import chain, count
 from pathlib import Path, PurePosixPath
 
+from photographs.formats import LARGEST_FILE
 from pictures import shrunk
+from prediction.any_results import Results
 from prediction.drawn import CELL, MOST_ON_SHEET, picture_of, sheet_of
-from prediction.earlier import Earlier, earlier_run
+from prediction.earlier import Earlier
 from prediction.rows import TABLE, Rows, in_cell, made_of, table_of
 from prediction.segmented import row_of
-from running.again import lost, mark, run_in, same_as_before
+from running.again import run_in
 from running.command import Problem, complain
 from running.files import Folder, as_cell, as_json, is_there, sha256, write_png, write_text, written
 from running.machine import hardware_precision
@@ -69,55 +72,13 @@ def names_apart(photographs, known, taken=()):
 
 # ---- the folder ------------------------------------------------------------------------------------------
 
-class Results:
-    """What all results folders do alike; FolderResults and cluster.stores.StoredResults say where rows are.
-
-    folder: a running.files.Folder or cluster.stores.Store; kinds: which of KINDS each photograph gets.
-    """
-
-    def __init__(self, folder, settings, kinds, overwrite):
-        """Raises Problem if the folder holds results of other settings or other files; changes nothing."""
-        self.folder, self.settings, self.kinds, self.overwrite = folder, settings, kinds, overwrite
-        self.complete = True
-        self.state = same_as_before(folder, settings, overwrite)
-        self.known = {} if overwrite else self.read_known()
-
-    def names(self, photographs):
-        """Returns {photograph: name}; see names_apart."""
-        return names_apart(photographs, self.known)
-
-    def pictures(self, name):
-        return [f"{name}_{kind}.png" for kind in self.kinds]
-
-    def begin(self, named):
-        """Makes the folder hold this run, unfinished; what earlier runs left goes if it is to be overwritten.
-
-        Raises Problem if a picture would replace a file that is not from an earlier run.
-        """
-        own = self.folder.first_there(self.strange(named.values()))
-        if own:
-            raise lost(f"{self.folder}/{own}")
-        if self.overwrite:
-            run = earlier_run(self.folder) or {}
-            mark(self.folder, {}, finished=False)  # killed while being cleared, it holds no run that goes on
-            self.remove_earlier(run.get("settings"))
-        mark(self.folder, self.settings, finished=False, **self.unfinished())
-
-    def unfinished(self):
-        """Returns what else of an unfinished run stands in run.json."""
-        return {}
-
-    def finish(self, **more):
-        """Writes that all is done, if it is, and `more` of it."""
-        mark(self.folder, self.settings, finished=self.complete, **more)
-
-
 class FolderResults(Results):
     """Results on this machine: each photograph's row is a JSON file, predictions.csv their table."""
 
     def __init__(self, path, settings, overwrite=False):
         self.rows, self.changed = Rows(Folder(path)), set()  # the second: names of what is to be done anew
         self.begun, self.removed = set(), set()  # names, see prediction/earlier.py
+        self.noted = {}  # {path: what it was made of when it was read}
         self.small = {}  # {name: overlay of this run as the sheet shows it}, not to be read again
         super().__init__(Folder(path), settings, kinds_of(settings), overwrite)
 
@@ -125,6 +86,10 @@ class FolderResults(Results):
         """Returns {path: name} of all that earlier runs have done."""
         self.rows.read()
         return {Path(row["file"]): name for name, row in self.rows.items()}
+
+    def names(self, photographs):
+        """Returns {photograph: name}; see names_apart."""
+        return names_apart(photographs, self.known)
 
     def remove_earlier(self, settings):
         """Removes the pictures and rows of all that earlier runs, whose settings these were, have done."""
@@ -191,6 +156,15 @@ class FolderResults(Results):
         """Returns {role: what is known of that file} of what a photograph's results are made of."""
         return {"photograph": described(path, as_cell(path.absolute()), (known or {}).get("photograph"))}
 
+    def note(self, path):
+        """Notes what a photograph is made of, before it is read: it may be replaced at any time then."""
+        with contextlib.suppress(OSError):  # reading it says what is wrong
+            if os.path.isfile(path) and os.path.getsize(path) <= LARGEST_FILE:
+                self.noted[path] = self.made_of(path)
+
+    def made_when_read(self, path):
+        return self.noted.pop(path, None) or self.made_of(path)
+
     def others(self, named, places):
         """Returns the rows of photographs that lay in these folders and are not among {path: name}."""
         names, places = set(named.values()), list(map(os.path.abspath, places))
@@ -205,7 +179,7 @@ class FolderResults(Results):
             if kind == "overlay" and len(self.small) < MOST_ON_SHEET:
                 self.small[name] = shrunk(drawn, CELL)
         del drawn  # as large as the photograph
-        return self.rows.keep(row_of(name, path, segmented, card), self.made_of(path))
+        return self.rows.keep(row_of(name, path, segmented, card), self.made_when_read(path))
 
     def in_table(self):
         """Returns the rows of predictions.csv, in order of names."""

@@ -275,6 +275,26 @@ def test_a_picture_that_was_removed_is_made_again(evaluate, photographs, tmp_pat
     assert len(list(out.glob("p?_*.png"))) == 9 and (out / "p0_overlay.png").stat().st_mtime_ns == kept
 
 
+def test_a_photograph_that_is_replaced_while_it_is_segmented_is_done_anew(
+        evaluate, draw, photographs, tmp_path, monkeypatch):
+    out, add = tmp_path / "out", FolderResults.add
+
+    def replaced(self, name, path, *given):
+        if name == "p1":
+            draw.put(path, draw.eye(59)[0])
+        return add(self, name, path, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FolderResults, "add", replaced)
+        assert evaluate(out, photographs).code == 0
+    before = {name: (out / f"{name}_overlay.png").read_bytes() for name in ("p0", "p1")}
+    ended = evaluate(out, photographs)
+    assert ended.code == 0 and "p1.png: is another photograph than it was; it is done anew" in ended.err
+    same = [(out / f"{name}_overlay.png").read_bytes() == kept for name, kept in before.items()]
+    assert same == [True, False]
+    assert "done already" in evaluate(out, photographs).out
+
+
 def test_an_edited_card_is_another_model(command, photographs, tiny_model, tmp_path):
     model = shutil.copy(tiny_model, tmp_path / "model.keras")
     card = read_json(tiny_model.with_suffix(".json"))

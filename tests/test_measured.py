@@ -10,6 +10,7 @@ import pytest
 
 from photographs.fov import find_fov
 from prediction.mask_names import file_of
+from prediction.measured import MeasuredResults
 
 
 @pytest.fixture
@@ -157,6 +158,23 @@ def test_masks_whose_names_differ_in_case_or_unicode_form_are_found(command, dra
     draw.put(tmp_path / f"drawn/{decomposed}.png", masks[composed])
     ended = command("eval", tmp_path / "cased", "--masks", tmp_path / "drawn", "--out", tmp_path / "o")
     assert ended.code == 0 and ended.err == "" and sorted(table(tmp_path / "o").index) == sorted(masks)
+
+
+def test_a_mask_that_is_replaced_while_it_is_measured_is_measured_anew(
+        measure, draw, eyes, drawn, tmp_path, monkeypatch):
+    add = MeasuredResults.add
+
+    def replaced(self, name, *given):
+        if name == "a":
+            draw.put(drawn / "a.png", eyes[1]["c"])
+        return add(self, name, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MeasuredResults, "add", replaced)
+        measure()
+    before = (tmp_path / "measured/a_mask.png").read_bytes()
+    assert "Measured: 2 masks" in measure().out
+    assert (tmp_path / "measured/a_mask.png").read_bytes() != before and "done already" in measure().out
 
 
 # ---- nothing in silence ----------------------------------------------------------------------------------

@@ -1,0 +1,43 @@
+"""What all results folders do alike: they hold one run, and replace no file of somebody's own."""
+
+from prediction.earlier import earlier_run
+from running.again import lost, mark, same_as_before
+
+
+class Results:
+    """What all results folders do alike; prediction.results and cluster.stores say where rows are.
+
+    folder: a running.files.Folder or cluster.stores.Store; kinds: which of KINDS each photograph gets.
+    """
+
+    def __init__(self, folder, settings, kinds, overwrite):
+        """Raises Problem if the folder holds results of other settings or other files; changes nothing."""
+        self.folder, self.settings, self.kinds, self.overwrite = folder, settings, kinds, overwrite
+        self.complete = True
+        self.state = same_as_before(folder, settings, overwrite)
+        self.known = {} if overwrite else self.read_known()
+
+    def pictures(self, name):
+        return [f"{name}_{kind}.png" for kind in self.kinds]
+
+    def begin(self, named):
+        """Makes the folder hold this run, unfinished; what earlier runs left goes if it is to be overwritten.
+
+        Raises Problem if a picture would replace a file that is not from an earlier run.
+        """
+        own = self.folder.first_there(self.strange(named.values()))
+        if own:
+            raise lost(f"{self.folder}/{own}")
+        if self.overwrite:
+            run = earlier_run(self.folder) or {}
+            mark(self.folder, {}, finished=False)  # killed while being cleared, it holds no run that goes on
+            self.remove_earlier(run.get("settings"))
+        mark(self.folder, self.settings, finished=False, **self.unfinished())
+
+    def unfinished(self):
+        """Returns what else of an unfinished run stands in run.json."""
+        return {}
+
+    def finish(self, **more):
+        """Writes that all is done, if it is, and `more` of it."""
+        mark(self.folder, self.settings, finished=self.complete, **more)
