@@ -71,11 +71,12 @@ def predicted(options, photographs):
     say(f"Model: {model_file}")
     results = FolderResults(options.out, settings_of(options, model_file), options.overwrite)
     named = results.names(photographs)
-    left = results.left(named)
+    refused = {}
+    left = results.left(named, refused)
     tell_others(results.others(named, options.photographs), options.out)
     given = [*named.values(), options.review, *map(os.path.abspath, options.photographs)]
-    if not left and results.shows(*given):
-        return done_already(options, named)
+    if len(refused) == len(named) or (not left and results.shows(*given)):
+        return done_already(options, named, refused)
 
     # The rest is segmented.
     if not left:
@@ -86,7 +87,7 @@ def predicted(options, photographs):
     predictor = Predictor(network, card.plan(options.tta, options.threshold, options.pen), options.precision)
     page = Review(results.folder, predictor.plan.threshold, options.review)
     results.begin(named)
-    failed = segment_all(results, left, predictor, card, page)
+    failed = refused | segment_all(results, left, predictor, card, page)
 
     # What was asked for, in a table, on a sheet and in a sentence.
     done = {name for photograph, name in named.items() if photograph not in failed}
@@ -112,11 +113,13 @@ def tell_others(rows, out):
                  "--overwrite makes all anew without such.")
 
 
-def done_already(options, named):
-    say(f"All of it is done already; the results are in {options.out}.")
+def done_already(options, named, refused):
+    """Says that there is nothing left to do but what is refused, {path: Problem}; returns the exit code."""
+    tell_failed(refused, len(named))
+    say(f"All {'else' if refused else 'of it'} is done already; the results are in {options.out}.")
     if options.show:
-        show(Path(options.out), sorted(named.values()))
-    return 0
+        show(Path(options.out), sorted(name for path, name in named.items() if path not in refused))
+    return 1 if refused else 0
 
 
 def segment_all(results, named, predictor, card, page):
@@ -151,14 +154,15 @@ def measured(options, photographs):
 
     results = MeasuredResults(options.out, options.masks, options.before, options.overwrite)
     named = results.with_masks(photographs)
-    left = results.left(named)
+    refused = {}
+    left = results.left(named, refused)
     results.tell_gone()
-    if not left and results.shows(*named.values()):
+    if len(refused) == len(named) or (not left and results.shows(*named.values())):
         results.tell_uncompared(results.in_table())
-        return done_already(options, named)
+        return done_already(options, named, refused)
     results.begin(named)
-    failed = failures(left, results.read, lambda _, read: read,
-                      lambda path, read: results.add(named[path], path, *read))
+    failed = refused | failures(left, results.read, lambda _, read: read,
+                                lambda path, read: results.add(named[path], path, *read))
     done = {name for photograph, name in named.items() if photograph not in failed}
     rows = [row for row in results.write_table() if row["name"] in done]
     tell_failed(failed, len(named))

@@ -7,6 +7,7 @@
 changed.
 """
 
+import os
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from photographs.reading import read_photograph, read_vessels
 from prediction.drawn import picture_of
 from prediction.mask_names import assigned, lies_deeper, masks_in
 from prediction.results import FolderResults
-from prediction.rows import Rows, made_of
+from prediction.rows import Rows, made_of, place_of
 from prediction.segmented import Segmented, row_of
 from running.command import Problem, complain, with_example
 from running.files import Folder, as_cell, read_png, write_png
@@ -75,13 +76,20 @@ class MeasuredResults(FolderResults):
         return (row, mask) if mask and mask.is_file() else (None, None)
 
     def in_table(self):
-        """Leaves out what has lost its photograph or its mask."""
-        masks = {mask.as_posix() for mask in self.masks}
+        """Leaves out what has lost its photograph or its mask, here or where others of these names were."""
+        masks, place = {mask.as_posix() for mask in self.masks}, self.place.resolve()
+        without = set(map(os.path.abspath, self.without))
 
-        def is_there(path, mask):
-            return path in self.mask_of or (mask in masks and path not in self.without and path.is_file())
+        def has_mask(row):
+            mask = Path(place_of(row, "mask"))
+            return row["mask"] in masks or (mask.is_file() and not mask.resolve().is_relative_to(place))
 
-        return [row for row in super().in_table() if is_there(Path(row["file"]), row["mask"])]
+        def is_there(row):
+            place_now, typed = place_of(row), row["file"]
+            left_out = place_now in without or not (os.path.isfile(place_now) or os.path.isfile(typed))
+            return Path(typed) in self.mask_of or (has_mask(row) and not left_out)
+
+        return [row for row in super().in_table() if is_there(row)]
 
     def tell_gone(self):
         """Says which rows have left the table; of photographs without a mask it is known already."""

@@ -21,9 +21,9 @@ from pictures import shrunk
 from prediction.any_results import Results
 from prediction.drawn import CELL, MOST_ON_SHEET, picture_of, sheet_of
 from prediction.earlier import Earlier
-from prediction.rows import TABLE, Rows, in_cell, made_of, table_of
+from prediction.rows import TABLE, Rows, in_cell, lay_in, made_of, place_of, table_of, takes_the_place
 from prediction.segmented import row_of
-from running.again import run_in
+from running.again import lacks, run_in
 from running.command import Problem, complain
 from running.files import Folder, as_cell, as_json, is_there, sha256, write_png, write_text, written
 from running.machine import hardware_precision
@@ -126,14 +126,31 @@ class FolderResults(Results):
         begun = self.begun - (self.rows.keys() - self.changed)
         return {"begun": sorted(begun), "removed": sorted(self.removed)}
 
-    def left(self, named):
+    def left(self, named, refused=None):
         """Returns the part of {path: name} that lacks its row or a picture, or is not what it was.
 
-        Raises Problem if a name is that of another photograph.
+        Says which files of what was done are gone. refused: a dict to which {path: Problem} is added where
+        the name is that of another photograph; the Problem is raised if there is none.
         """
-        return {path: name for path, name in named.items() if self.overwrite or not self._has(path, name)}
+        if self.overwrite:
+            return dict(named)
+        left, gone = {}, [*self.folder.gone(self.shown().get("files", ()))]
+        for path, name in named.items():
+            try:
+                if not self._is_made_of(path, name):
+                    left[path] = name
+                elif missing := self.folder.gone(self.pictures(name)):
+                    left[path] = name
+                    gone += missing
+            except Problem as problem:
+                if refused is None:
+                    raise
+                refused[path] = problem
+        lacks(self.folder, gone)
+        return left
 
-    def _has(self, path, name):
+    def _is_made_of(self, path, name):
+        """Returns whether there is a row of this name, and it is of this photograph as it is now."""
         row = self.rows.get(name)
         if row is None or not os.path.isfile(path):  # False where it is closed
             return False
@@ -141,16 +158,18 @@ class FolderResults(Results):
         now = self.made_of(path, known)
         before, sums = ({role: each["sha256"] for role, each in made.items()} for made in (known, now))
         if before["photograph"] != sums["photograph"]:
-            if row["file"] != path.as_posix():
+            if not takes_the_place(path, row):
                 raise Problem(f"{path}: {self.folder} holds the results of another photograph of this name. "
                               "Choose another --out, or say --overwrite.")
-            complain(f"{path}: is another photograph than it was; it is done anew.")
+            complain(f"{path}: is another photograph than it was; it is done anew."
+                     if os.path.abspath(path) == place_of(row) else
+                     f"{path}: takes the place of {place_of(row)}, which is gone; it is done anew.")
         if before != sums:
             self.changed.add(name)
             return False
         if known != now or row["file"] != path.as_posix():  # moved: from now on size and time are enough
             self.rows.keep(row | {"file": path.as_posix()}, now)
-        return not self.folder.gone(self.pictures(name))
+        return True
 
     def made_of(self, path, known=None):
         """Returns {role: what is known of that file} of what a photograph's results are made of."""
@@ -169,7 +188,7 @@ class FolderResults(Results):
         """Returns the rows of photographs that lay in these folders and are not among {path: name}."""
         names, places = set(named.values()), list(map(os.path.abspath, places))
         return [row for row in self.in_table() if row["name"] not in names
-                and any(Path(os.path.abspath(row["file"])).is_relative_to(place) for place in places)]
+                and lay_in(row, places)]
 
     def add(self, name, path, segmented, card):
         """Writes a photograph's pictures, and then its row, which is returned."""
@@ -207,9 +226,13 @@ class FolderResults(Results):
 
     def shows(self, *given):
         """Returns whether a finished run has written SHOWN of these and of the same rows."""
-        shown = run_in(self.folder).get("shown", {})
+        shown = self.shown()
         return (self.state == "finished" and shown.get("checksum") == self.checksum(*given)
                 and not self.folder.gone(shown["files"]))
+
+    def shown(self):
+        """Returns what a finished run has noted of SHOWN."""
+        return run_in(self.folder).get("shown", {})
 
     def checksum(self, *given):
         content = as_json([table_of(self.in_table()), *map(str, given)])

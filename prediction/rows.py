@@ -11,10 +11,11 @@ What a row was made of is {role: what running.sources.described says of that fil
 
 import csv
 import io
+import os
 from pathlib import Path, PurePosixPath
 
 from running.command import complain, with_example
-from running.files import as_csv, is_there, read_json, write_json
+from running.files import as_csv, from_cell, is_there, read_json, write_json
 
 ROWS, TABLE = ".rows", "predictions.csv"
 MADE_OF = "made of"
@@ -64,6 +65,28 @@ class Rows(dict):
 def made_of(row):
     """Returns what a row was made of; version 1.1 knew the checksums alone."""
     return row.get(MADE_OF) or {role: {"sha256": row[key]} for role, key in OLD.items() if row.get(key)}
+
+
+def place_of(row, role="photograph"):
+    """Returns where a row's photograph or mask lay, absolute; version 1.1 knew only the path as typed."""
+    place = made_of(row).get(role, {}).get("path")
+    return os.path.abspath(from_cell(place) if place else row["file" if role == "photograph" else role])
+
+
+def takes_the_place(path, row):
+    """Returns whether a photograph lies where a row's lay, or, that being gone, beside where it lay.
+
+    The path may be typed as that one was, and be of another folder all the same.
+    """
+    here, former = os.path.abspath(path), place_of(row)
+    return here == former or (os.path.dirname(here) == os.path.dirname(former) and not os.path.exists(former))
+
+
+def lay_in(row, places):
+    """Returns whether a row's photograph lay in one of these folders, if need be as its path was typed."""
+    place = place_of(row)
+    found = [place] if os.path.exists(place) else [place, os.path.abspath(row["file"])]
+    return any(Path(path).is_relative_to(folder) for path in found for folder in places)
 
 
 def table_of(rows):

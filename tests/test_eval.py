@@ -1,5 +1,6 @@
 """One or many photographs without masks: what is written, its names, what goes wrong, running again."""
 
+import contextlib
 import gzip
 import io
 import shutil
@@ -275,6 +276,23 @@ def test_a_picture_that_was_removed_is_made_again(evaluate, photographs, tmp_pat
     assert len(list(out.glob("p?_*.png"))) == 9 and (out / "p0_overlay.png").stat().st_mtime_ns == kept
 
 
+def test_files_that_are_gone_are_named_and_made_again(evaluate, photographs, tmp_path, everything):
+    out = tmp_path / "out"
+    evaluate(out, photographs)
+    before = everything(out)
+    for name in ("predictions.csv", "p1_mask.png"):
+        (out / name).unlink()
+    ended = evaluate(out, photographs)
+    assert ended.code == 0 and "2 files (predictions.csv for one) gone or empty" in ended.err
+    assert {name: kept[0] for name, kept in everything(out).items()} == {
+        name: kept[0] for name, kept in before.items()} | {
+        name: (out / name).read_bytes() for name in ("run.json", "review.html")}
+    assert evaluate(out, photographs).err == ""
+    (out / ".rows/p1.json").unlink()
+    ended = evaluate(out, photographs)
+    assert ended.code == 0 and "holds 1 row (p1) that .rows beside it lacks. These" in ended.err
+
+
 def test_a_photograph_that_is_replaced_while_it_is_segmented_is_done_anew(
         evaluate, draw, photographs, tmp_path, monkeypatch):
     out, add = tmp_path / "out", FolderResults.add
@@ -293,6 +311,57 @@ def test_a_photograph_that_is_replaced_while_it_is_segmented_is_done_anew(
     same = [(out / f"{name}_overlay.png").read_bytes() == kept for name, kept in before.items()]
     assert same == [True, False]
     assert "done already" in evaluate(out, photographs).out
+
+
+def test_a_path_typed_alike_in_another_folder_is_of_another_photograph(evaluate, draw, tmp_path, everything):
+    out = tmp_path / "out"
+    for k, patient in enumerate(("ann", "bo")):
+        draw.put(tmp_path / patient / "photos/left.png", draw.eye(110 + k)[0])
+    with contextlib.chdir(tmp_path / "ann"):
+        assert evaluate(out, "photos").code == 0
+    before = everything(out)
+    with contextlib.chdir(tmp_path / "bo"):
+        ended = evaluate(out, "photos")
+        assert ended.code == 2 and "results of another photograph of this name" in ended.err
+        assert everything(out) == before
+        draw.put(tmp_path / "bo/photos/right.png", draw.eye(112)[0])
+        for said in ("right: vessel density", "All else is done already"):
+            ended = evaluate(out, "photos")
+            assert ended.code == 1 and said in ended.out
+            assert "not done: photos/left.png" in ended.err and len(ended.err.splitlines()) == 1
+    assert everything(out)["left_mask.png"] == before["left_mask.png"]
+    assert sorted(table_of(out).index) == ["left", "right"]
+    with contextlib.chdir(tmp_path / "bo"):
+        (tmp_path / "bo/photos/left.png").unlink()
+        ended = evaluate(out, "photos")
+    assert ended.code == 0 and ended.err == "", "what lies elsewhere is not missed here"
+
+
+def test_results_that_were_moved_with_their_photographs_go_on(evaluate, draw, tmp_path):
+    draw.put(tmp_path / "here/photos/left.png", draw.eye(110)[0])
+    with contextlib.chdir(tmp_path / "here"):
+        assert evaluate("out", "photos").code == 0
+    (tmp_path / "here").rename(tmp_path / "there")
+    with contextlib.chdir(tmp_path / "there"):
+        ended = evaluate("out", "photos")
+        assert ended.code == 0 and ended.err == "" and "done already" in ended.out
+        draw.put(tmp_path / "there/photos/left.png", draw.eye(111)[0])
+        ended = evaluate("out", "photos")
+    assert ended.code == 0 and "another photograph than it was; it is done anew" in ended.err
+
+
+def test_a_photograph_that_was_converted_takes_the_place_of_the_former(evaluate, draw, photographs, tmp_path):
+    evaluate(tmp_path / "out", photographs)
+    draw.put(photographs / "p1.tif", read_photograph(photographs / "p1.png"))
+    (photographs / "p1.png").unlink()
+    draw.put(photographs / "p3.png", draw.eye(53)[0])
+    ended = evaluate(tmp_path / "out", photographs)
+    assert ended.code == 0 and "p1.tif: takes the place of " in ended.err
+    assert "p1.png, which is gone; it is done anew" in ended.err
+    table = table_of(tmp_path / "out")
+    assert sorted(table.index) == ["p0", "p1", "p2", "p3"] and table.loc["p1", "file"].endswith("p1.tif")
+    ended = evaluate(tmp_path / "out", photographs)
+    assert "done already" in ended.out and ended.err == ""
 
 
 def test_an_edited_card_is_another_model(command, photographs, tiny_model, tmp_path):

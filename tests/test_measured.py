@@ -1,5 +1,6 @@
 """eval.py --masks: masks that are there, measured and drawn in place of predicting."""
 
+import contextlib
 import os
 import unicodedata
 
@@ -175,6 +176,24 @@ def test_a_mask_that_is_replaced_while_it_is_measured_is_measured_anew(
     before = (tmp_path / "measured/a_mask.png").read_bytes()
     assert "Measured: 2 masks" in measure().out
     assert (tmp_path / "measured/a_mask.png").read_bytes() != before and "done already" in measure().out
+
+
+def test_masks_of_two_folders_typed_alike_do_not_push_each_other_out(command, draw, eyes, tmp_path):
+    for patient, name in (("ann", "a"), ("bo", "c")):
+        draw.put(tmp_path / patient / f"photos/{name}.png", draw.eye(80)[0])
+        draw.put(tmp_path / patient / f"masks/{name}.png", eyes[1]["a"])
+        with contextlib.chdir(tmp_path / patient):
+            ended = command("eval", "photos", "--masks", "masks", "--out", tmp_path / "o")
+        assert ended.code == 0 and ended.err == ""
+    assert list(table(tmp_path / "o").index) == ["a", "c"]
+
+
+def test_files_that_are_gone_are_named_and_made_again(measure, tmp_path):
+    measure()
+    (tmp_path / "measured/a_overlay.png").unlink()
+    ended = measure()
+    assert ended.code == 0 and "1 file (a_overlay.png) gone or empty" in ended.err
+    assert (tmp_path / "measured/a_overlay.png").exists() and "gone or" not in measure().err
 
 
 # ---- nothing in silence ----------------------------------------------------------------------------------

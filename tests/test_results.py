@@ -155,6 +155,16 @@ def test_a_photograph_that_was_moved_is_done_and_one_that_changed_is_refused(don
     assert left(done, moved) == ("finished", [])
 
 
+def test_one_photograph_of_a_taken_name_does_not_keep_the_others_from_being_done(done, photographs, tmp_path):
+    (tmp_path / "photographs").rename(tmp_path / "moved")
+    moved = {tmp_path / "moved" / below: below for below in (*photographs.values(), "new.png")}
+    for below in ("y.png", "new.png"):
+        (tmp_path / "moved" / below).write_bytes(b"another")
+    results, refused = FolderResults(done, SETTINGS), {}
+    assert list(results.left(results.names(moved), refused).values()) == ["new"]
+    assert [path.name for path in refused] == ["y.png"]
+
+
 def test_a_file_is_read_again_only_where_place_size_or_time_differ(done, photographs, monkeypatch):
     read = []
     monkeypatch.setattr(sources, "sha256", lambda path: read.append(path.name) or sha256(path))
