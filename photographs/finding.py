@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 from photographs.dicom import is_dicom
 from photographs.formats import EXTENSIONS, content_of, is_picture
 from running.again import RUN
-from running.command import Problem, complain
+from running.command import Problem, complain, counted
 from sets.layouts import drawings_in
 
 PASSED_OVER = {"__macosx", "thumbnails", "thumbs", "@eadir", "$recycle.bin", "system volume information",
@@ -15,6 +16,10 @@ PASSED_OVER = {"__macosx", "thumbnails", "thumbs", "@eadir", "$recycle.bin", "sy
 LITTER = {"thumbs.db", "desktop.ini", "dicomdir"}  # files of theirs
 SHEET = "contact_sheet.png"
 RESULTS = ("_probability.png", "_mask.png", "_overlay.png", "_uncertainty.png", SHEET)
+DRAWN = {SHEET, "roc.png", "pr.png", "curves.png", "preview.png"}
+CORRECTED = "corrected"  # in a folder of results: masks that the page saved, named as their photographs are
+OF_RUNS = {"copies": r"(train|validation)/(images|masks)/.*_\d{4,}\.png",  # what a run with the setting wrote
+           "split": r"(probabilities|masks|comparisons)/[^/]*\.png"}
 
 
 def is_passed_over(name):
@@ -35,25 +40,60 @@ def _settings_in(folder):
         return {}
 
 
-def none_in(place):
-    """Returns the Problem that a folder holds no photograph."""
+def pictures_beside_results(folder):
+    """Returns the pictures in and below a folder of results, in order, that no command of this project wrote.
+
+    Their names tell; masks that were saved in `corrected` count as results.
+    """
+    found, runs = [], {}
+    for place, _, below, names in _folders(folder):
+        below[:] = [name for name in below if name != CORRECTED]
+        settings = _settings_in(place)
+        runs[place] = root, settings = (place, settings) if settings else runs.get(place.parent, (place, {}))
+        written = [OF_RUNS[key] for key in OF_RUNS.keys() & settings.keys()]
+        for path in (place / name for name in sorted(names) if not is_passed_over(name)):
+            inside = path.relative_to(root).as_posix()
+            ours = path.name in DRAWN or path.name.endswith(RESULTS) or any(
+                re.fullmatch(pattern, inside) for pattern in written)
+            if not ours and is_picture(with_ending(path, path.name)):
+                found.append(path)
+    return found
+
+
+def told_beside_results(pictures):
+    """Returns in words how many pictures lie beside results, and where one does."""
+    place = pictures[0].parent
+    return f"{counted(len(pictures), 'picture')} beside results of this project, in {place} for one"
+
+
+def none_in(place, beside=()):
+    """Returns the Problem that a folder holds no photograph, unless `beside` results."""
+    if beside:
+        return Problem(f"{place}: there is no photograph in this folder, but for "
+                       f"{told_beside_results(beside)}. {TO_TAKE_THEM}")
     return Problem(f"{place}: there is no photograph in this folder ({', '.join(sorted(EXTENSIONS))}).")
+
+
+TO_TAKE_THEM = "Give the folder that they lie in, or move the results elsewhere."
 
 
 def find_photographs(places, out):
     """Returns {path: path below the folder that was given} of all photographs, in order; of a file its name.
 
     These are the files as given and every photograph in and below the folders, but nothing in `out` or in
-    another folder of results; `photographs_among` says what else is left out. What is gone or cannot be
-    opened comes last: reading it will say so. Raises Problem if it is all.
+    another folder of results: pictures beside the results are counted. `photographs_among` says what else is
+    left out. What is gone or cannot be opened comes last: reading it will say so. Raises Problem if it is
+    all.
     """
     found, gone, absolute = {}, {}, set()
     for place in map(Path, places):
         if os.path.isdir(place):  # False where it is closed
-            files, closed = files_in(place, Path(out).resolve())
+            files, closed, beside = files_in(place, Path(out).resolve())
             photographs = photographs_among(files, place)
             if not photographs and not closed:
-                raise none_in(place)
+                raise none_in(place, beside)
+            if beside:
+                complain(f"{place}: left out {told_beside_results(beside)}. {TO_TAKE_THEM}")
             new = {path: path.relative_to(place).as_posix() for path in photographs}
             gone |= closed
         elif os.path.exists(place):
@@ -68,29 +108,48 @@ def find_photographs(places, out):
 
 
 def files_in(place, out):
-    """Returns {file: its absolute path with `/`} of a folder, in order, and {path: name} of closed folders.
+    """Returns {file: its absolute path with `/`} of a folder, {path: name} of closed folders, and pictures.
 
-    Links to folders are followed, unless they lead back to where one has been.
+    The last are in folders of results and are left out. All are in order.
     """
-    found, closed, visited = {}, [], set()
-    for folder, below, names in os.walk(place, onerror=lambda error: closed.append(Path(error.filename)),
-                                        followlinks=True):
+    found, closed, beside = {}, [], []
+    for folder, real, below, names in _folders(place, lambda error: closed.append(Path(error.filename))):
+        if real == out and folder != place:
+            beside += pictures_beside_results(folder)
+            below.clear()
+            continue
+        ours = [name for name in below if is_ours(folder / name)]
+        settings = _settings_in(folder)  # of the folder that was given: others are not gone into
+        if OF_RUNS.keys() & settings.keys():  # pairs, or the results of a test
+            beside += [path for path in pictures_beside_results(folder) if path.parent != folder]
+            below.clear()
+        else:
+            beside += [path for name in ours for path in pictures_beside_results(folder / name)]
+            below[:] = [name for name in below if name not in ours]
+        if settings:
+            names = [name for name in names if name != RUN and not name.endswith(RESULTS)]
+        absolute = folder.absolute().as_posix()
+        found |= {folder / name: f"{absolute}/{name}" for name in sorted(names) if not is_passed_over(name)}
+    taken = set(map(Path.resolve, found)) if beside else ()
+    beside = [path for path in beside if path.resolve() not in taken]  # else a link has led back
+    return found, {path: path.name for path in closed}, beside
+
+
+def _folders(place, onerror=None):
+    """Yields each folder in and below one, its real path, and the names of folders and of files in it.
+
+    Links to folders are followed, unless they lead back to where one has been; hidden folders and systems'
+    own are passed over, and so is what is taken out of the first list of names.
+    """
+    visited = set()
+    for folder, below, names in os.walk(place, onerror=onerror, followlinks=True):
         real = Path(folder).resolve()
-        if (real == out and Path(folder) != place) or real in visited:
+        if real in visited:
             below.clear()
             continue
         visited.add(real)
-        below[:] = sorted(name for name in below
-                          if not is_passed_over(name) and not is_ours(Path(folder, name)))
-        settings = _settings_in(Path(folder))  # of the folder that was given: others are not gone into
-        if {"copies", "split"} & settings.keys():  # pairs, or the results of a test
-            below.clear()
-        if settings:
-            names = [name for name in names if name != RUN and not name.endswith(RESULTS)]
-        absolute = Path(folder).absolute().as_posix()
-        found |= {Path(folder, name): f"{absolute}/{name}" for name in sorted(names)
-                  if not is_passed_over(name)}
-    return found, {path: path.name for path in closed}
+        below[:] = sorted(name for name in below if not is_passed_over(name))
+        yield Path(folder), real, below, names
 
 
 def photographs_among(files, place):

@@ -7,6 +7,7 @@
 from dataclasses import replace
 from pathlib import Path, PurePath
 
+from photographs import finding
 from photographs.finding import is_ours, is_passed_over, with_ending
 from photographs.formats import is_picture
 from running.command import counted, with_example
@@ -32,9 +33,13 @@ def sets_in(folder, depth=SETS_DEPTH):
         return [own], []
     sets, strange, archives = [], [], []
     for entry in sorted(Path(folder).iterdir()) if depth else []:
-        if entry.is_dir() and not is_passed_over(entry.name) and not is_ours(entry):
+        if entry.is_dir() and is_passed_over(entry.name):
+            continue
+        if entry.is_dir() and is_ours(entry):
+            strange += _left_out(entry, finding.pictures_beside_results(entry))
+        elif entry.is_dir():
             inner, unknown = sets_in(entry, depth - 1)
-            pictures = [] if inner or unknown else list(filter(is_picture, _files(entry).values()))
+            pictures = [] if inner or unknown else list(filter(is_picture, _files(entry)[0].values()))
             if pictures:
                 unknown = [f"{entry}: holds {counted(len(pictures), 'picture')}, "
                            "but no layout of a set is recognised: left out."]
@@ -48,10 +53,16 @@ def sets_in(folder, depth=SETS_DEPTH):
     return sets, strange + (archives if not sets else [])
 
 
+def _left_out(folder, beside):
+    """Returns the sentence, if any, on pictures that are left out since they lie beside results."""
+    return [f"{folder}: {finding.told_beside_results(beside)}: left out. Move the results, run.json or "
+            "model.keras among them, out of there."] if beside else []
+
+
 def recognise(folder):
     """Returns the Set that lies in `folder`, or None."""
     folder = Path(folder)
-    files = _files(folder)
+    files, beside = _files(folder)
     known = {layout: _known(layout, files) for layout in LAYOUTS
              if any(match(layout.photograph, name) for name in files.values())}
     if not known:
@@ -60,6 +71,7 @@ def recognise(folder):
     # files. But the plain one takes for its own whatever lies beside DRIVE's photographs and masks.
     layout = max(known, key=lambda layout: len(known[layout]) * (1.5 if layout.has_name else 1))
     found = _paired(layout, folder, files)
+    found.left_out += _left_out(folder, beside)
     _keep_from_test(found)
     _note_unlabelled(found)
     if layout.name == "FIVES":
@@ -71,11 +83,12 @@ def recognise(folder):
 
 
 def _files(folder):
-    """Returns {path below a folder: the name that layouts match} of its files, in order.
+    """Returns {path below a folder: the name that layouts match} of its files, and pictures, in order.
 
-    Links to folders are followed, unless they lead back. Hidden ones, systems' own and results are left out.
+    Links to folders are followed, unless they lead back. Hidden ones, systems' own and results are left out;
+    the pictures are those that lie beside results.
     """
-    found = {}
+    found, beside = {}, []
 
     def visit(place, above):
         for entry in sorted(place.iterdir()):
@@ -84,11 +97,14 @@ def _files(folder):
             if not entry.is_dir():
                 below = entry.relative_to(folder)
                 found[below] = with_ending(entry, below.as_posix())
-            elif len(above) < DEPTH and (real := entry.resolve()) not in above and not is_ours(entry):
-                visit(entry, (*above, real))
+            elif len(above) < DEPTH and (real := entry.resolve()) not in above:
+                if is_ours(entry):
+                    beside.extend(finding.pictures_beside_results(entry))
+                else:
+                    visit(entry, (*above, real))
 
     visit(folder, (folder.resolve(),))
-    return found
+    return found, beside
 
 
 def _known(layout, files):

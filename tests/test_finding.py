@@ -74,6 +74,68 @@ def test_earlier_results_in_whatever_folder_are_not_photographs(touch):
     assert found("a") == {"a/x.png": "x.png", "a/other/z.png": "other/z.png"}
 
 
+def run_of(folder, settings='{"tta": false}'):
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    Path(folder, "run.json").write_text(f'{{"settings": {settings}, "finished": true}}')
+
+
+def test_photographs_beside_which_results_were_written_are_counted_and_named(touch, capsys):
+    """A whole year was left out in silence, since its results had once been written beside it."""
+    touch("a/y1/x.png", "a/y2/x.png", "a/y2/deep/IM.dcm", "a/y2/x_mask.png", "a/y2/contact_sheet.png",
+          "a/y3/model.keras", "a/y3/z.jpg", "a/y3/curves.png", "a/y3/notes.txt", "a/y3/.hidden.png")
+    run_of("a/y2")
+    assert found("a") == {"a/y1/x.png": "y1/x.png"}
+    said, = capsys.readouterr().err.splitlines()
+    assert "a: left out 3 pictures beside results of this project, in a/y2 for one. Give the folder" in said
+    with pytest.raises(Problem, match="no photograph in this folder, but for 3 pictures .* in a/y2 for one"):
+        Path("a/y1/x.png").unlink()
+        found("a")
+    assert found("a/y2") == {"a/y2/x.png": "x.png", "a/y2/deep/IM.dcm": "deep/IM.dcm"}
+
+
+def test_photographs_in_the_folder_of_this_commands_results_are_counted_too(touch, capsys):
+    touch("a/x.png", "a/y2/y.png", "a/y2/y_mask.png")
+    for known in (False, True):
+        if known:
+            run_of("a/y2")
+        assert found("a", out="a/y2") == {"a/x.png": "x.png"}
+        assert "left out 1 picture beside results of this project, in a/y2 for one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings, of_the_run, not_of_it", [
+    ('{"copies": 2}', ("train/images/e_0001.png", "validation/masks/e_0000.png", "preview.png"),
+     ("train/images/e.jpg", "test/images/f_0001.png")),
+    ('{"split": "test"}', ("masks/e.png", "comparisons/e.png", "probabilities/e.png", "roc.png"),
+     ("images/e.png", "masks/deep/e.png"))])
+def test_photographs_below_pairs_or_a_test_are_counted(touch, capsys, settings, of_the_run, not_of_it):
+    touch("a/x.png", *(f"a/run/{name}" for name in of_the_run))
+    run_of("a/run", settings)
+    assert found("a") == {"a/x.png": "x.png"} and capsys.readouterr().err == ""
+    touch(*(f"a/run/{name}" for name in not_of_it), "a/run/own.png")
+    assert found("a") == {"a/x.png": "x.png"} and "left out 3 pictures beside" in capsys.readouterr().err
+    assert found("a/run").keys() >= {"a/run/own.png"}
+    assert "a/run: left out 2 pictures beside results" in capsys.readouterr().err
+
+
+def test_results_in_the_photographs_folder_are_passed_over_quietly(touch, capsys):
+    touch("a/x.png", "a/predictions/x_mask.png", "a/predictions/deep/y_overlay.png",
+          "a/predictions/review.html", "a/predictions/corrected/x.png", "a/predictions/test/masks/x.png",
+          "a/measured/x_mask.png", "a/results/masks/x.png", "a/checkpoints/model.keras",
+          "a/checkpoints/curves.png")
+    for folder, settings in (("predictions", '{"tta": false}'), ("measured", '{"masks": "m"}'),
+                             ("results", '{"split": "test"}'), ("predictions/test", '{"split": "test"}')):
+        run_of(f"a/{folder}", settings)
+    for out in ("out", "a/predictions"):
+        assert found("a", out=out) == {"a/x.png": "x.png"} and capsys.readouterr().err == ""
+
+
+def test_a_link_that_leads_back_to_results_counts_nothing(touch, capsys):
+    touch("a/x.png", "a/b/y.png")
+    run_of("a")
+    Path("a/b/back").symlink_to(Path("a").resolve())
+    assert set(found("a")) == {"a/x.png", "a/b/y.png"} and capsys.readouterr().err == ""
+
+
 def test_results_that_were_copied_without_their_run_are_known(touch):
     touch("a/x.png", *(f"a/old/{name}.png" for name in (
         "x_mask", "x_overlay", "x_probability", "contact_sheet", "y_overlay")))

@@ -108,6 +108,23 @@ def test_results_of_this_project_inside_a_set_are_passed_over(draw, tmp_path):
     assert whole(recognise(tmp_path))
 
 
+def test_data_beside_which_results_were_written_is_counted_and_named(draw, tmp_path):
+    """A set, or a part of one, was left out in silence."""
+    for name in ("a", "b"):
+        draw.plain(tmp_path / name, train=2, test=1)
+    for folder, sets, words in (
+            ("a", ["b"], f"{tmp_path / 'a'}: 6 pictures beside results of this project"),
+            ("b/test", [], f"{tmp_path / 'b'}: 2 pictures beside results of this project")):
+        (tmp_path / folder / "run.json").write_text('{"settings": {"tta": false}}')
+        draw.put(tmp_path / folder / "eye2_mask.png", draw.eye(1)[1])
+        inside, strange = sets_in(tmp_path)
+        told = [sentence for found in inside for sentence in found.left_out] + strange
+        assert [found.name for found in inside] == ["b"] and any(words in sentence for sentence in told), told
+        assert all("Move the results" in sentence for sentence in told)
+        assert not sets or whole(inside[0])
+    assert [own.split for own in inside[0].photographs] == ["training"] * 2
+
+
 def test_sets_are_found_some_folders_down_and_folders_that_are_none_are_named(draw, tmp_path):
     draw.drive(tmp_path / "a/b/DRIVE")
     draw.plain(tmp_path / "mine")
