@@ -16,12 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 import data
-from fitting.augmentation import DEFAULTS, recipe
+from fitting.augmentation import DEFAULTS, augmented, recipe
 from fitting.observed_pen import pens_of_sets, without_pen
 from photographs.labelled import Labelled
 from photographs.reading import summed_up
@@ -51,11 +50,8 @@ def augmented_pair(compose, labelled, seed):
     """
     finest = FINEST_OF_LARGE if labelled.square.side >= 2 * FINEST else FINEST
     side = round(COARSEST * (finest / COARSEST) ** random.Random(seed).random())
-    compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
-    image, mask = labelled.cut(side)
-    pair = compose(image=image, masks=[mask, labelled.square.cut(labelled.fov, labelled.fov, side)])
-    mask, inside = pair["masks"]
-    return pair["image"] * (inside >= 128)[..., None].astype(np.uint8), mask
+    fov = labelled.square.cut(labelled.fov, labelled.fov, side)
+    return augmented(compose, *labelled.cut(side), fov, seed)
 
 
 def validation_pair(labelled, copy):

@@ -1,10 +1,34 @@
 """The augmentation: what cameras, hands and files do to a photograph (docs/recipe.md has its worth)."""
 
+import random
+
 import cv2
+import numpy as np
 
 from photographs.square import SIDE
 
 DEFAULTS = {"copies": 40, "validation": 0.2, "whole": [], "seed": 0}  # of augment.py's flags, by their names
+TRIES, LEAST_SHOWN = 8, 0.05  # draws of a pair at most; share of its FOV that must not be pure black or white
+
+
+def augmented(compose, image, mask, fov, seed):
+    """Returns what `compose`, a recipe(), makes of a square: (512, 512, 3) and soft (512, 512) uint8.
+
+    image (S, S, 3), mask and fov (S, S) uint8; what is outside the FOV is black. It is a pure function of its
+    arguments. A photograph that two changes of brightness have made white throughout is drawn again: its
+    vessels could be learned from nothing.
+    """
+    for attempt in range(TRIES):
+        drawn = seed + (attempt << 64)
+        compose.set_random_state(np.random.default_rng(drawn), random.Random(drawn))
+        pair = compose(image=image, masks=[mask, fov])
+        soft, inside = pair["masks"]
+        inside = inside >= 128
+        shown = pair["image"] * inside[..., None].astype(np.uint8)
+        values = shown[inside]
+        if not len(values) or ((values > 0) & (values < 255)).any(axis=-1).mean() >= LEAST_SHOWN:
+            break
+    return shown, soft
 
 
 def recipe():

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import augment
+from fitting import augmentation
 from fitting.observed_pen import without_pen
 from photographs.labelled import Labelled
 from photographs.square import SIDE, Square
@@ -236,6 +237,16 @@ def test_a_dark_photograph_is_not_lost_in_the_dark():
         compose.set_random_seed(seed)
         black += np.percentile(compose(image=dark, mask=mask)["image"], 99) < 5
     assert black <= 4
+
+
+def test_a_bright_photograph_is_not_lost_in_the_light():
+    compose, bright = augment.recipe(), np.full((SIDE, SIDE, 3), 190, np.uint8)
+    bright[::4] -= 40
+    mask, white = np.zeros((SIDE, SIDE), np.uint8), 0
+    for seed in range(60):
+        image, _ = augmentation.augmented(compose, bright, mask, np.full_like(mask, 255), seed)
+        white += ((image > 0) & (image < 255)).mean() < 0.03
+    assert not white
 
 
 # ---- running again -----------------------------------------------------------------------------------------
