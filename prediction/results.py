@@ -106,7 +106,7 @@ class FolderResults(Results):
 
         Raises Problem, too, if rows would be lost that predictions.csv holds and .rows does not.
         """
-        earlier = Earlier(self.folder, self.rows)
+        earlier = self.earlier = Earlier(self.folder, self.rows)
         going = earlier.table if self.overwrite else map(in_cell, self.changed)
         self.removed = earlier.listed("removed").union(going)
         earlier.refuse_lost_rows(named, self.removed)
@@ -117,9 +117,8 @@ class FolderResults(Results):
 
     def strange(self, names):
         """Returns the files that would be written for these names and that no earlier run has written."""
-        earlier = Earlier(self.folder, self.rows)
-        own = map(self.pictures, earlier.own(names, self.pictures))
-        return chain(SHOWN if earlier.run is None else (), chain.from_iterable(own))
+        own = map(self.pictures, self.earlier.own(names, self.pictures))
+        return chain(SHOWN if self.earlier.run is None else (), chain.from_iterable(own))
 
     def unfinished(self):
         """Returns what prediction.earlier needs to know of a run that is not finished."""

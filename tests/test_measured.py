@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import unicodedata
 
 import cv2
@@ -74,6 +75,17 @@ def test_what_a_correction_changed_stands_beside_it(measure, command, eyes, tiny
         assert row["dice_with_prediction"] == pytest.approx(
             2 * (mask & before).sum() / (mask.sum() + before.sum()), abs=1e-5)
         assert row["predicted_density"] == predicted.loc[name, "vessel_density"]
+
+
+def test_predictions_whose_hidden_folder_did_not_come_along_are_named(
+        measure, command, eyes, tiny_model, tmp_path):
+    before = tmp_path / "predictions"
+    command("eval", eyes[0], "--model", tiny_model, "--precision", "float32", "--out", before)
+    (before / ".rows/a.json").unlink()
+    assert "predictions.csv: holds 1 row (a) that .rows beside it lacks: masks are not" in measure().err
+    shutil.rmtree(before / ".rows")
+    ended = measure()
+    assert ended.code == 2 and "holds 3 rows (a for one) that .rows beside it lacks: masks" in ended.err
 
 
 def test_running_again_measures_only_what_changed(measure, draw, eyes, drawn, everything, tmp_path):
