@@ -8,18 +8,16 @@
 import contextlib
 import time
 from functools import lru_cache
-from itertools import accumulate
 from pathlib import Path
 
 import pyarrow.dataset
 import pyarrow.parquet
 from pyarrow import fs
 
-from photographs.finding import is_passed_over, none_in, photographs_among
+from photographs.finding import not_passed_over, photographs_among, tell_left_out
 from prediction.any_results import Results
 from prediction.earlier import earlier_run
 from prediction.results import names_apart
-from running.again import RUN
 from running.command import Problem, complain, counted, say, with_example
 from running.files import sweep, write_bytes
 
@@ -46,9 +44,10 @@ def _store_of(uri):
 def find_stored(places, out):
     """Returns {photograph: (place, path below it)} of files as given and pictures in folders, in order.
 
-    A photograph is called as in the table, see `store`. What lies in `out` is not one: it holds results.
+    A photograph is called as in the table, see `store`. What lies in `out` or in other results is not one;
+    pictures beside the results are counted.
     """
-    results = f"{Store(out)}/"
+    results = str(Store(out))
     found = {}
     for place in places:
         system, root, before = store(place)
@@ -58,27 +57,13 @@ def find_stored(places, out):
         if kind == fs.FileType.File:
             found.setdefault(before + root, (place, Path(root).name))
             continue
-        own = results if results.startswith(f"{before}{root}/") else None
-        files = [path for path in files_below(system, root, place)
-                 if not (own and f"{before}{path}".startswith(own))]
-        inside = photographs_among({path: f"/{path}" for path in not_passed_over(files, root)}, place)
-        if not inside:
-            raise none_in(place)
+        own = results[len(before):] if f"{results}/".startswith(f"{before}{root}/") else None
+        files, beside = not_passed_over(files_below(system, root, place), root, own)
+        inside = photographs_among({path: f"/{path}" for path in files}, place)
+        tell_left_out(place, inside, beside)
         for path in inside:
             found.setdefault(before + path, (place, path[len(root):].strip("/")))
     return found
-
-
-def not_passed_over(files, root):
-    """Returns the files that are in no hidden folder, none of a system's own and none of earlier results."""
-    ours = {path.rpartition("/")[0] for path in files if path.endswith((f"/{RUN}", "/model.keras"))} - {root}
-
-    def kept(path):
-        parts = path[len(root):].strip("/").split("/")
-        folders = accumulate(parts[:-1], "{}/{}".format, initial=root)
-        return not any(map(is_passed_over, parts)) and not (ours and ours.intersection(folders))
-
-    return [path for path in files if kept(path)]
 
 
 def files_below(system, root, place, least=0):

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from pathlib import Path
+from itertools import accumulate
+from pathlib import Path, PurePath
 
 from photographs.dicom import is_dicom
 from photographs.formats import EXTENSIONS, content_of, is_picture
@@ -50,28 +51,37 @@ def pictures_beside_results(folder):
         below[:] = [name for name in below if name != CORRECTED]
         settings = _settings_in(place)
         runs[place] = root, settings = (place, settings) if settings else runs.get(place.parent, (place, {}))
-        written = [OF_RUNS[key] for key in OF_RUNS.keys() & settings.keys()]
         for path in (place / name for name in sorted(names) if not is_passed_over(name)):
-            inside = path.relative_to(root).as_posix()
-            ours = path.name in DRAWN or path.name.endswith(RESULTS) or any(
-                re.fullmatch(pattern, inside) for pattern in written)
+            ours = _is_written(path.relative_to(root).as_posix(), settings)
             if not ours and is_picture(with_ending(path, path.name)):
                 found.append(path)
     return found
 
 
+def _is_written(path, settings=OF_RUNS):
+    """Returns whether a picture is a result, given its path below the folder of a run and its settings."""
+    name = path.rpartition("/")[2]
+    return name in DRAWN or name.endswith(RESULTS) or any(
+        re.fullmatch(OF_RUNS[key], path) for key in OF_RUNS if key in settings)
+
+
 def told_beside_results(pictures):
     """Returns in words how many pictures lie beside results, and where one does."""
-    place = pictures[0].parent
+    place = PurePath(pictures[0]).parent
     return f"{counted(len(pictures), 'picture')} beside results of this project, in {place} for one"
 
 
-def none_in(place, beside=()):
-    """Returns the Problem that a folder holds no photograph, unless `beside` results."""
+def tell_left_out(place, photographs, beside):
+    """Says how many pictures of a folder are left out since they lie `beside` results.
+
+    Raises Problem if there are no photographs.
+    """
+    told = f"{told_beside_results(beside)}. {TO_TAKE_THEM}" if beside else ""
+    if not photographs:
+        raise Problem(f"{place}: there is no photograph in this folder" + (
+            f", but for {told}" if beside else f" ({', '.join(sorted(EXTENSIONS))})."))
     if beside:
-        return Problem(f"{place}: there is no photograph in this folder, but for "
-                       f"{told_beside_results(beside)}. {TO_TAKE_THEM}")
-    return Problem(f"{place}: there is no photograph in this folder ({', '.join(sorted(EXTENSIONS))}).")
+        complain(f"{place}: left out {told}")
 
 
 TO_TAKE_THEM = "Give the folder that they lie in, or move the results elsewhere."
@@ -90,10 +100,7 @@ def find_photographs(places, out):
         if os.path.isdir(place):  # False where it is closed
             files, closed, beside = files_in(place, Path(out).resolve())
             photographs = photographs_among(files, place)
-            if not photographs and not closed:
-                raise none_in(place, beside)
-            if beside:
-                complain(f"{place}: left out {told_beside_results(beside)}. {TO_TAKE_THEM}")
+            tell_left_out(place, photographs or closed, beside)
             new = {path: path.relative_to(place).as_posix() for path in photographs}
             gone |= closed
         elif os.path.exists(place):
@@ -150,6 +157,26 @@ def _folders(place, onerror=None):
         visited.add(real)
         below[:] = sorted(name for name in below if not is_passed_over(name))
         yield Path(folder), real, below, names
+
+
+def not_passed_over(files, root, out=None):
+    """Returns which files below `root`, all of them texts, may be photographs, and pictures beside results.
+
+    As `files_in`, for any store. out: the folder below `root` that this command writes to.
+    """
+    ours = {path.rpartition("/")[0] for path in files if path.endswith((f"/{RUN}", "/model.keras"))} - {root}
+    ours, kept, beside = ours | {out}, [], []
+    for path in files:
+        parts = path[len(root):].strip("/").split("/")
+        above = accumulate(parts[:-1], "{}/{}".format, initial=root)
+        results = [folder for folder in above if folder in ours]
+        if any(map(is_passed_over, parts)):
+            continue
+        if not results:
+            kept.append(path)
+        elif is_picture(path) and CORRECTED not in parts and not _is_written(path[len(results[-1]) + 1:]):
+            beside.append(path)
+    return kept, beside
 
 
 def photographs_among(files, place):

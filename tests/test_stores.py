@@ -43,6 +43,20 @@ def test_results_are_not_photographs(touch):
     assert found("a/out2", out=".") == {"a/out2/y.png": "y.png"}, "photographs may lie among results"
 
 
+def test_photographs_beside_results_are_counted_and_named(touch, capsys):
+    touch("a/x.png", "a/y2/x.png", "a/y2/deep/z.jpg", "a/y2/x_mask.png", "a/y2/run.json", "a/out/x_mask.png",
+          "a/out/corrected/x.png", "a/pairs/train/images/x_0001.png", "a/pairs/run.json")
+    assert found("a", out="a/out") == {"a/x.png": "x.png"}
+    sentence, = capsys.readouterr().err.splitlines()
+    assert "a: left out 2 pictures beside results of this project, in " in sentence and "a/y2" in sentence
+    touch("a/out/mine.png")
+    assert found("a", out="a/out") == {"a/x.png": "x.png"}
+    assert "left out 3 pictures" in capsys.readouterr().err
+    Path("a/x.png").unlink()
+    with pytest.raises(Problem, match="no photograph in this folder, but for 3 pictures"):
+        found("a", out="a/out")
+
+
 def test_a_folder_gets_the_same_names_as_on_one_machine(touch):
     touch("a/x.jpg", "a/x.png", "a/X.tif", "a/P1/x.gif", "a/p1/x.gif", "a/ß/y.png", "a/ss/y.png",
           "b/x.png", "b/c/d.png")
