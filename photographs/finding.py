@@ -21,6 +21,7 @@ DRAWN = {SHEET, "roc.png", "pr.png", "curves.png", "preview.png"}
 CORRECTED = "corrected"  # in a folder of results: masks that the page saved, named as their photographs are
 OF_RUNS = {"copies": r"(train|validation)/(images|masks)/.*_\d{4,}\.png",  # what a run with the setting wrote
            "split": r"(probabilities|masks|comparisons)/[^/]*\.png"}
+TO_TAKE_THEM = "Give the folder that they lie in, or move the results elsewhere."
 
 
 def is_passed_over(name):
@@ -82,9 +83,6 @@ def tell_left_out(place, photographs, beside):
             f", but for {told}" if beside else f" ({', '.join(sorted(EXTENSIONS))})."))
     if beside:
         complain(f"{place}: left out {told}")
-
-
-TO_TAKE_THEM = "Give the folder that they lie in, or move the results elsewhere."
 
 
 def find_photographs(places, out):

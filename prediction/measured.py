@@ -102,7 +102,7 @@ class MeasuredResults(FolderResults):
         gone = [row["file"] for name, row in self.rows.items()
                 if name not in there and Path(row["file"]) not in self.without]
         if gone:
-            complain(f"{self.folder / 'predictions.csv'}: without {with_example(gone, 'row')} whose "
+            complain(f"{self.folder / TABLE}: without {with_example(gone, 'row')} whose "
                      "photograph or mask is gone. --overwrite removes the pictures, too.")
 
     def tell_uncompared(self, rows):

@@ -186,8 +186,7 @@ class FolderResults(Results):
     def others(self, named, places):
         """Returns the rows of photographs that lay in these folders and are not among {path: name}."""
         names, places = set(named.values()), list(map(os.path.abspath, places))
-        return [row for row in self.in_table() if row["name"] not in names
-                and lay_in(row, places)]
+        return [row for row in self.in_table() if row["name"] not in names and lay_in(row, places)]
 
     def add(self, name, path, segmented, card):
         """Writes a photograph's pictures, and then its row, which is returned."""
