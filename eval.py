@@ -19,10 +19,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from photographs.finding import find_photographs
 from photographs.fov import found_fov
 from photographs.reading import read_photograph, summed_up
-from prediction.flags import add_prediction_flags
+from prediction.flags import add_prediction_flags, refuse_unused
 from prediction.read_ahead import memory_of, overlapped
 from running.command import Problem, complain, counted, run, say, with_example
 from running.tensorflow_start import start_tensorflow
+
+NOT_ON_CLUSTER = "show", "masks", "review"  # flags that would not count there
+OF_PREDICTION = "model", "tta", "threshold", "pen", "precision", "review"  # nor these beside --masks
 
 
 def arguments():
@@ -40,10 +43,12 @@ def arguments():
     add("--show", action="store_true", help="open a window with the result of each photograph")
     add("--ray", metavar="ADDRESS", help="run on this Ray cluster; 'local' starts one on this machine")
     options = parser.parse_args()
-    if options.ray and options.show:
-        parser.error("--show opens windows on this machine; leave it out with --ray")
-    if options.ray and options.masks:
-        parser.error("--masks measures on this machine; leave out --ray")
+    if options.ray:
+        refuse_unused(parser, options, NOT_ON_CLUSTER, "--ray has no windows, no --masks and no review.html")
+    if options.masks:
+        refuse_unused(parser, options, OF_PREDICTION, "--masks measures what is there and predicts nothing")
+    else:
+        refuse_unused(parser, options, ["before"], "only --masks are compared")
     if options.review < 0:
         parser.error("--review must be 0 or more")
     options.out = options.out or ("measured" if options.masks else "predictions")

@@ -10,9 +10,9 @@ there, and those `removed`, of which predictions.csv may still have a row.
 
 import contextlib
 
-from prediction.rows import ROWS, TABLE, in_cell, table_in
+from prediction.rows import in_cell, lacking, table_in, told_lacking
 from running.again import RUN, run_in
-from running.command import Problem, complain, with_example
+from running.command import Problem, complain
 
 
 def earlier_run(folder):
@@ -41,18 +41,14 @@ class Earlier:
 
         Those that are among them are done anew, which is said. removed: names whose rows are to go.
         """
-        known = {*map(in_cell, self.names), *removed}
-        gone = {name: file for name, file in self.table.items() if name not in known}
+        gone = lacking(self.table, [*self.names, *removed])
         now = {in_cell(name): in_cell(path.as_posix()) for path, name in named.items()}
         lost = [name for name, file in gone.items() if now.get(name) != file]
         if lost:
-            raise Problem(f"{self._holds(lost)} Copy that hidden folder from where the results came, choose "
-                          "another --out, or say --overwrite to make all anew.")
+            raise Problem(f"{told_lacking(self.folder, lost)}. Copy that hidden folder from where the "
+                          "results came, choose another --out, or say --overwrite to make all anew.")
         if gone:
-            complain(f"{self._holds(list(gone))} These photographs are done anew.")
-
-    def _holds(self, rows):
-        return f"{self.folder / TABLE}: holds {with_example(rows, 'row')} that {ROWS} beside it lacks."
+            complain(f"{told_lacking(self.folder, gone)}. These photographs are done anew.")
 
     def own(self, names, pictures):
         """Returns the names of these whose pictures no earlier run can have written.

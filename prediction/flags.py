@@ -17,6 +17,13 @@ def add_prediction_flags(parser):
     add("--overwrite", action="store_true", help="do all again, whatever an earlier run left in --out")
 
 
+def refuse_unused(parser, options, flags, why):
+    """Ends the command with exit code 2 if one of these flags is given, none of which would count."""
+    for flag in flags:
+        if getattr(options, flag) != parser.get_default(flag):
+            parser.error(f"{why}: leave out --{flag}")
+
+
 def threshold(text):
     if not 0 < float(text) < 1:
         raise argparse.ArgumentTypeError("must lie between 0 and 1")

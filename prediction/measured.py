@@ -19,7 +19,7 @@ from photographs.reading import read_photograph, read_vessels
 from prediction.drawn import picture_of
 from prediction.mask_names import assigned, lies_deeper, masks_in
 from prediction.results import FolderResults
-from prediction.rows import ROWS, TABLE, Rows, in_cell, made_of, place_of, table_in
+from prediction.rows import TABLE, Rows, lacking, made_of, place_of, table_in, told_lacking
 from prediction.segmented import Segmented, row_of
 from running.command import Problem, complain, with_example
 from running.files import Folder, as_cell, read_png, write_png
@@ -41,11 +41,9 @@ class MeasuredResults(FolderResults):
         rows = Rows(Folder(self.before))
         rows.read()
         self.predicted = {made_of(row)["photograph"]["sha256"]: row for row in rows.values()}
-        known = set(map(in_cell, rows))
-        lacking = [name for name in table_in(Folder(self.before)) if name not in known]
-        if lacking:
-            complain(f"{self.before / TABLE}: holds {with_example(lacking, 'row')} that {ROWS} beside it "
-                     "lacks: masks are not compared with these. Copy that hidden folder along.")
+        if lost := lacking(table_in(Folder(self.before)), rows):
+            complain(f"{told_lacking(self.before, lost)}: masks are not compared with these. "
+                     "Copy that hidden folder along.")
         if before and not rows:
             raise Problem(f"--before {before}: holds no predictions. Give the --out with which eval.py "
                           "predicted these photographs, or leave --before out.")

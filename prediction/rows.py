@@ -5,6 +5,7 @@
     rows.keep(row, made_of)   one more; after a killed run its file says that the pictures are there
 
     table_in(folder)          {name: file} of the predictions.csv there, which other programs may have written
+    lacking(table, names)     the part of it that a copy without ROWS has lost; told_lacking says so
 
 What a row was made of is {role: what running.sources.described says of that file}; "photograph" is one role.
 """
@@ -106,3 +107,14 @@ def table_in(folder):
     delimiter = ";" if header.count(";") > header.count(",") else ","  # the first if Excel has saved it
     rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
     return {row["name"]: row.get("file") or "" for row in rows if row.get("name")}
+
+
+def lacking(table, names):
+    """Returns the part of {name: file}, as from table_in, whose rows are not among the `names` in ROWS."""
+    known = set(map(in_cell, names))
+    return {name: file for name, file in table.items() if name not in known}
+
+
+def told_lacking(folder, names):
+    """Returns the beginning of a sentence on rows, by their names, that `lacking` found in a folder."""
+    return f"{folder / TABLE}: holds {with_example(list(names), 'row')} that {ROWS} beside it lacks"

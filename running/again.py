@@ -129,41 +129,30 @@ def mark(folder, settings, finished, **more):
 
 # ---- overwriting -----------------------------------------------------------------------------------------
 
-def make_way(folder, patterns, new, data=(), overwrite=False, numbered=False):
-    """Clears a folder for a run if it is to `overwrite` what is there; see `clear`.
+def make_way(folder, patterns, new=(), data=(), overwrite=False, numbered=False):
+    """Removes what an earlier run left under these patterns in a folder, if it is to be overwritten.
 
-    Raises Problem, before anything is removed, if a file would be lost that is not from an earlier run or
-    that is read now. new: files that will be written, below `folder`; data: files that are read.
+    new: files that will be written, below `folder`; data: files that are read. Raises Problem, before
+    anything is removed, if a file would be lost that is from no run or that is read now. Where a pattern has
+    a `*`, only files that bear the name of one of the run's photographs go; `numbered`: that name and a
+    number. Of an earlier version's run no names are known, and all files go.
     """
     folder, read = Path(folder), set(map(_identity, data)) - {None}
     earlier = _earlier(folder, patterns, numbered)
+    own = set(earlier) if (folder / RUN).exists() else set()
     replaced = [path for path in (folder / name for name in new) if os.path.lexists(path)]
-    for path in earlier * overwrite + replaced:
+    going = earlier * overwrite + replaced
+    for path in going:
         if _identity(path) in read:
             raise Problem(f"{path}: is a file of the data and would be lost. Choose another --out.")
-    own = set(earlier) if (folder / RUN).exists() else set()
-    for path in replaced:
+    for path in going:
         if path not in own:
             raise lost(path)
-    if overwrite:
-        clear(folder, *patterns, numbered=numbered)
-
-
-def clear(folder, *patterns, numbered=False):
-    """Removes what an earlier run left under these patterns; raises Problem if it is from no run.
-
-    Where a pattern has a `*`, only files that bear the name of one of the run's photographs go; `numbered`:
-    that name and a number. Of an earlier version's run no names are known, and all files go.
-    """
-    folder = Path(folder)
-    there = _earlier(folder, patterns, numbered)
-    if there and not (folder / RUN).exists():
-        raise lost(there[0])
-    if there:  # first: killed in between, nothing is left that says it is finished
+    if overwrite and earlier:  # first: killed in between, nothing is left that says it is finished
         known = _photographs_of(folder)
         mark(folder, {}, finished=False, **({} if known is None else {"sources": known}))
-    for path in there:
-        path.unlink()
+        for path in earlier:
+            path.unlink()
 
 
 def _earlier(folder, patterns, numbered):

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from running.again import RUN, clear, make_way, mark, same_as_before
+from running.again import RUN, make_way, mark, same_as_before
 from running.command import Problem
 from running.files import read_json, write_bytes
 
@@ -65,9 +65,9 @@ def test_what_is_from_no_run_is_not_cleared(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     with pytest.raises(Problem, match="a.png: would be lost"):
-        clear(tmp_path, "masks/*.png")
+        make_way(tmp_path, ["masks/*.png"], overwrite=True)
     mark(tmp_path, {"a": 1}, finished=True)
-    clear(tmp_path, "masks/*.png")
+    make_way(tmp_path, ["masks/*.png"], overwrite=True)
     assert [path.name for path in (tmp_path / "masks").iterdir()] == ["b.txt"]
     assert read_json(tmp_path / "run.json") == {"settings": {}, "finished": False}, "no run goes on from here"
 
@@ -77,8 +77,8 @@ def test_of_a_run_only_the_files_of_its_photographs_are_cleared(tmp_path):
     for name in ("masks/a.png", "masks/mine.png", "t/x/a_0001.png", "t/x/mine_0001.png", "table.csv"):
         write_bytes(tmp_path / name, b"x")
     mark(tmp_path, {"split": "test"}, finished=True, sources={"a": {}})
-    clear(tmp_path, "masks/*.png", "table.csv")
-    clear(tmp_path, "t/*/*.png", numbered=True)
+    make_way(tmp_path, ["masks/*.png", "table.csv"], overwrite=True)
+    make_way(tmp_path, ["t/*/*.png"], overwrite=True, numbered=True)
     left = {path.name for path in tmp_path.rglob("*.*")}
     assert left == {"mine.png", "mine_0001.png", RUN}
     assert read_json(tmp_path / RUN)["sources"] == {"a": {}}, "killed in between, it can still be cleared"

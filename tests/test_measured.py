@@ -265,6 +265,23 @@ def test_before_without_predictions_is_refused_and_without_that_of_a_photograph_
         assert ended.code == 0 and "1 mask (" in ended.err and "left.png) not compared" in ended.err
 
 
+@pytest.mark.parametrize("flags", [
+    ["--tta"], ["--threshold", "0.4"], ["--pen", "none"], ["--model", "weights/vessels.keras"],
+    ["--precision", "float32"], ["--review", "3"]])
+def test_flags_of_a_prediction_are_refused_beside_masks(measure, tmp_path, flags):
+    """They were taken in silence, though masks that are there have no views, threshold or pen."""
+    ended = measure(*flags)
+    assert ended.code == 2 and f"leave out {flags[0]}" in ended.err and not (tmp_path / "measured").exists()
+
+
+@pytest.mark.parametrize("flags, unused", [
+    (["--before", "predictions"], "--before"), (["--ray", "local", "--show"], "--show"),
+    (["--ray", "local", "--masks", "drawn"], "--masks"), (["--ray", "local", "--review", "3"], "--review")])
+def test_flags_that_would_not_count_are_refused(command, eyes, tmp_path, flags, unused):
+    ended = command("eval", eyes[0], *flags, "--out", tmp_path / "o")
+    assert ended.code == 2 and f"leave out {unused}" in ended.err and not (tmp_path / "o").exists()
+
+
 def test_a_masks_safe_name_belongs_to_one_photograph():
     names = ["a?b", "a*b", "a_b", "x/a?b", "x?/ab", "nul", "nul_", "dot.", "dot", "a ", "con.x", "Gefäß", "a"]
     files = [file_of(name) for name in names]
