@@ -50,17 +50,24 @@ async function pngOf(pixels, width, height) {
   ]);
 }
 
-// An archive (PKWARE's APPNOTE 6.3, version 1.0 with names in UTF-8) of {path, content}.
+// Local time, in steps of two seconds, and date, as an archive holds them: two bytes each.
+function timeInZip(now) {
+  const time = (now.getHours() << 11) | (now.getMinutes() << 5) | (now.getSeconds() >> 1);
+  const date = ((now.getFullYear() - 1980) << 9) | ((now.getMonth() + 1) << 5) | now.getDate();
+  return joined([lowFirst(time, 2), lowFirst(date, 2)]);
+}
+
+// An archive (PKWARE's APPNOTE 6.3, version 1.0 with names in UTF-8) of {path, content}, all of now: a mask of
+// another's size and time would be taken for that one.
 function zipOf(files) {
-  const [bodies, entries] = [[], []];
+  const [bodies, entries, now] = [[], [], timeInZip(new Date())];
   let offset = 0;
   for (const { path, content } of files) {
     const name = ascii(path);
     const about = joined([
       lowFirst(0x0800, 2), // names are UTF-8
       lowFirst(0, 2), // stored
-      lowFirst(0, 2),
-      lowFirst(0x21, 2), // midnight, 1 January 1980
+      now,
       lowFirst(crc(content), 4),
       lowFirst(content.length, 4),
       lowFirst(content.length, 4),

@@ -5,7 +5,8 @@
     mark(out, settings, finished=False, **sources.for_run())
 
 Places are relative to the data's folders, so that a project that was moved or copied goes on. A file of which
-size and time are as before counts as unchanged; where they differ, its content decides.
+size and time are as before counts as unchanged; where they differ, or the time tells nothing, its content
+decides.
 """
 
 import os
@@ -20,6 +21,7 @@ from running.names import folded
 UNKNOWN = "was made by an earlier version, so that what changed in the data since cannot be checked"
 
 GROUPS = "part", "patient"  # of a split: to what a photograph belongs
+TELLING = 347_155_200 * 10**9  # ns, from 1981 on; of 1980 or 1970 are files that an archive gives no time
 
 
 class Sources:
@@ -168,12 +170,16 @@ def recorded(items, folders, before):
 
 
 def described(path, place, known=None):
-    """Returns what is known of a file; the checksum is the known one where place, size and time are alike."""
+    """Returns what is known of a file.
+
+    The checksum is the known one where place, size and time are alike and the time is TELLING.
+    """
     here = {"path": place}
     try:
         state = path.stat()
         here |= {"size": state.st_size, "mtime": state.st_mtime_ns}
-        same = known and all(known.get(key) == value for key, value in here.items())
+        same = (known and state.st_mtime_ns >= TELLING
+                and all(known.get(key) == value for key, value in here.items()))
         return here | {"sha256": known["sha256"] if same else sha256(path)}
     except OSError:  # whoever reads it says what is wrong
         return {"path": place, "size": None, "mtime": None, "sha256": None}

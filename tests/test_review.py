@@ -6,6 +6,7 @@ import http.server
 import re
 import shutil
 import threading
+import time
 import zipfile
 
 import cv2
@@ -393,6 +394,8 @@ def test_all_masks_become_an_archive_where_no_folder_can_be_chosen(browser, rows
     assert archive.testzip() is None
     files = {number: f"corrected/{file_of(rows[number]['name'])}" for number in masks}
     assert sorted(archive.namelist()) == sorted(files.values()), "unpacked, it is one folder on every system"
+    saved = [time.mktime((*entry.date_time, 0, 0, -1)) for entry in archive.infolist()]
+    assert all(abs(time.time() - at) < 300 for at in saved), "at one time always, changes would go unseen"
     for number, mask in masks.items():
         assert np.array_equal(decoded(archive.read(files[number])), mask)
 

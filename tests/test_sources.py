@@ -68,6 +68,17 @@ def test_a_file_of_the_same_size_and_time_is_not_read_again(made, monkeypatch):
     assert made().changes == ""
 
 
+@pytest.mark.parametrize("time", [0, 315_532_800 - 14 * 3600, 315_532_800 + 12 * 3600])
+def test_the_time_that_archives_write_for_want_of_one_is_not_trusted(made, tmp_path, time):
+    """1980, wherever one is: a mask corrected once more, of as many bytes, counted as the same."""
+    mask = tmp_path / "data/a.txt"
+    for content in ("first", "later"):
+        mask.write_text(content)
+        os.utime(mask, (time, time))
+        assert made().changes == "1 mask changed (a.txt)"
+        mark(tmp_path / "out", {}, finished=True, **made().for_run())
+
+
 def test_a_run_of_an_earlier_version_is_unknown(made, tmp_path):
     write_json(tmp_path / "out/run.json", {"settings": {}, "finished": True})
     assert made().unknown and made().changes == ""
