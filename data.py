@@ -94,17 +94,19 @@ def photographs_of(folders, split, whole_sets=()):
     """Returns the photographs of `split` ('training', 'test' or 'all') in `folders`.
 
     whole_sets: names of sets without an official training split, such as STARE, whose photographs are all for
-    training when 'training' is asked for. Raises Problem if there is no photograph.
+    training when 'training' is asked for, whatever their case. Raises Problem if there is no photograph, or
+    no set of such a name.
     """
-    chosen = []
-    for found in find_sets(folders):
-        if split == "training" and found.name in whole_sets:
-            if any(photograph.split == "training" for photograph in found.photographs):
-                raise Problem(f"{found.folder}: {found.name} has an official split; "
-                              "its test photographs are not for training.")
-            chosen += found.photographs
-        else:
-            chosen += found.photographs if split == "all" else found.of(split)
+    sets, chosen = find_sets(folders), []
+    for name in whole_sets:
+        if folded(name) not in {folded(found.name) for found in sets}:
+            raise Problem(f"--whole {name}: is none of the sets here: {', '.join(own.name for own in sets)}.")
+    for found in sets:
+        is_whole = split == "training" and folded(found.name) in map(folded, whole_sets)
+        if is_whole and any(photograph.split == "training" for photograph in found.photographs):
+            raise Problem(f"{found.folder}: {found.name} has an official split; "
+                          "its test photographs are not for training.")
+        chosen += found.photographs if is_whole or split == "all" else found.of(split)
     if not chosen:
         raise Problem(f"{', '.join(map(str, folders))}: there is no photograph of the {split} split. "
                       f"{typed('python', 'data.py', *folders)}  shows what there is.")

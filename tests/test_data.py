@@ -1,5 +1,6 @@
 """Which sets are found in folders, who is on which side of a split, and what the doctor says."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -133,6 +134,14 @@ def test_a_set_with_an_official_split_is_never_taken_whole(draw, tmp_path):
     folder = draw.chase(tmp_path / "CHASE_DB1")
     with pytest.raises(Problem, match="official split"):
         data.photographs_of([folder], "training", ["CHASE_DB1"])
+
+
+def test_a_set_to_be_taken_whole_that_is_not_there_is_named(draw, tmp_path):
+    """Misspelt, it was left out of training in silence, and the card said that it was in."""
+    folders = [draw.stare(tmp_path / "STARE"), draw.plain(tmp_path / "mine")]
+    assert len(data.photographs_of(folders, "training", ["stare"])) == 4 + 3
+    with pytest.raises(Problem, match="--whole STAR: is none of the sets here: STARE, mine"):
+        data.photographs_of(folders, "training", ["STARE", "STAR"])
 
 
 def test_a_child_is_never_on_both_sides(draw, tmp_path):
@@ -361,6 +370,24 @@ def test_what_is_left_out_is_said_by_every_command_once(command, draw, tmp_path)
                                      "--workers", 1)):
         data._complain_once.cache_clear()
         assert command(*words).err.count("elsewhere/x.png for one: left out") == 1
+
+
+def test_pictures_that_lie_loose_beside_sets_are_left_out_aloud(
+        command, draw, tmp_path, monkeypatch, capsys):
+    draw.plain(tmp_path / "datasets/mine")
+    for name in ("loose.png", "loose_mask.png", "deep/x.png", "deep/below/x.png"):
+        draw.put(tmp_path / "datasets" / name, draw.eye(1)[0])
+    draw.chase(tmp_path / "datasets/deep/other")
+    monkeypatch.chdir(tmp_path)
+    said = command("data").err.splitlines()
+    assert said == [f"{Path(place)}: holds {what}: left out." for place, what in (
+        ("datasets/deep/below", "1 picture, but no layout of a set is recognised for x.png"),
+        ("datasets/deep", "1 picture, but no layout of a set is recognised for x.png"),
+        ("datasets", "2 pictures, but no layout of a set is recognised for loose.png"))]
+    for name in ("mine", "deep/other"):
+        shutil.rmtree(tmp_path / "datasets" / name)
+    data._complain_once.cache_clear()
+    assert data.default_folders() == [data.SAMPLES] and capsys.readouterr().err.splitlines() == said
 
 
 def test_the_doctor_refuses_a_missing_folder(refused, tmp_path):
