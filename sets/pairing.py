@@ -25,24 +25,22 @@ NOT_PICTURES = {".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".xlsx", ".xls",
 def sets_in(folder, depth=SETS_DEPTH):
     """Returns the Sets in a folder, and sentences on what else may be meant as data.
 
-    These are folders whose pictures are of no known layout, tables of patients outside of sets, links that
-    lead nowhere and, where there is no set, archives.
+    These are pictures that are of no known layout, tables of patients outside of sets, links that lead
+    nowhere and, where there is no set, archives.
     """
     own = recognise(folder)
     if own:
         return [own], []
-    sets, strange, archives = [], [], []
-    for entry in sorted(Path(folder).iterdir()) if depth else []:
-        if entry.is_dir() and is_passed_over(entry.name):
+    if not depth:
+        return [], _unknown(folder, _files(Path(folder))[0].values())
+    sets, strange, archives, loose = [], [], [], []
+    for entry in sorted(Path(folder).iterdir()):
+        if is_passed_over(entry.name):
             continue
         if entry.is_dir() and is_ours(entry):
             strange += _left_out(entry, finding.pictures_beside_results(entry))
         elif entry.is_dir():
             inner, unknown = sets_in(entry, depth - 1)
-            pictures = [] if inner or unknown else list(filter(is_picture, _files(entry)[0].values()))
-            if pictures:
-                unknown = [f"{entry}: holds {counted(len(pictures), 'picture')}, "
-                           "but no layout of a set is recognised: left out."]
             sets, strange = sets + inner, strange + unknown
         elif entry.is_symlink() and not entry.exists():
             strange.append(f"{entry}: is a link that leads nowhere. Mend it, or put the folder itself there.")
@@ -50,7 +48,16 @@ def sets_in(folder, depth=SETS_DEPTH):
             strange.append(f"{entry}: is in no set's own folder: left out. Move it to the set that it is of.")
         elif entry.suffix.lower() in ARCHIVES and not is_picture(entry.name):
             archives.append(f"{entry}: is an archive, which is not looked into. Unpack it there.")
-    return sets, strange + (archives if not sets else [])
+        else:
+            loose.append(with_ending(entry, entry.name))
+    return sets, strange + _unknown(folder, loose) + (archives if not sets else [])
+
+
+def _unknown(folder, names):
+    """Returns the sentence, if any, on those of these files of a folder that are pictures of no set."""
+    pictures = list(filter(is_picture, names))
+    return [f"{folder}: holds {counted(len(pictures), 'picture')}, but no layout of a set is recognised "
+            f"for {pictures[0]}: left out."] if pictures else []
 
 
 def _left_out(folder, beside):
