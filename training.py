@@ -126,7 +126,7 @@ def main():
                     verbose=1 if sys.stderr.isatty() else 2)
 
     # What is chosen afterwards, on the validation photographs: weights, square, calibration, threshold.
-    card = finish(*(options.out / name for name in (BEST, LAST, HISTORY)), pairs, settings, began, before)
+    card = finish(options.out / BEST, options.out / LAST, watching["history"], pairs, settings, began, before)
     mark(options.out, settings, finished=True)
     tell(options.out, card)
 

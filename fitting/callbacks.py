@@ -75,9 +75,14 @@ class History(keras.callbacks.Callback):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.rows.append({"epoch": epoch + 1, **{key: float(value) for key, value in logs.items()},
                           "learning_rate": rate})
+        self.write()
+
+    def write(self):
+        """Writes the table and returns it; a file that another program has open stays as it is."""
         table = pd.DataFrame(self.rows)
         written(write_table, self.path, table)
-        self.after(table)
+        written(self.after, table)
+        return table
 
 
 class Glimpse(keras.callbacks.TensorBoard):

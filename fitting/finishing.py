@@ -5,7 +5,6 @@ import platform
 import time
 
 import keras
-import pandas as pd
 import tensorflow as tf
 
 from card import WEIGHTS, Card, Plan, pens_in
@@ -22,11 +21,12 @@ from running.machine import hardware_precision
 def finish(best, last, history, pairs, settings, began, first):
     """Chooses a model, writes it to `best` and its card beside it; returns the Card.
 
-    best, last: model files of the best validation Dice and of the last epoch. history: path of history.csv.
-    pairs: a Pairs. settings: the flags that decide the model. began: the time at which training began, s.
-    first: the Card of the model that the fit started from.
+    best, last: model files of the best validation Dice and of the last epoch. history: the fit's
+    fitting.callbacks.History, whose file may lack what could not be written. pairs: a Pairs. settings: the
+    flags that decide the model. began: the time at which training began, s. first: the Card of the model that
+    the fit started from.
     """
-    table, validation = pd.read_csv(history), pairs.photographs("validation")
+    table, validation = history.write(), pairs.photographs("validation")
     seen = {**seen_in(pairs.photographs("train"), validation), **pens_in_table(pairs.parts["train"])}
 
     def predictor_of(network, plan):

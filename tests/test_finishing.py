@@ -1,5 +1,6 @@
 """What is chosen when the fit has ended, and the card that says so."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import training
 from card import MEANINGS
 from fitting import finishing
 from prediction.pen import HABIT
+from running import files
 from running.files import read_json
 
 
@@ -64,6 +66,28 @@ def test_killed_at_its_end_a_run_still_has_its_best_model(train, tmp_path, monke
     last = shutil.copy(tmp_path / "c" / training.LAST, tmp_path / "last.keras")
     assert train(tmp_path / "c", "--epochs", 1, "--resume").code == 0
     assert same_weights(tmp_path / "c/model.keras", last)
+
+
+@pytest.mark.parametrize("most", [2, 99])
+def test_a_history_and_curves_that_are_open_in_another_program_change_nothing_else(
+        most, train, tmp_path, monkeypatch):
+    """The card was made of the epochs that history.csv had before, and another model might be kept."""
+    replace, tries = os.replace, []
+
+    def refusing(source, target):
+        tries.append(name := Path(target).name)
+        if name == "curves.png" or name == "history.csv" and 2 <= tries.count(name) <= most:
+            raise PermissionError(13, "The process cannot access the file", str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", refusing)
+    monkeypatch.setattr(files, "PAUSES", ())
+    ended = train(tmp_path / "c", "--epochs", 2)
+    assert ended.code == 0 and "of 2: validation Dice" in ended.out
+    assert all(f"{name}: is open in another program" in ended.err for name in ("history.csv", "curves.png"))
+    card = read_json(tmp_path / "c/model.json")
+    assert card["epochs"] == 2 and read_json(tmp_path / "c/run.json")["finished"]
+    assert len(pd.read_csv(tmp_path / "c/history.csv")) == (2 if most == 2 else 1)
 
 
 def test_sets_that_are_not_known_by_the_size_of_their_pictures_are_told(capsys):
