@@ -6,6 +6,7 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 import data
 import metrics
 import pictures
-from photographs import reading
 from photographs.fov import fov_of
-from photographs.labelled import check_turn
+from photographs.labelled import vessels_of
+from photographs.reading import read_photograph, summed_up
 from photographs.square import VIEWS
 from prediction.flags import add_prediction_flags
 from prediction.read_ahead import memory_of, overlapped
@@ -137,7 +138,7 @@ def chosen_photographs(folders, split, card):
 def segment_and_score(predictor, out, named, card):
     """Segments, pictures and scores the photographs {name: Photograph}; returns their Scores."""
     threshold, parts = predictor.plan.threshold, card.parts_met()
-    scores = Scores(threshold)
+    scores, remarks = Scores(threshold), []
 
     def compute(name, given):
         rgb, fov, reference, second = given
@@ -147,25 +148,25 @@ def segment_and_score(predictor, out, named, card):
         write_pictures(out, name, named[name].path.name, comparison, threshold)
         return scores_of(name, comparison, threshold, NOTES.get(parts.get(sha256(named[name].path)), ""))
 
-    results = overlapped(named, lambda name: read(named[name]), compute, finish,
+    results = overlapped(named, lambda name: read(named[name], remarks), compute, finish,
                          memory=lambda name: memory_of(named[name].path))
     for name, result in tqdm(results, total=len(named), unit="photograph", disable=not sys.stderr.isatty()):
         if isinstance(result, Problem):
             scores.failed[name] = result
         else:
             scores.add(name, *result)
+    for sentence in summed_up(remarks):
+        complain(sentence)
     return scores
 
 
-def read(photograph):
-    """Returns rgb, FOV, and what the first and the second observer drew, or None."""
-    rgb = reading.read_photograph(photograph.path)
+def read(photograph, remarks=None):
+    """Returns rgb, FOV, and what the first and the second observer drew, or None; remarks: of reading."""
+    rgb = read_photograph(photograph.path, remarks)
     fov = fov_of(photograph, rgb)
-    first, second = (reading.read_vessels(path, rgb.shape, empty_is_fine=True) if path else None
-                     for path in (photograph.mask, photograph.second))
-    if first is not None:
-        check_turn(photograph, rgb, first)
-    return rgb, fov, first, second
+    drawn = [path and vessels_of(replace(photograph, mask=path), rgb, fov, remarks, empty_is_fine=True)
+             for path in (photograph.mask, photograph.second)]
+    return rgb, fov, *drawn
 
 
 def segment(predictor, rgb, fov, kept):

@@ -13,8 +13,9 @@ from photographs.square import Square
 from running.command import Problem
 
 LEAST_CONTRAST = 0.5  # standard deviations; 188 masks of six sets: .92 or more, mirrored: .19 at most
-ELSEWHERE = ("has its vessels where the photograph is neither darker nor lighter, as if it were the mask of "
-             "another one. Look at it: python data.py DIR --picture found.png")
+OF_ANOTHER = ("has its vessels where the photograph is neither darker nor lighter, as if it were the mask of "
+              "another one")
+ELSEWHERE = f"{OF_ANOTHER}. Look at it: python data.py DIR --picture found.png"
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,28 @@ class Labelled:
                           "Add masks to this set or leave it out.")
         rgb = read_photograph(photograph.path, remarks)
         fov = fov_of(photograph, rgb)
-        mask = read_vessels(photograph.mask, rgb.shape, remarks=remarks)
-        check_turn(photograph, rgb, mask)
+        mask = vessels_of(photograph, rgb, fov, remarks)
         if not (mask & fov).any():
             raise Problem(f"{photograph.mask}: has no vessel inside the field of view of {photograph.path}. "
                           "Give the right mask or remove this photograph.")
-        if remarks is not None and lies_elsewhere(rgb, fov, mask):
-            remarks.append((photograph.mask, ELSEWHERE))
         return cls(rgb, mask, fov, Square.around(fov))
 
     def cut(self, side):
         """Returns its square at `side` px as `Square.cut` does: photograph (S, S, 3) and soft mask (S, S)."""
         return self.square.cut(self.rgb, self.fov, side), self.square.cut(self.mask, self.fov, side)
+
+
+def vessels_of(photograph, rgb, fov, remarks=None, empty_is_fine=False, elsewhere=ELSEWHERE):
+    """Returns the mask of a photograph, (H, W) bool, read and compared with it.
+
+    remarks: see photographs.reading; elsewhere: what is remarked of a mask that seems to be another's. Raises
+    Problem as read_vessels does, and if the mask fits only when it is turned.
+    """
+    mask = read_vessels(photograph.mask, rgb.shape, empty_is_fine, remarks)
+    check_turn(photograph, rgb, mask)
+    if remarks is not None and lies_elsewhere(rgb, fov, mask):
+        remarks.append((photograph.mask, elsewhere))
+    return mask
 
 
 def check_turn(photograph, rgb, mask):

@@ -15,17 +15,21 @@ import numpy as np
 
 from metrics import HIGHEST
 from photographs.fov import found_fov
-from photographs.reading import read_photograph, read_vessels
+from photographs.labelled import OF_ANOTHER, vessels_of
+from photographs.reading import read_photograph, summed_up
 from prediction.drawn import picture_of
 from prediction.mask_names import assigned, lies_deeper, masks_in
+from prediction.places import places_known
 from prediction.results import FolderResults
 from prediction.rows import TABLE, Rows, lacking, made_of, place_of, table_in, told_lacking
 from prediction.segmented import Segmented, row_of
 from running.command import Problem, complain, with_example
 from running.files import Folder, as_cell, read_png, write_png
 from running.sources import described
+from sets.layouts import Photograph
 
 PREDICTIONS = Path("predictions")  # eval.py's own --out
+ELSEWHERE = f"{OF_ANOTHER}. Look at its overlay"  # these may not lie as data.py wants them
 
 
 class MeasuredResults(FolderResults):
@@ -38,6 +42,7 @@ class MeasuredResults(FolderResults):
         """
         self.place, self.before, self.masks = masks, before or PREDICTIONS, masks_in(masks)
         self.mask_of, self.without = {}, set()  # {photograph: mask}; photographs that have none
+        self.remarks = []  # see photographs.reading
         rows = Rows(Folder(self.before))
         rows.read()
         self.predicted = {made_of(row)["photograph"]["sha256"]: row for row in rows.values()}
@@ -49,7 +54,7 @@ class MeasuredResults(FolderResults):
                           "predicted these photographs, or leave --before out.")
         settings = {"masks": masks.as_posix(), "compared with": self.before.as_posix() if rows else None}
         super().__init__(path, settings, overwrite)
-        self.known = {Path(row["file"]): name for name, row in rows.items()} | self.known
+        self.known = places_known(rows) | self.known
 
     def with_masks(self, photographs):
         """Returns {photograph: name} of those of {photograph: path below its folder} that have a mask.
@@ -113,9 +118,10 @@ class MeasuredResults(FolderResults):
     def read(self, path):
         """Returns (H, W, 3) uint8, FOV and mask, (H, W) bool, of a photograph."""
         self.note(path)
-        rgb = read_photograph(path)
+        rgb = read_photograph(path, self.remarks)
         fov = found_fov(path, rgb)
-        return rgb, fov, read_vessels(self.mask_of[path], rgb.shape, empty_is_fine=True) & fov
+        drawn_on = Photograph("", path.stem, "all", "", path, self.mask_of[path])
+        return rgb, fov, vessels_of(drawn_on, rgb, fov, self.remarks, True, ELSEWHERE) & fov
 
     def add(self, name, path, rgb, fov, mask):
         """Writes a photograph's pictures, and then its row."""
@@ -126,6 +132,12 @@ class MeasuredResults(FolderResults):
         del row["certainty"], row["pen"]  # are of a prediction
         row["mask"] = self.mask_of[path].as_posix()
         self.rows.keep(row | self.change(mask, fov, *self.prediction_of(made)), made)
+
+    def finish(self, *given):
+        """As FolderResults.finish; says what is to be known of the files that were read."""
+        for sentence in summed_up(self.remarks):
+            complain(sentence)
+        super().finish(*given)
 
     def change(self, mask, fov, row, before):
         """Returns how a mask, (H, W) bool, differs from the prediction of this row, whose mask is `before`.

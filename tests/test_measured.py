@@ -9,8 +9,12 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
+from photographs.formats import SEVERAL_PAGES
 from photographs.fov import find_fov
+from photographs.labelled import OF_ANOTHER
+from photographs.reading import FAINT
 from prediction.mask_names import file_of
 from prediction.measured import MeasuredResults
 
@@ -209,6 +213,42 @@ def test_files_that_are_gone_are_named_and_made_again(measure, tmp_path):
 
 
 # ---- nothing in silence ----------------------------------------------------------------------------------
+
+@pytest.fixture
+def doubtful(draw, tmp_path):
+    """Two folders, of photographs and masks that data.py warns of: faint, mirrored twice, of two pages."""
+    masks = {"good": lambda mask: mask, "paged": lambda mask: mask,
+             "faint": lambda mask: (mask * np.where(np.arange(320) < 160, 85, 255)).astype(np.uint8),
+             **dict.fromkeys(("other1", "other2"), lambda mask: np.ascontiguousarray(mask[:, ::-1]))}
+    for k, (name, change) in enumerate(masks.items()):
+        rgb, mask, _ = draw.eye(30 + k, 300, 320)
+        more = {"save_all": True, "append_images": [Image.new("RGB", (40, 40))]} if name == "paged" else {}
+        draw.put(tmp_path / f"eyes/{name}{'.tif' if more else '.png'}", rgb, **more)
+        draw.put(tmp_path / f"drawn/{name}.{'jpg' if name == 'faint' else 'png'}", change(mask))
+    return tmp_path / "eyes", tmp_path / "drawn"
+
+
+def test_what_data_py_says_of_masks_is_said_of_those_that_are_measured(command, doubtful, tmp_path):
+    """They were measured in silence: a third of the vessels, or those of another photograph."""
+    photographs, masks = doubtful
+    ended = command("eval", photographs, "--masks", masks, "--out", tmp_path / "o")
+    assert ended.code == 0 and len(table(tmp_path / "o")) == 5
+    assert sorted(ended.err.splitlines()) == sorted([
+        f"{masks / 'faint.jpg'}: {FAINT}", f"{photographs / 'paged.tif'}: {SEVERAL_PAGES}",
+        f"2 files, {masks / 'other1.png'} for one: each {OF_ANOTHER}. Look at its overlay"])
+
+
+def test_a_mask_that_fits_only_when_it_is_turned_is_not_measured(command, draw, tmp_path):
+    rgb, mask, _ = draw.eye(3, 300, 320)
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    for name, drawn in (("unturned", mask), ("right", mask[::-1, ::-1])):
+        draw.put(tmp_path / f"eyes/{name}.jpg", rgb, quality=95, exif=exif)
+        draw.put(tmp_path / f"drawn/{name}.png", np.ascontiguousarray(drawn))
+    ended = command("eval", tmp_path / "eyes", "--masks", tmp_path / "drawn", "--out", tmp_path / "o")
+    assert ended.code == 1 and list(table(tmp_path / "o").index) == ["right"]
+    assert "unturned.png: fits its photograph only if it is turned as EXIF turns that one" in ended.err
+
 
 def test_masks_without_a_photograph_and_second_masks_are_named(measure, draw, drawn, eyes, tmp_path):
     for name in ("x.png", "deep/y.png", "a.tif", "a_manual2.png", ".hidden.png", "__MACOSX/a.png"):

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from sklearn import metrics as judge
 
 import data
@@ -14,6 +15,7 @@ import metrics
 import testing
 from photographs import reading
 from photographs.fov import fov_of
+from photographs.labelled import ELSEWHERE
 from predict import Predictor
 from report.scores_table import SCORES
 from running.files import read_json, sha256, write_json
@@ -347,6 +349,38 @@ def test_what_is_wrong_with_a_photograph_or_its_mask_is_told_at_the_end(test, dr
         (line,) = (line for line in ended.err.splitlines() if line.startswith(f"not done: {name}:"))
         assert word in line
     assert table_of(tmp_path / "r").loc["eye0", "dice"] >= 0
+
+
+def test_what_data_py_says_of_masks_is_said_of_those_that_are_scored(test, draw, tmp_path):
+    """It was silent, and the Dice that of other vessels."""
+    folder = draw.plain(tmp_path / "s", train=0, test=5, size=(300, 320))
+    masks = folder / "test/masks"
+    drawn = {k: reading.read_mask(masks / f"eye{k}.png") for k in range(5)}
+    (masks / "eye0.png").unlink()
+    faint = drawn[0] * np.where(np.arange(320) < 160, 85, 255)
+    draw.put(masks / "eye0.jpg", faint.astype(np.uint8))
+    for k in (1, 2):
+        draw.put(masks / f"eye{k}.png", np.ascontiguousarray(drawn[k][:, ::-1]))
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    rgb = reading.read_photograph(folder / "test/images/eye3.png")
+    (folder / "test/images/eye3.png").unlink()
+    draw.put(folder / "test/images/eye3.jpg", rgb, quality=95, exif=exif)
+    ended = test(folder, tmp_path / "r")
+    assert ended.code == 1 and len(read_json(tmp_path / "r/summary.json")["failed"]) == 1
+    assert "eye3.png: fits its photograph only if it is turned as EXIF turns that one" in ended.err
+    said = [line for line in ended.err.splitlines() if not line.startswith("not done")]
+    assert said == [f"{masks / 'eye0.jpg'}: {reading.FAINT}",
+                    f"2 files, {masks / 'eye1.png'} for one: each {ELSEWHERE}"]
+
+
+def test_a_second_observers_mask_is_looked_at_as_well(test, draw, tmp_path):
+    folder = draw.chase(tmp_path / "CHASE_DB1", children=(11,))
+    second = folder / "Image_11L_2ndHO.png"
+    mirrored = np.ascontiguousarray(reading.read_mask(second)[:, ::-1])
+    draw.put(second, mirrored)
+    ended = test(folder, tmp_path / "r")
+    assert ended.code == 0 and ended.err.strip() == f"{second}: {ELSEWHERE}"
 
 
 def test_if_none_can_be_read_nothing_is_done(refused, draw, tiny_model, tmp_path):
