@@ -5,11 +5,14 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 import psutil
 
 from running.command import Problem, at_the_end
+
+MOMENT = 0.2  # s; a lock is written within a thousandth of that
 
 
 def hold(folder):
@@ -19,20 +22,26 @@ def hold(folder):
     that is only looked at stays as it is. That of a process that was killed does not count.
     """
     lock, own = lock_of(folder), {"pid": os.getpid(), "began": psutil.Process().create_time()}
-    for last_try in (False, True):
-        try:
-            with open(lock, "x", encoding="utf-8") as new:
-                json.dump(own, new)
-            at_the_end.callback(lock.unlink, missing_ok=True)
+    try:
+        with open(lock, "x", encoding="utf-8") as new:
+            json.dump(own, new)
+    except FileExistsError:
+        holder = _holder(lock)
+        if holder == own:
             return
-        except FileExistsError:
+        if not _lives(holder):
+            try:
+                lock.write_text(json.dumps(own), encoding="utf-8")
+            except PermissionError:  # another user's, who alone may remove it
+                if holder:
+                    return
+                raise
+            time.sleep(MOMENT)  # of several commands that find it dead at once the last one to write has it
             holder = _holder(lock)
-            if holder == own:
-                return
-            if last_try or _lives(holder):
-                raise Problem(f"{folder}: another command (process {holder.get('pid', 'unknown')}) writes to "
-                              "it. Wait until that has ended, or choose another --out.") from None
-            lock.unlink(missing_ok=True)
+        if holder != own:
+            raise Problem(f"{folder}: another command (process {holder.get('pid', 'unknown')}) writes to "
+                          "it. Wait until that has ended, or choose another --out.") from None
+    at_the_end.callback(lock.unlink, missing_ok=True)
 
 
 def lock_of(folder):
@@ -42,9 +51,12 @@ def lock_of(folder):
 
 
 def _holder(lock):
-    with contextlib.suppress(OSError, ValueError):
-        holder = json.loads(lock.read_text(encoding="utf-8"))
-        return holder if isinstance(holder, dict) else {}
+    """Returns what a lock says, {} if that is nothing. Where one is just being written it waits for that."""
+    for pause in (MOMENT, 0):
+        with contextlib.suppress(OSError, ValueError):
+            holder = json.loads(lock.read_text(encoding="utf-8"))
+            return holder if isinstance(holder, dict) else {}
+        time.sleep(pause)
     return {}
 
 
