@@ -21,7 +21,7 @@ from photographs.fov import found_fov
 from photographs.reading import read_photograph, summed_up
 from prediction.flags import add_prediction_flags, refuse_unused
 from prediction.read_ahead import memory_of, overlapped
-from running.command import Problem, complain, counted, run, say, with_example
+from running.command import Problem, complain, counted, run, say
 from running.tensorflow_start import start_tensorflow
 
 NOT_ON_CLUSTER = "show", "masks", "review"  # flags that would not count there
@@ -78,7 +78,7 @@ def predicted(options, photographs):
     named = results.names(photographs)
     refused = {}
     left = results.left(named, refused)
-    tell_others(results.others(named, options.photographs), options.out)
+    results.tell_others(named, options.photographs)
     given = [*named.values(), options.review, *map(os.path.abspath, options.photographs)]
     if len(refused) == len(named) or (not left and results.shows(*given)):
         return done_already(options, named, refused)
@@ -108,14 +108,6 @@ def predicted(options, photographs):
     if options.show:
         show(results.folder, sorted(done))
     return 1 if failed or not results.complete else 0
-
-
-def tell_others(rows, out):
-    """Says which rows of the table are of photographs that a folder does not hold any more."""
-    if rows:
-        which = with_example([row["file"] for row in rows], "photograph")
-        complain(f"{Path(out, 'predictions.csv')}: keeps {which} not found any more. "
-                 "--overwrite makes all anew without such.")
 
 
 def done_already(options, named, refused):

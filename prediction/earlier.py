@@ -29,7 +29,7 @@ class Earlier:
     """
 
     def __init__(self, folder, rows):
-        self.folder, self.run = folder, earlier_run(folder)
+        self.folder, self.rows, self.run = folder, rows, earlier_run(folder)
         self.names, self.table = set(rows.names()), table_in(folder)
 
     def listed(self, key):
@@ -41,7 +41,7 @@ class Earlier:
 
         Those that are among them are done anew, which is said. removed: names whose rows are to go.
         """
-        gone = lacking(self.table, [*self.names, *removed])
+        gone = lacking(self.table, self.rows, [*self.names, *removed])
         now = {in_cell(name): in_cell(path.as_posix()) for path, name in named.items()}
         lost = [name for name, file in gone.items() if now.get(name) != file]
         if lost:

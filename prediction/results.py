@@ -14,17 +14,18 @@ import hashlib
 import os
 from collections import defaultdict
 from itertools import chain, count
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from photographs.formats import LARGEST_FILE
 from pictures import shrunk
 from prediction.any_results import Results
 from prediction.drawn import CELL, MOST_ON_SHEET, picture_of, sheet_of
 from prediction.earlier import Earlier
-from prediction.rows import TABLE, Rows, in_cell, lay_in, made_of, place_of, table_of, takes_the_place
+from prediction.places import lay_in, names_known, places_known, replacing
+from prediction.rows import TABLE, Rows, in_cell, made_of, place_of, table_of
 from prediction.segmented import row_of
 from running.again import lacks, run_in
-from running.command import Problem, complain
+from running.command import Problem, complain, with_example
 from running.files import Folder, as_cell, as_json, is_there, sha256, write_png, write_text, written
 from running.machine import hardware_precision
 from running.names import first_free, folded
@@ -83,13 +84,15 @@ class FolderResults(Results):
         super().__init__(Folder(path), settings, kinds_of(settings), overwrite)
 
     def read_known(self):
-        """Returns {path: name} of all that earlier runs have done."""
+        """Returns {place: name} of all that earlier runs have done; see places_known."""
         self.rows.read()
-        return {Path(row["file"]): name for name, row in self.rows.items()}
+        return places_known(self.rows)
 
     def names(self, photographs):
         """Returns {photograph: name}; see names_apart."""
-        return names_apart(photographs, self.known)
+        named = names_apart(photographs, names_known(photographs, self.known))
+        spelled = self.rows.spelled(named.values())
+        return {path: spelled[name] for path, name in named.items()}
 
     def remove_earlier(self, settings):
         """Removes the pictures and rows of all that earlier runs, whose settings these were, have done."""
@@ -156,13 +159,14 @@ class FolderResults(Results):
         known = made_of(row)
         now = self.made_of(path, known)
         before, sums = ({role: each["sha256"] for role, each in made.items()} for made in (known, now))
+        if closed := [role for role, content in sums.items() if content is None]:
+            raise Problem(f"{path}: the {closed[0]} cannot be read now. Its results stay; "
+                          "run the same command again.")
         if before["photograph"] != sums["photograph"]:
-            if not takes_the_place(path, row):
+            if not (how := replacing(path, row)):
                 raise Problem(f"{path}: {self.folder} holds the results of another photograph of this name. "
                               "Choose another --out, or say --overwrite.")
-            complain(f"{path}: is another photograph than it was; it is done anew."
-                     if os.path.abspath(path) == place_of(row) else
-                     f"{path}: takes the place of {place_of(row)}, which is gone; it is done anew.")
+            complain(f"{path}: {how}; it is done anew.")
         if before != sums:
             self.changed.add(name)
             return False
@@ -187,6 +191,12 @@ class FolderResults(Results):
         """Returns the rows of photographs that lay in these folders and are not among {path: name}."""
         names, places = set(named.values()), list(map(os.path.abspath, places))
         return [row for row in self.in_table() if row["name"] not in names and lay_in(row, places)]
+
+    def tell_others(self, named, places):
+        """Says which of these `others` are not there any more."""
+        if gone := [row["file"] for row in self.others(named, places) if not os.path.exists(place_of(row))]:
+            complain(f"{self.folder / TABLE}: keeps {with_example(gone, 'photograph')} not found any more. "
+                     "--overwrite makes all anew without such.")
 
     def add(self, name, path, segmented, card):
         """Writes a photograph's pictures, and then its row, which is returned."""

@@ -5,7 +5,7 @@
     rows.keep(row, made_of)   one more; after a killed run its file says that the pictures are there
 
     table_in(folder)          {name: file} of the predictions.csv there, which other programs may have written
-    lacking(table, names)     the part of it that a copy without ROWS has lost; told_lacking says so
+    lacking(table, rows)      the part of it that a copy without ROWS has lost; told_lacking says so
 
 What a row was made of is {role: what running.sources.described says of that file}; "photograph" is one role.
 """
@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from running.command import complain, with_example
 from running.files import as_csv, from_cell, is_there, read_json, write_json
+from running.names import folded
 
 ROWS, TABLE = ".rows", "predictions.csv"
 MADE_OF = "made of"
@@ -38,6 +39,13 @@ class Rows(dict):
         """Returns the names of all rows on disk, also of those that cannot be read."""
         files = sorted(path for path in self.folder.rglob("*.json") if path.is_file())
         return [file.relative_to(self.folder).as_posix().removesuffix(".json") for file in files]
+
+    def spelled(self, names):
+        """Returns {name: as its row is spelled}, which is otherwise only on a disk that knows no case."""
+        there = set(self.names())
+        alike = {folded(name): name for name in there}
+        return {name: name if name in there or not os.path.exists(self.file(name))
+                else alike.get(folded(name), name) for name in names}
 
     def read(self):
         """Takes the rows of earlier runs; an empty file is none. Raises Problem if one is damaged."""
@@ -74,22 +82,6 @@ def place_of(row, role="photograph"):
     return os.path.abspath(from_cell(place) if place else row["file" if role == "photograph" else role])
 
 
-def takes_the_place(path, row):
-    """Returns whether a photograph lies where a row's lay, or, that being gone, beside where it lay.
-
-    The path may be typed as that one was, and be of another folder all the same.
-    """
-    here, former = os.path.abspath(path), place_of(row)
-    return here == former or (os.path.dirname(here) == os.path.dirname(former) and not os.path.exists(former))
-
-
-def lay_in(row, places):
-    """Returns whether a row's photograph lay in one of these folders, if need be as its path was typed."""
-    place = place_of(row)
-    found = [place] if os.path.exists(place) else [place, os.path.abspath(row["file"])]
-    return any(Path(path).is_relative_to(folder) for path in found for folder in places)
-
-
 def table_of(rows):
     """Returns predictions.csv of these rows as text."""
     return as_csv([{key: value for key, value in row.items() if key not in HIDDEN} for row in rows])
@@ -109,10 +101,14 @@ def table_in(folder):
     return {row["name"]: row.get("file") or "" for row in rows if row.get("name")}
 
 
-def lacking(table, names):
-    """Returns the part of {name: file}, as from table_in, whose rows are not among the `names` in ROWS."""
-    known = set(map(in_cell, names))
-    return {name: file for name, file in table.items() if name not in known}
+def lacking(table, rows, more=()):
+    """Returns the part of {name: file}, as from table_in, that is not of {name: row} or of `more` names.
+
+    A program may have changed a name in the table, as Excel makes 1 of 01: its file tells then.
+    """
+    known = set(map(in_cell, [*rows, *more]))
+    renamed = {in_cell(row["file"]) for name, row in rows.items() if in_cell(name) not in table}
+    return {name: file for name, file in table.items() if name not in known and file not in renamed}
 
 
 def told_lacking(folder, names):

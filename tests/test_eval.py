@@ -464,6 +464,21 @@ def test_photographs_that_were_moved_are_known_at_their_new_place(
     assert "done already; the results" in evaluate(out, tmp_path / "moved").out and everything(out) == before
 
 
+def test_one_photograph_does_not_stand_in_the_table_twice_though_its_path_is_typed_otherwise(
+        evaluate, draw, photographs, tmp_path):
+    out, deep = tmp_path / "out", photographs / "deep"
+    for k, name in enumerate(("left.png", "right.png")):
+        draw.put(deep / name, draw.eye(120 + k)[0])
+    with contextlib.chdir(tmp_path):
+        assert evaluate(out, "photographs").code == 0
+    ended = evaluate(out, deep)
+    assert ended.code == 0 and ended.err == "" and "done already" in ended.out
+    assert sorted(table_of(out).index) == ["deep/left", "deep/right", "p0", "p1", "p2"]
+    (deep / "left.png").unlink()
+    ended = evaluate(out, deep)
+    assert ended.code == 0 and "keeps 1 photograph" in ended.err and "left.png) not found" in ended.err
+
+
 # ---- the command line ------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("words", [
