@@ -147,12 +147,13 @@ class StoredResults(Results):
 
     def rows(self, columns):
         """Returns these columns of the table so far, as a pyarrow table."""
+        none = pyarrow.table({key: pyarrow.array([], pyarrow.string()) for key in columns})
         if not self.folder.has(TABLE):
-            return pyarrow.table({key: pyarrow.array([], pyarrow.string()) for key in columns})
+            return none
         parts = f"{self.folder.path}/{TABLE}"
         try:
             dataset = pyarrow.dataset.dataset(parts, filesystem=self.folder.system, format="parquet")
-            return dataset.to_table(columns)
+            return dataset.to_table(columns) if dataset.files else none
         except pyarrow.ArrowInvalid as error:
             raise Problem(f"{self.folder}/{TABLE}: a file of it is damaged ({str(error)[:300]}). Remove it, "
                           "and the same command does its photographs anew.") from error

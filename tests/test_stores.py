@@ -226,6 +226,19 @@ def test_when_nothing_could_be_done_that_is_an_error(begun):
         results.tell(2)
 
 
+def test_a_table_whose_every_part_was_removed_has_no_rows(begun, tmp_path):
+    """As docs/scale.md says to where all failed: the next job called the table damaged."""
+    results = begun()
+    results.begin({})
+    results.add([failed("a")])
+    for part in (tmp_path / "out" / stores.TABLE).iterdir():
+        part.unlink()
+    (tmp_path / "out" / stores.TABLE / ".unfinished-1").touch()
+    again = begun()
+    assert not again.known and again.masks() == []
+    assert again.left(again.names({"/p/a.png": "a.png"})) == {"/p/a.png": "a"}
+
+
 def test_another_run_or_other_files_are_refused(begun):
     results = begun()
     results.folder.write("mine_mask.png", b"mine")
