@@ -15,23 +15,25 @@ class Results:
         self.folder, self.settings, self.kinds, self.overwrite = folder, settings, kinds, overwrite
         self.complete = True
         self.state = same_as_before(folder, settings, overwrite)
-        self.known = {} if overwrite else self.read_known()
+        self.known = {} if self.state == "new" else self.read_known()
 
     def pictures(self, name):
         return [f"{name}_{kind}.png" for kind in self.kinds]
 
     def begin(self, named):
-        """Makes the folder hold this run, unfinished; what earlier runs left goes if it is to be overwritten.
+        """Makes the folder hold this run, unfinished.
 
+        What earlier runs left goes if it is to be overwritten, or if only what is hidden is left of them.
         Raises Problem if a picture would replace a file that is not from an earlier run.
         """
         own = self.folder.first_there(self.strange(named.values()))
         if own:
             raise lost(f"{self.folder}/{own}")
-        if self.overwrite:
-            run = earlier_run(self.folder) or {}
-            mark(self.folder, {}, finished=False)  # killed while being cleared, it holds no run that goes on
-            self.remove_earlier(run.get("settings"))
+        if self.state == "new":
+            run = earlier_run(self.folder)
+            if run is not None:
+                mark(self.folder, {}, finished=False)  # killed while being cleared: not a run that goes on
+            self.remove_earlier((run or {}).get("settings"))
         mark(self.folder, self.settings, finished=False, **self.unfinished())
 
     def unfinished(self):

@@ -8,6 +8,7 @@ import numpy as np
 from metrics import HIGHEST
 from pictures import contact_sheet, outlined, shrunk
 from prediction.read_ahead import FINISHERS
+from running.command import complain, with_example
 from running.files import read_png
 
 MOST_ON_SHEET, CELL = 120, 320  # photographs on a contact sheet at most, and the side of each, px
@@ -30,15 +31,25 @@ def sheet_of(folder, rows, small):
     """Returns the overlays of the first rows side by side, (H, W, 3) uint8.
 
     small: {name: its overlay as the sheet shows it}, so that it need not be read. The others are shrunk each
-    once it is there: at full size they may be gigabytes.
+    once it is there: at full size they may be gigabytes. What is damaged is white, and that is said.
     """
+    damaged = []
+
     def overlay(row):
         if row["name"] in small:
             return small[row["name"]]
-        return shrunk(read_png(folder / f"{row['name']}_overlay.png", cv2.IMREAD_COLOR_RGB), CELL)
+        file = folder / f"{row['name']}_overlay.png"
+        picture = read_png(file, cv2.IMREAD_COLOR_RGB)
+        if picture is None:
+            damaged.append(file)
+            return np.full((CELL, CELL, 3), 255, np.uint8)
+        return shrunk(picture, CELL)
 
     rows = rows[:MOST_ON_SHEET]
     with ThreadPoolExecutor(FINISHERS) as pool:
         overlays = list(pool.map(overlay, rows))
+    if damaged:
+        complain(f"{with_example(sorted(damaged), 'overlay')} damaged, and white on the contact sheet. "
+                 "Remove it, and the same command makes it again.")
     labels = [f"{row['name']}: density {row['vessel_density']:.3f}" for row in rows]
     return contact_sheet(overlays, labels, columns=min(6, len(overlays)), size=CELL)

@@ -5,6 +5,7 @@ import shutil
 import time
 import tracemalloc
 import unicodedata
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,10 +13,11 @@ import pandas as pd
 import pytest
 
 from prediction.results import KINDS, FolderResults, names_apart
+from prediction.rows import Rows, lacking, table_in
 from prediction.segmented import Segmented
 from running import sources
 from running.command import Problem
-from running.files import read_json, sha256, write_json, write_png
+from running.files import Folder, read_json, sha256, write_json, write_png
 
 SETTINGS = {"model sha256": "1", "tta": False}
 
@@ -170,7 +172,7 @@ def test_a_file_is_read_again_only_where_place_size_or_time_differ(done, photogr
     monkeypatch.setattr(sources, "sha256", lambda path: read.append(path.name) or sha256(path))
     assert left(done, photographs) == ("finished", []) and read == []
     path = next(path for path in photographs if path.name == "y.png")
-    os.utime(path, ns=(0, 0))
+    os.utime(path, ns=(0, 10**18))  # of a time that tells something, see running/sources.py
     assert left(done, photographs) == ("finished", []) and read == ["y.png"]
     assert left(done, photographs) == ("finished", []) and read == ["y.png"], "its new time is known by now"
     path.write_bytes(b"other")
@@ -210,9 +212,82 @@ def test_rows_that_a_folder_has_lost_are_known(done, photographs, tmp_path):
     assert results.others(named, [folder / "deep"]) == results.others(named, [tmp_path / "elsewhere"]) == []
 
 
+def test_a_photograph_is_known_where_it_lies_however_its_path_is_typed(done, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(tmp_path / "photographs")
+    monkeypatch.chdir(tmp_path)
+    for deep in (Path("photographs/deep"), tmp_path / "photographs/deep", Path("link/../photographs/deep"),
+                 Path("link/deep")):
+        results = FolderResults(done, SETTINGS)
+        named = results.names({deep / "z.png": "z.png"})
+        assert list(named.values()) == ["deep/z"] and results.left(named) == {}
+        assert [row["name"] for row in results.others(named, [deep])] == []
+
+
+def test_names_stay_where_photographs_and_results_were_moved_or_copied(
+        done, photographs, tmp_path, monkeypatch):
+    """The first photograph that is called x keeps this name, though another one comes before it now."""
+    monkeypatch.chdir(tmp_path)
+    typed = {Path("photographs", below): below for below in photographs.values()}
+    assert left(done, typed) == ("finished", [])
+    for move in (shutil.copytree, shutil.move):
+        there = tmp_path / move.__name__
+        move("photographs", there / "photographs")
+        (there / "photographs/x.gif").write_bytes(b"x.gif")
+        monkeypatch.chdir(there)
+        results = FolderResults(done, SETTINGS)
+        named = results.names({Path("photographs/x.gif"): "x.gif"} | typed)
+        assert list(named.values()) == ["x.gif", "x", "y", "deep/z"]
+        assert list(results.left(named).values()) == ["x.gif"]
+        monkeypatch.chdir(tmp_path)
+
+
 def test_a_photograph_that_is_gone_is_left_to_do(done, photographs):
     next(iter(photographs)).unlink()
     assert left(done, photographs) == ("finished", ["x"])
+
+
+def test_a_photograph_that_cannot_be_read_for_a_moment_keeps_its_results(
+        done, photographs, everything, monkeypatch):
+    path = next(path for path in photographs if path.name == "y.png")
+    os.utime(path)
+    before = everything(done)
+
+    def locked(path):
+        raise PermissionError(13, "locked", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "sha256", locked)
+        results, refused = FolderResults(done, SETTINGS), {}
+        named = results.names(photographs)
+        assert results.left(named, refused) == {} and list(refused) == [path]
+        assert "y.png: the photograph cannot be read now" in str(refused[path])
+        results.begin(named)
+    assert {name for name, kept in everything(done).items() if kept != before[name]} == {"run.json"}
+    assert left(done, photographs) == ("unfinished", [])
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_photograph_of_which_only_the_case_changed_keeps_its_name_on_a_disk_that_knows_none(
+        done, photographs, tmp_path, monkeypatch, overwrite):
+    file = Rows.file
+    monkeypatch.setattr(Rows, "file", lambda self, name: file(self, name.lower()))
+    (tmp_path / "photographs/x.png").rename(tmp_path / "photographs/X.png")
+    results = FolderResults(done, SETTINGS, overwrite)
+    named = results.names({tmp_path / "photographs/X.png": "X.png"})
+    assert list(named.values()) == ["x"] and len(results.left(named)) == overwrite
+    results.begin(named)
+
+
+def test_two_photographs_that_differ_in_case_keep_their_names_where_the_disk_tells_them_apart(
+        done, photographs, tmp_path, segmented):
+    for name in ("X", "x"):
+        photograph = tmp_path / f"other/{name}.png"
+        photograph.parent.mkdir(exist_ok=True)
+        photograph.write_bytes(b"x.png")
+        results = FolderResults(done, SETTINGS)
+        named = results.names({photograph: photograph.name})
+        assert list(named.values()) == [name]
+        do(results, named, segmented)
 
 
 def test_other_settings_and_other_files_are_refused(done, tmp_path):
@@ -296,6 +371,20 @@ def test_pictures_of_a_photograph_that_failed_halfway_are_not_taken_for_somebody
     again.begin(again.names(photographs))
 
 
+def test_rows_that_stay_where_all_that_is_visible_was_removed_are_not_of_the_next_run(
+        done, photographs, segmented, everything):
+    """`rm -r out/*` leaves .rows; the next run may be of another model."""
+    for entry in done.iterdir():
+        if not entry.name.startswith("."):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+    before = everything(done)
+    results = FolderResults(done, SETTINGS | {"tta": True})
+    assert results.state == "new" and everything(done) == before
+    do(results, results.names(dict(list(photographs.items())[1:2])), segmented)
+    assert list(pd.read_csv(done / "predictions.csv")["name"]) == ["y"]
+    assert [file.name for file in (done / ".rows").rglob("*.json")] == ["y.json"]
+
+
 # ---- rows that did not come along ------------------------------------------------------------------------
 
 def test_rows_that_the_hidden_folder_lacks_are_not_lost(done, photographs, tmp_path, everything):
@@ -328,6 +417,26 @@ def test_a_table_that_excel_has_saved_is_read_all_the_same(done, photographs):
     results = FolderResults(done, SETTINGS)
     with pytest.raises(Problem, match="holds 1 row .mine. that .rows beside it lacks"):
         results.begin(results.names(photographs))
+
+
+def changed_by_excel(table):
+    """Writes 1 in place of the name x, as Excel does of 01."""
+    text = table.read_text(encoding="utf-8")
+    table.write_text(text.replace("\nx,", "\n1,"), encoding="utf-8")
+    assert table.read_text(encoding="utf-8") != text
+
+
+def test_a_row_whose_name_excel_has_changed_is_not_missed(done, photographs, segmented, tmp_path):
+    changed_by_excel(done / "predictions.csv")
+    new = tmp_path / "new.png"
+    new.write_bytes(b"new")
+    results = FolderResults(done, SETTINGS)
+    do(results, results.names({new: "new.png"}), segmented)
+    assert list(pd.read_csv(done / "predictions.csv")["name"]) == ["deep/z", "new", "x", "y"]
+    changed_by_excel(done / "predictions.csv")
+    (done / ".rows/y.json").unlink()
+    results = FolderResults(done, SETTINGS)
+    assert list(lacking(table_in(Folder(done)), results.rows)) == ["y"]
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -386,6 +495,17 @@ def test_names_of_any_characters_are_written_and_read_again(tmp_path, segmented)
     do(results, results.names(photographs), segmented)
     assert sorted(pd.read_csv(tmp_path / "out/predictions.csv")["name"]) == sorted(names)
     assert left(tmp_path / "out", photographs) == ("finished", [])
+
+
+def test_a_damaged_overlay_is_white_on_the_contact_sheet_and_named(done, capsys):
+    (done / "y_overlay.png").write_bytes(bytes(1000))
+    results = FolderResults(done, SETTINGS)
+    results.draw_sheet(results.in_table())
+    said = capsys.readouterr().err
+    assert "1 overlay (" in said and "y_overlay.png) damaged" in said
+    sheet = picture(done / "contact_sheet.png")
+    cells = [sheet[40:-2, k * sheet.shape[1] // 3:][:, 5:300] for k in range(3)]
+    assert [bool((cell == 255).all()) for cell in cells] == [False, False, True]
 
 
 def test_a_contact_sheet_does_not_hold_all_overlays_at_full_size(tmp_path):
