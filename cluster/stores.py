@@ -19,7 +19,7 @@ from prediction.any_results import Results
 from prediction.earlier import earlier_run
 from prediction.results import names_apart
 from running.command import Problem, complain, counted, say, with_example
-from running.files import sweep, write_bytes
+from running.files import write_bytes
 
 TABLE, SECONDS = "predictions.parquet", 60  # a part of the table is written when so many seconds have passed
 TEXT = ("name", "file", "pen", "warnings", "status", "error")  # every other column is a number
@@ -128,10 +128,6 @@ class Store:
     def remove(self, name):
         with contextlib.suppress(FileNotFoundError):
             self.system.delete_file(f"{self.path}/{name}")
-
-    def sweep(self):
-        if self.is_local:
-            sweep(self.path)
 
 
 # ---- results ---------------------------------------------------------------------------------------------

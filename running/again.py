@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 
 from running.command import Problem, complain, with_example
-from running.files import Folder, as_json
+from running.files import Folder, as_json, sweep
 from running.lock import hold
 
 RUN = "run.json"  # {"settings": ..., "finished": bool}, and what running.sources knows of the files used
@@ -54,7 +54,8 @@ def same_as_before(folder, settings, overwrite, earlier=()):
                       "Say --overwrite, or choose another --out.")
     if before.get("finished") and not lacks(folder, before.get("files", ())):
         return "finished"
-    folder.sweep()
+    if folder.is_local:
+        sweep(folder.path, RUN)
     return "unfinished"
 
 

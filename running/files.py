@@ -107,10 +107,13 @@ def write_bytes(path, content):
         beside.write_bytes(content)
 
 
-def sweep(folder):
-    """Removes what a killed run left half written."""
-    for left in Path(folder).rglob(f"{UNFINISHED}*"):
-        left.unlink(missing_ok=True)
+def sweep(folder, run=None):
+    """Removes what a killed run left half written; not below folders with a file `run`: it is another's."""
+    for place, below, names in os.walk(folder):
+        below[:] = [name for name in below if not run or not is_there(os.path.join(place, name, run))]
+        for name in names:
+            if name.startswith(UNFINISHED):
+                Path(place, name).unlink(missing_ok=True)
 
 
 class Folder:
@@ -151,9 +154,6 @@ class Folder:
 
     def remove(self, name):
         (self.path / name).unlink(missing_ok=True)
-
-    def sweep(self):
-        sweep(self.path)
 
 
 def write_text(path, text):

@@ -26,6 +26,17 @@ def test_a_run_is_new_then_unfinished_then_finished(tmp_path):
     assert read_json(out / "run.json") == {"settings": settings, "finished": True, "manifest": "abc"}
 
 
+def test_what_another_run_is_just_writing_in_a_folder_below_stays(tmp_path):
+    """And a folder that a killed export.py had left ended the command, whose rest could not be made then."""
+    for folder in (tmp_path, tmp_path / "other"):
+        mark(folder, {}, finished=False)
+    for name in (".unfinished-1", "deep/.unfinished-2", ".unfinished-3/x/y.pb", "other/deep/.unfinished-4"):
+        write_bytes(tmp_path / name, b"x")
+    assert same_as_before(tmp_path, {}, False) == "unfinished"
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {RUN, f"other/{RUN}", "other/deep/.unfinished-4", ".unfinished-3/x/y.pb"}
+
+
 @pytest.mark.parametrize("spoil", [lambda path: path.unlink(), lambda path: path.write_bytes(b"")])
 def test_a_finished_run_that_has_lost_a_file_is_unfinished_and_says_so(spoil, tmp_path, capsys):
     for name in ("a.png", "b/c.csv"):
