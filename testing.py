@@ -25,11 +25,12 @@ from report import page
 from report.kept import begin, files_of, probability_file, write_pictures
 from report.scores_table import Comparison, Scores, scores_of
 from running.again import mark, same_as_before
-from running.command import Problem, complain, counted, run, say, with_example
+from running.command import Problem, complain, counted, run, say
 from running.files import as_csv, is_there, read_levels, sha256, write_json, write_text, written
 from running.sources import UNKNOWN, Sources
 from running.tensorflow_start import start_tensorflow
 from sets.leaks import refuse_learned_from
+from sets.validation import validation_of
 from viewer.photographs import Sheet
 
 PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, "
@@ -89,9 +90,11 @@ def main():
     table = as_csv(scores.photographs() + scores.summaries())
     all_written = written(write_text, options.out / "metrics.csv", table)
     all_written &= written(write_json, options.out / "summary.json", summary)
-    curves = draw_roc_and_pr(options.out, scores.pooled, summary)
-    page.write(options.out / "report.html", about(summary, card), scores, curves,
-               sheets(predictor, options.out, named, scores))
+    curves = curves_of(scores.pooled)
+    if scores.pooled:
+        all_written &= draw_roc_and_pr(options.out, curves, summary["pooled"])
+    all_written &= written(page.write, options.out / "report.html", about(summary, card), scores, curves,
+                           sheets(predictor, options.out, named, scores))
     if changes := sources.changed_meanwhile():
         complain(f"{changes} meanwhile: run the same command again.")
     mark(options.out, settings, finished=not (scores.failed or changes) and all_written,
@@ -112,27 +115,16 @@ def sources_of(options, folders, named):
 
 
 def chosen_photographs(folders, split, card):
-    """Returns the photographs of a split; those of 'validation' are known by the card, from their content.
+    """Returns the photographs of a split; those of 'validation' are known by the card.
 
     Raises Problem if there is none, or if the model has met a patient of the test part.
     """
-    parts = card.parts_met()
-    if split != "validation":
-        photographs = data.photographs_of(folders, split)
-        if split == "test":
-            refuse_learned_from(photographs, data.photographs_of(folders, "all"), parts)
-        return photographs
-    met = {own: parts.get(sha256(own.path)) for own in data.photographs_of(folders, "all")}
-    found = [photograph for photograph, part in met.items() if part == "validation"]
-    learned = [photograph.path for photograph, part in met.items() if part == "both"]
-    left_out = learned and with_example(learned, "validation photograph", "left out, from which this model "
-                                        "or one that it started from has learned")
-    if not found:
-        raise Problem(f"{', '.join(map(str, folders))}: none of the model's validation photographs is here. "
-                      "Give the data it was trained with." + (f" ({left_out})" if learned else ""))
-    if learned:
-        complain(left_out)
-    return found
+    if split == "validation":
+        return validation_of(data.photographs_of(folders, "all"), folders, card)
+    photographs = data.photographs_of(folders, split)
+    if split == "test":
+        refuse_learned_from(photographs, data.photographs_of(folders, "all"), card.parts_met())
+    return photographs
 
 
 def segment_and_score(predictor, out, named, card):
@@ -190,19 +182,24 @@ def summary_of(options, folders, model_file, predictor, scores):
             "threshold": plan.threshold, "precision": predictor.precision}
 
 
-def draw_roc_and_pr(out, pooled, summary):
-    """Draws roc.png and pr.png; returns the curves of the report, each None if nothing was scored."""
+def curves_of(pooled):
+    """Returns the curves of the report, each None if nothing was scored."""
     if not pooled:
         return dict.fromkeys(("roc", "pr", "reliability"))
-    counts, scores = pooled["fov"], summary["pooled"]
+    counts = pooled["fov"]
     roc, pr = (dict(zip("xy", curve(counts), strict=True)) for curve in (metrics.roc_curve, metrics.pr_curve))
-    area, precision = in_words(scores["roc_auc"]), in_words(scores["average_precision"])
-    pictures.draw_line(out / "roc.png", **roc, xlabel="false positive rate", ylabel="recall (sensitivity)",
-                       diagonal=True, title=f"ROC, pooled in FOV, area {area}")
-    pictures.draw_line(out / "pr.png", **pr, xlabel="recall", ylabel="precision",
-                       title=f"Precision and recall, average precision {precision}")
     reliability = dict(zip(("probability", "share", "count"), metrics.reliability(counts), strict=True))
     return {"roc": roc, "pr": pr, "reliability": reliability}
+
+
+def draw_roc_and_pr(out, curves, scores):
+    """Draws roc.png and pr.png with their areas in `scores`; returns whether both were written."""
+    area, precision = in_words(scores["roc_auc"]), in_words(scores["average_precision"])
+    drawn = [written(pictures.draw_line, out / "roc.png", *curves["roc"].values(), "false positive rate",
+                     "recall (sensitivity)", f"ROC, pooled in FOV, area {area}", True),
+             written(pictures.draw_line, out / "pr.png", *curves["pr"].values(), "recall", "precision",
+                     f"Precision and recall, average precision {precision}")]
+    return all(drawn)
 
 
 def in_words(score):

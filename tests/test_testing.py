@@ -1,7 +1,9 @@
 """Scores and pictures of a split: right to the last digit, whole after a kill, honest about what has none."""
 
+import os
 import shutil
 import tracemalloc
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,6 +20,7 @@ from photographs.fov import fov_of
 from photographs.labelled import ELSEWHERE
 from predict import Predictor
 from report.scores_table import SCORES
+from running import files
 from running.files import read_json, sha256, write_json
 
 
@@ -209,6 +212,28 @@ def test_eight_views_are_averaged_with_tta(test, tiny_set, tested, tmp_path):
 def test_validation_is_what_the_card_names(test, tiny_set, tmp_path):
     assert test(tiny_set, tmp_path / "r", "--split", "validation").code == 0
     assert [path.name for path in (tmp_path / "r/masks").iterdir()] == ["eye3.png"]
+
+
+def test_validation_photographs_that_are_gone_or_changed_are_counted(
+        command, draw, tiny_set, tiny_model, tmp_path):
+    """The Dice of two of four was given as if it were that of the card."""
+    model = shutil.copy(tiny_model, tmp_path / "model.keras")
+    card = read_json(tiny_model.with_suffix(".json"))
+    ((name, parts),) = card["data"].items()
+    parts["validation"] |= {each: parts["train"].pop(each) for each in ("eye0", "eye1")}
+    card["data"]["other"] = {"train": {}, "validation": {"a": "0"}}  # of this set nothing is here
+    write_json(tmp_path / "model.json", card)
+    folder = shutil.copytree(tiny_set, tmp_path / "s")
+    words = "testing", "--data", folder, "--model", model, "--split", "validation", "--out"
+    ended = command(*words, tmp_path / "all")
+    assert ended.code == 0 and ended.err == "" and "of 3 photographs" in ended.out
+    for kind in ("images", "masks", "fovs"):
+        (folder / f"train/{kind}/eye0.png").unlink()
+    draw.put(folder / "train/images/eye1.png", draw.eye(99)[0])
+    ended = command(*words, tmp_path / "r")
+    assert ended.code == 0 and "of 1 photograph" in ended.out
+    assert ended.err == ("2 validation photographs of 3 left out: gone or changed since the training "
+                         f"({name}/eye0 for one)\n")
 
 
 def test_what_the_first_model_had_learned_from_is_left_out_of_validation_and_told(
@@ -428,6 +453,27 @@ def test_what_a_finished_test_has_lost_is_made_again(test, tiny_set, results, mo
     assert ended.code == 0 and "5 files (" in ended.err and len(seen) == 1
     assert {name: (results / name).read_bytes() for name in names[1:]} == dict(list(before.items())[1:])
     assert (results / "report.html").stat().st_size == len(before["report.html"])
+
+
+@pytest.mark.parametrize("held", ["roc.png", "pr.png", "report.html"])
+def test_a_file_that_is_open_elsewhere_keeps_no_other_from_being_written(
+        test, tiny_set, tested, tmp_path, monkeypatch, held):
+    replace = os.replace
+
+    def refused(source, target):
+        if Path(target).name == held:
+            raise PermissionError
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", refused)
+        patch.setattr(files, "PAUSES", ())
+        ended = test(tiny_set, tmp_path / "r")
+    assert ended.code == 1 and f"{held}: is open in another program" in ended.err
+    there, here = ({path.relative_to(out) for path in out.rglob("*.*")} for out in (tested, tmp_path / "r"))
+    assert there - here == {Path(held)}
+    assert "Pooled Dice" in ended.out and not read_json(tmp_path / "r/run.json")["finished"]
+    assert test(tiny_set, tmp_path / "r").code == 0 and (tmp_path / "r" / held).exists()
 
 
 @pytest.mark.parametrize("moment", ["write_pictures", "write_text", "draw_roc_and_pr"])
