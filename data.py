@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from photographs.fov import fov_of
 from photographs.reading import read_photograph, read_vessels
 from pictures import ORANGE, contact_sheet, outlined, shrunk
+from running.again import identity
 from running.command import Problem, complain, counted, run, say, typed
 from running.files import write_png
 from running.names import first_free, folded
@@ -94,8 +95,7 @@ def photographs_of(folders, split, whole_sets=()):
     """Returns the photographs of `split` ('training', 'test' or 'all') in `folders`.
 
     whole_sets: names of sets without an official training split, such as STARE, whose photographs are all for
-    training when 'training' is asked for, whatever their case. Raises Problem if there is no photograph, or
-    no set of such a name.
+    training when 'training' is asked for. Raises Problem if there is no photograph, or no such set.
     """
     sets, chosen = find_sets(folders), []
     for name in whole_sets:
@@ -222,7 +222,8 @@ def doctor(folders, picture):
     Returns the exit code: 1 if something is wrong.
     """
     sets = find_sets(folders or default_folders(), strict=False)
-    if picture and picture.exists() and any(picture.samefile(file) for own in sets for file in own.files()):
+    read = (file for found in sets for file in found.files())
+    if picture and picture.exists() and identity(picture) in map(identity, read):
         raise Problem(f"{picture}: is a file of the data and would be lost. Give --picture another name.")
     rows, wrong, pixels = [], [], defaultdict(list)
     for found in sets:

@@ -14,6 +14,7 @@ from pathlib import Path
 from running.command import Problem, complain, with_example
 from running.files import Folder, as_json, sweep
 from running.lock import hold
+from running.names import folded
 
 RUN = "run.json"  # {"settings": ..., "finished": bool}, and what running.sources knows of the files used
 CHECKSUMS = {"pairs": "the pairs are others", "model sha256": "the model is another", "card sha256":
@@ -138,16 +139,16 @@ def make_way(folder, patterns, new=(), data=(), overwrite=False, numbered=False)
     a `*`, only files that bear the name of one of the run's photographs go; `numbered`: that name and a
     number. Of an earlier version's run no names are known, and all files go.
     """
-    folder, read = Path(folder), set(map(_identity, data)) - {None}
+    folder, read = Path(folder), set(map(identity, data)) - {None}
     earlier = _earlier(folder, patterns, numbered)
-    own = set(earlier) if (folder / RUN).exists() else set()
+    own = set(map(_as_file, earlier)) if (folder / RUN).exists() else set()
     replaced = [path for path in (folder / name for name in new) if os.path.lexists(path)]
     going = earlier * overwrite + replaced
     for path in going:
-        if _identity(path) in read:
+        if identity(path) in read:
             raise Problem(f"{path}: is a file of the data and would be lost. Choose another --out.")
     for path in going:
-        if path not in own:
+        if _as_file(path) not in own:
             raise lost(path)
     if overwrite and earlier:  # first: killed in between, nothing is left that says it is finished
         known = _photographs_of(folder)
@@ -173,13 +174,20 @@ def _photographs_of(folder):
     return _parsed(Folder(folder).read(RUN)).get("sources")
 
 
-def _identity(path):
+def identity(path):
     """Returns what is the same for all paths of one file, None if there is no such file."""
     try:
         state = os.stat(path)
-        return state.st_dev, state.st_ino
     except OSError:
         return None
+    if state.st_ino:
+        return state.st_dev, state.st_ino
+    return os.path.normcase(os.path.realpath(path))  # drives that do not number their files give 0 for all
+
+
+def _as_file(path):
+    """Returns what is the same for all spellings of a file's name: some disks know no case."""
+    return identity(path), folded(path.name)
 
 
 def lost(path):

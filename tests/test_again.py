@@ -1,8 +1,10 @@
 """Running again: what --out may be, which run it holds, and what overwriting may touch."""
 
+import os
 import shutil
 
 import pytest
+from conftest import linux_only
 
 from running.again import RUN, make_way, mark, same_as_before
 from running.command import Problem
@@ -110,6 +112,48 @@ def test_nothing_is_cleared_where_a_file_would_be_lost(tmp_path):
         assert (tmp_path / "masks/a.png").exists() and read_json(tmp_path / RUN)["finished"]
     make_way(tmp_path, ["masks/*.png"], ["masks/a.png"], [tmp_path / "masks/b.png"], overwrite=True)
     assert [path.name for path in (tmp_path / "masks").iterdir()] == ["b.png"]
+
+
+@pytest.fixture
+def without_numbers(monkeypatch):
+    """As on a drive whose files bear no number: st_ino is 0 for all."""
+    stat = os.stat
+
+    def numberless(path, **how):
+        state = stat(path, **how)
+        return os.stat_result((state[0], 0, *state[2:10]))
+
+    monkeypatch.setattr(os, "stat", numberless)
+
+
+@pytest.mark.usefixtures("without_numbers")
+def test_on_a_drive_without_file_numbers_only_the_data_is_the_data(tmp_path):
+    """All its files were one, so each result that was there was a file of the data and would be lost."""
+    for name in ("data/a.png", "out/masks/a.png"):
+        write_bytes(tmp_path / name, b"x")
+    (tmp_path / "linked").symlink_to("out")
+    mark(tmp_path / "out", {"split": "test"}, finished=False, sources={"a": {}})
+    make_way(tmp_path / "out", ["masks/*.png"], ["masks/a.png"], [tmp_path / "data/a.png"])
+    with pytest.raises(Problem, match="a.png: is a file of the data"):
+        make_way(tmp_path / "out", ["masks/*.png"], ["masks/a.png"], [tmp_path / "linked/masks/a.png"])
+    make_way(tmp_path / "out", ["masks/*.png"], ["masks/a.png"], [tmp_path / "data/a.png"], overwrite=True)
+    assert not (tmp_path / "out/masks/a.png").exists()
+
+
+@linux_only
+def test_a_result_whose_name_now_has_another_case_is_still_the_runs(tmp_path):
+    """Where a disk knows no case the file is there under both names, as it is here by a hard link."""
+    write_bytes(tmp_path / "masks/left.png", b"x")
+    mark(tmp_path, {"split": "test"}, finished=True, sources={"left": {}})
+    for name in ("Left.png", "right.png"):
+        os.link(tmp_path / "masks/left.png", tmp_path / "masks" / name)
+    write_bytes(tmp_path / "masks/LEFT.png", b"somebody's own, where a disk does know case")
+    for name in ("right.png", "LEFT.png"):
+        with pytest.raises(Problem, match=f"{name}: would be lost"):
+            make_way(tmp_path, ["masks/*.png"], [f"masks/{name}"], overwrite=True)
+    make_way(tmp_path, ["masks/*.png"], ["masks/Left.png"])
+    make_way(tmp_path, ["masks/*.png"], ["masks/Left.png"], overwrite=True)
+    assert not (tmp_path / "masks/left.png").exists()
 
 
 @pytest.mark.parametrize("there, sentence", [

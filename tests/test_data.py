@@ -1,5 +1,6 @@
 """Which sets are found in folders, who is on which side of a split, and what the doctor says."""
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -337,6 +338,15 @@ def test_no_photograph_is_lost_to_the_picture(refused, command, draw, tmp_path, 
         ended = command("data", folder, "--picture", name)
         assert ended.code == 2 and "the name of a PNG file" in ended.err
     assert everything(folder) == before
+
+
+def test_a_picture_can_be_drawn_anew_on_a_drive_without_file_numbers(command, draw, tmp_path, monkeypatch):
+    stat = os.stat
+    monkeypatch.setattr(os, "stat", lambda *given, **how: os.stat_result(
+        (value if place != 1 else 0 for place, value in enumerate(stat(*given, **how)[:10]))))
+    folder = draw.plain(tmp_path / "P", train=2, test=1)
+    for _ in range(2):
+        assert command("data", folder, "--picture", tmp_path / "found.png").code == 0
 
 
 def test_one_photograph_under_two_names_is_named_with_both(command, draw, tmp_path):
