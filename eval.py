@@ -13,6 +13,7 @@ import os
 import sys
 from pathlib import Path
 
+import cv2
 from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
@@ -22,6 +23,7 @@ from photographs.reading import read_photograph, summed_up
 from prediction.flags import add_prediction_flags, refuse_unused
 from prediction.read_ahead import memory_of, overlapped
 from running.command import Problem, complain, counted, run, say
+from running.files import read_png
 from running.tensorflow_start import start_tensorflow
 
 NOT_ON_CLUSTER = "show", "masks", "review"  # flags that would not count there
@@ -213,7 +215,12 @@ def show(folder, names):
         other = "probability" if (folder / f"{name}_probability.png").exists() else "mask"
         figure, axes = plt.subplots(1, 2, figsize=(14, 7), num=name, layout="constrained")
         for axis, kind in zip(axes, ("overlay", other), strict=True):
-            axis.imshow(plt.imread(folder / f"{name}_{kind}.png"), cmap="gray")
+            picture = read_png(folder / f"{name}_{kind}.png", cv2.IMREAD_UNCHANGED)
+            if picture is None:
+                complain(f"{folder / name}_{kind}.png: is damaged. Remove it, and the same command makes it "
+                         "again.")
+            else:
+                axis.imshow(picture[..., ::-1] if picture.ndim == 3 else picture, cmap="gray")
             axis.set_title(kind)
             axis.axis("off")
     plt.show()

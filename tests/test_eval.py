@@ -121,6 +121,25 @@ def test_without_a_display_show_is_left_out_with_a_sentence(evaluate, photograph
     assert ended.code == 0 and "no display" in ended.err
 
 
+def test_a_damaged_picture_is_named_and_the_others_are_shown(evaluate, photographs, tmp_path, monkeypatch):
+    import matplotlib
+    import matplotlib.pyplot as plt
+
+    out, shown = tmp_path / "out", []
+    evaluate(out, photographs)
+    (out / "p1_overlay.png").write_bytes(bytes(1000))
+    monkeypatch.setattr(matplotlib, "get_backend", lambda: "a window's")
+    monkeypatch.setattr(plt, "show", lambda: shown.extend(
+        axis.images[0].get_array() for number in plt.get_fignums() for axis in plt.figure(number).axes
+        if axis.images))
+    ended = evaluate(out, photographs, "--show")
+    plt.close("all")
+    assert ended.code == 0 and len(ended.err.splitlines()) == 1 and "p1_overlay.png: is damaged" in ended.err
+    assert len(shown) == 5
+    assert np.array_equal(shown[0], picture(out / "p0_overlay.png")[..., ::-1])
+    assert np.array_equal(shown[1], picture(out / "p0_probability.png"))
+
+
 # ---- names -----------------------------------------------------------------------------------------------
 
 def test_every_format_is_read_and_photographs_in_folders_below_keep_their_place(evaluate, draw, tmp_path):
