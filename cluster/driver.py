@@ -24,10 +24,10 @@ from cluster.shipping import runtime_env
 from cluster.stores import Store, StoredResults, find_stored, store
 from photographs.formats import LARGEST_FILE
 from photographs.fov import found_fov
-from photographs.reading import rgb_from
+from photographs.reading import rgb_from, summed_up
 from prediction.drawn import picture_of
 from prediction.segmented import Segmented, row_of
-from running.command import Problem
+from running.command import Problem, complain
 from running.files import as_png
 from running.tensorflow_start import start_tensorflow
 
@@ -36,8 +36,8 @@ PART = 100_000  # photographs that Ray plans at once, since it keeps a note of e
 MEMORY = 2e9  # bytes for a worker on a processor: TensorFlow's 0.8 GB, the network, a photograph
 WAITING = 4e8  # bytes of decoded photographs that may wait for a worker; unlimited they fill Ray's store
 DEATHS = 2  # workers that a photograph may take with it
-EMPTY = {"rgb": np.zeros((0, 0, 3), np.uint8), "levels": np.zeros((0, 0), np.uint16), "pen": "",
-         **dict.fromkeys(("fov", "mask"), np.zeros((0, 0), np.uint8))}
+EMPTY = {"rgb": np.zeros((0, 0, 3), np.uint8), "levels": np.zeros((0, 0), np.uint16),
+         **dict.fromkeys(("fov", "mask"), np.zeros((0, 0), np.uint8)), "pen": "", "remarks": ""}
 
 
 class Starts:
@@ -73,8 +73,10 @@ def attempt(step, starts, item):
 def read(item):
     system, _, before = store(item["place"])
     with system.open_input_stream(item["file"].removeprefix(before)) as stream:
-        rgb = rgb_from(stream.read(LARGEST_FILE), item["file"])
-    return {**item, **EMPTY, "rgb": rgb, "fov": found_fov(item["file"], rgb).view(np.uint8)}
+        remarks = []
+        rgb = rgb_from(stream.read(LARGEST_FILE), item["file"], remarks)
+    return {**item, **EMPTY, "rgb": rgb, "fov": found_fov(item["file"], rgb).view(np.uint8),
+            "remarks": "\n".join(sentence for _, sentence in remarks)}
 
 
 class Worker:
@@ -109,7 +111,7 @@ class Worker:
 
 
 def finish(out, card, starts, item):
-    """Writes the mask and returns {"row": JSON}.
+    """Writes the mask and returns {"row": JSON}, with what should be said of the file under `remarks`.
 
     A mask that cannot be written ends the job: that is not the photograph's fault.
     """
@@ -118,11 +120,11 @@ def finish(out, card, starts, item):
 
     item = attempt(measure, starts, item)
     if item["error"]:
-        failed = {key: item[key] for key in ("name", "file", "error")} | {"status": "failed"}
+        failed = {key: item[key] for key in ("name", "file", "error", "remarks")} | {"status": "failed"}
         return {"row": json.dumps(failed)}
     picture = as_png(picture_of("mask", segmented_of(item)), item["file"])
     Store(out).write(f"{item['name']}_mask.png", picture)
-    return {"row": json.dumps(item["row"])}
+    return {"row": json.dumps(item["row"] | {"remarks": item["remarks"]})}
 
 
 def segmented_of(item):
@@ -165,6 +167,13 @@ def predicted(items, out, model, card, plan, precision):
         yield from (json.loads(row["row"]) for row in rows.iter_rows())
 
 
+def without_remarks(rows, remarks):
+    """Yields rows without their remarks, which are added to a list as photographs.reading does."""
+    for row in rows:
+        remarks += [(row["file"], sentence) for sentence in row.pop("remarks").splitlines()]
+        yield row
+
+
 def main(options, model_file, card, settings):
     """Does what eval.py --ray asks for, and returns the exit code."""
     results = StoredResults(options.out, settings, options.overwrite)
@@ -175,18 +184,22 @@ def main(options, model_file, card, settings):
         return results.tell(0)
     address = reachable(options.ray)
     results.begin(named)
+    remarks = []
     try:
         start_ray(address)
         items = ({"place": found[file][0], "file": file, "name": name, "error": ""}
                  for file, name in left.items())
         model, plan = model_file.read_bytes(), card.plan(options.tta, options.threshold, options.pen)
         rows = predicted(items, results.folder.place, model, card, plan, settings["precision"])
+        rows = without_remarks(rows, remarks)
         results.add(tqdm(rows, total=len(left), unit="photograph", disable=not sys.stderr.isatty()))
     except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[-1]
         raise Problem(f"The job stopped: {reason} Run the same command again to go on.") from error
     finally:
         ray.shutdown()
+        for sentence in summed_up(remarks):
+            complain(sentence)
     results.finish()
     return results.tell(len(left))
 

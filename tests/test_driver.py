@@ -1,5 +1,6 @@
 """Prediction on a cluster: the bytes of eval.py, nothing lost, nothing done twice."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,8 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import LINUX, ROOT
+from PIL import Image
 
 from cluster.shipping import runtime_env
+from photographs.formats import SEVERAL_PAGES
 from running.command import Problem
 from running.files import read_json
 
@@ -68,6 +71,23 @@ def test_a_photograph_at_which_two_workers_died_is_given_up(starts):
         starts.counter.begin("/p/a.png")
     assert "2 workers died" in driver.attempt(lambda item: item, starts, ITEM)["error"]
     assert not starts.counter.open
+
+
+def two_pages(draw, path, seed):
+    return draw.put(path, draw.eye(seed)[0], save_all=True, append_images=[Image.new("RGB", (40, 40))])
+
+
+def test_what_should_be_said_of_a_file_comes_with_its_row_and_is_not_in_the_table(starts, draw, tmp_path):
+    """Of several pages the largest was read without a word."""
+    file = str(two_pages(draw, tmp_path / "a.tif", 3))
+    item = driver.read({**ITEM, "place": file, "file": file})
+    shape, remarks = item["fov"].shape, []
+    item |= {"levels": np.zeros(shape, np.uint16), "mask": np.zeros(shape, np.uint8)}
+    rows = [json.loads(driver.finish(str(tmp_path / "out"), {}, starts, each)["row"])
+            for each in (item, {**item, **driver.EMPTY, "error": "is damaged"})]
+    rows = list(driver.without_remarks(rows, remarks))
+    assert [row["status"] for row in rows] == ["done", "failed"] and not any("remarks" in row for row in rows)
+    assert remarks == [(file, SEVERAL_PAGES)]
 
 
 @pytest.mark.parametrize("has, workers, cores", [
@@ -231,6 +251,17 @@ def test_tasks_beside_workers_of_several_cores_write_the_same_bytes(
     assert ended.code == 1, ended.err
     assert len(masks(tmp_path / "ray")) == 10 and masks(tmp_path / "ray") == masks(tmp_path / "plain")
     assert (pd.read_parquet(tmp_path / "ray/predictions.parquet")["status"] == "failed").sum() == 3
+
+
+@pytest.mark.slow
+def test_what_should_be_said_of_files_is_said_of_all_together(nodes, draw, tiny_model, tmp_path, command):
+    files = [two_pages(draw, tmp_path / f"eyes/{name}.tif", seed) for seed, name in enumerate("ab")]
+    draw.put(tmp_path / "eyes/c.png", draw.eye(7)[0])
+    ended = command("eval", tmp_path / "eyes", "--out", tmp_path / "ray", "--model", tiny_model,
+                    "--ray", nodes)
+    assert ended.code == 0, ended.err
+    assert f"2 files, {files[0]} for one: each {SEVERAL_PAGES}" in ended.err.splitlines()
+    assert "remarks" not in pd.read_parquet(tmp_path / "ray/predictions.parquet")
 
 
 @pytest.mark.slow
