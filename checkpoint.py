@@ -3,6 +3,7 @@
     network, card = load(find_model(options.model))
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -39,10 +40,14 @@ def save(network, path):
 
 
 def find_model(given=None):
-    """Returns the path of the model to use: `given`, else the one trained last, else the shipped one."""
-    if given:
-        return Path(given)
-    return CHECKPOINT if CHECKPOINT.exists() else SHIPPED
+    """Returns the path of the model to use: `given`, else the one trained last, else the shipped one.
+
+    Raises Problem if it is a folder.
+    """
+    path = Path(given or (CHECKPOINT if CHECKPOINT.exists() else SHIPPED))
+    if path.is_dir():
+        raise Problem(f"{path}: is a folder. Give --model a model file in it, such as model.keras.")
+    return path
 
 
 def load(path):
@@ -76,14 +81,20 @@ def caution(card, photographs):
     dice, init = (card.get("validation") or {}).get("dice"), (card.get("recipe") or {}).get("init")
     drawn = sums() if learned and not init else set()
     why = ""
-    if learned and learned <= drawn and any(sha256(path) not in drawn if Path(path).is_file() else True
-                                for path in photographs):
+    if learned and learned <= drawn and not all(_is_among(drawn, path) for path in photographs):
         why = "has learned from the drawn samples alone, not from photographs"
     elif dice is not None and dice < LEAST_DICE:
         why = "has hardly learned to find vessels"
     score = "" if dice is None else f" (validation Dice {dice:.3f})"
     return why and (f"This model {why}{score}. The one that comes with the project: --model "
                     f"{SHIPPED.relative_to(Path.cwd()) if SHIPPED.is_relative_to(Path.cwd()) else SHIPPED}")
+
+
+def _is_among(sums, path):
+    """Returns whether a file can be read and its SHA-256 is among these."""
+    with contextlib.suppress(OSError):
+        return Path(path).is_file() and sha256(path) in sums
+    return False
 
 
 def load_network(path):

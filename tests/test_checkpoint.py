@@ -248,6 +248,37 @@ def test_the_model_trained_last_goes_before_the_one_that_is_shipped(tmp_path, mo
     assert checkpoint.find_model("mine.keras") == Path("mine.keras")
 
 
+@pytest.mark.parametrize("script, words", [
+    ("eval", ("photograph.png",)), ("testing", ()), ("export", ("--format", "onnx"))])
+@pytest.mark.parametrize("place", [".", "..", "folder"])
+def test_a_folder_in_place_of_a_model_is_one_sentence(script, words, place, refused, tmp_path, monkeypatch):
+    """Most ended in a traceback: a name is wanted beside which the card lies."""
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    (tmp_path / "folder/photograph.png").write_bytes(b"x")
+    sentence = refused(script, *words, "--model", tmp_path / place if place == "folder" else place)
+    assert f"{place}: is a folder" in sentence and "model.keras" in sentence
+
+
+def test_a_photograph_that_cannot_be_read_counts_as_not_drawn(monkeypatch, tmp_path):
+    """It ended the command, where others could have been segmented."""
+    drawn = set(checkpoint.sums())
+    card = {"data": {"samples": {"train": {"a": min(drawn)}}}}
+    read = checkpoint.sha256
+
+    def closed(path):
+        if Path(path).name == "closed.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(checkpoint, "sha256", closed)
+    for name in ("closed.png", "other.png"):
+        (tmp_path / name).write_bytes(b"x")
+        assert "from the drawn samples alone" in checkpoint.caution(card, [tmp_path / name])
+    samples = checkpoint.SHIPPED.parents[1] / "samples/test/images"
+    assert not checkpoint.caution(card, sorted(samples.iterdir()))
+
+
 @pytest.mark.parametrize(
     "path", sorted(checkpoint.SHIPPED.parent.glob("*.keras")), ids=lambda path: path.stem)
 def test_what_is_shipped_loads_with_its_card_and_is_small(path):
