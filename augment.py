@@ -27,7 +27,7 @@ from photographs.reading import summed_up
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
 from running.again import lacks, make_way, mark, same_as_before
-from running.command import counted, run, say, seed_number, typed
+from running.command import Problem, counted, run, say, seed_number, typed
 from running.files import as_csv, is_there, read_png, sha256, write_png, write_text
 from running.machine import processors
 from running.sources import Sources
@@ -235,8 +235,11 @@ def draw_preview(folder, names, copies, count=24):
     files = files[:max(count, len(copies))]
     files, shown = files[::-(-len(files) // count)], []
     for file in files:
-        picture = read_png(folder / "train/images" / file, cv2.IMREAD_COLOR)[..., ::-1]
-        mask = read_png(folder / "train/masks" / file, cv2.IMREAD_GRAYSCALE)
+        paths = [folder / "train" / kind / file for kind in KINDS]
+        picture, mask = map(read_png, paths, (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE))
+        if picture is None or mask is None:
+            raise Problem(f"{paths[picture is not None]}: is damaged. "
+                          "Remove it, and the same command makes it again.")
         shown.append(outlined(picture, mask >= 128))
     write_png(folder / "preview.png", contact_sheet(shown, files, columns=6))
 

@@ -286,6 +286,18 @@ def test_pairs_that_a_finished_run_has_lost_are_made_again(command, tiny_set, ti
     assert (pairs / "manifest.csv").read_bytes() == (tiny_pairs / "manifest.csv").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_a_damaged_pair_is_named_by_the_preview_and_made_again_when_removed(
+        kind, command, tiny_set, pairs, tiny_pairs):
+    damaged = pairs / "train" / kind / "eye0_0001.png"
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    ended = again(command, tiny_set, pairs, "--preview")
+    assert ended.code == 2 and f"{damaged}: is damaged. Remove it" in ended.err
+    damaged.unlink()
+    assert again(command, tiny_set, pairs, "--preview").code == 0 and (pairs / "preview.png").exists()
+    assert damaged.read_bytes() == (tiny_pairs / "train" / kind / damaged.name).read_bytes()
+
+
 def test_other_flags_are_refused_and_named(refused, tiny_set, pairs, everything):
     before = everything(pairs)
     sentence = refused("augment", "--data", tiny_set, "--out", pairs, "--copies", 3, "--seed", 5,
