@@ -93,7 +93,7 @@ def find_photographs(places, out):
     left out. What is gone or cannot be opened comes last: reading it will say so. Raises Problem if it is
     all.
     """
-    found, gone, absolute = {}, {}, set()
+    found, gone, lie = {}, {}, {}  # the last: {where it lies: photograph}
     for place in map(Path, places):
         if os.path.isdir(place):  # False where it is closed
             files, closed, beside = files_in(place, Path(out).resolve())
@@ -105,8 +105,8 @@ def find_photographs(places, out):
             new = {place: place.name}
         else:
             new, gone[place] = {}, place.name
-        found |= {path: below for path, below in new.items() if os.path.abspath(path) not in absolute}
-        absolute |= set(map(os.path.abspath, new))
+        found |= {path: below for path, below in new.items()
+                  if lie.setdefault(os.path.normcase(os.path.abspath(path)), path) is path}
     if not found and gone:
         content_of(next(iter(gone)))  # raises what is wrong with it
     return found | gone

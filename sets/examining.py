@@ -5,12 +5,13 @@
 """
 
 from collections import defaultdict
+from dataclasses import replace
 from hashlib import sha256
 
 from photographs.fov import fov_of
-from photographs.labelled import ELSEWHERE, check_turn, lies_elsewhere
+from photographs.labelled import vessels_of
 from photographs.quality import looked_over
-from photographs.reading import read_photograph, read_vessels, summed_up
+from photographs.reading import read_photograph, summed_up
 from running.command import Problem
 from sets.leaks import in_several_parts, same_photograph
 
@@ -50,11 +51,8 @@ def _read(photographs, wrong, remarks, pixels):
             pixels[sha256(rgb).hexdigest()].append(photograph)
             fov, own = fov_of(photograph, rgb), None
             for mask in filter(None, (photograph.mask, photograph.second)):
-                drawn = read_vessels(mask, rgb.shape, remarks=remarks)
-                if mask == photograph.mask:
-                    own = drawn
-                    check_turn(photograph, rgb, drawn)
-                remarks += [(mask, ELSEWHERE)] if lies_elsewhere(rgb, fov, drawn) else []
+                drawn = vessels_of(replace(photograph, mask=mask), rgb, fov, remarks)
+                own = drawn if mask == photograph.mask else own
             remarks += [(photograph.path, f"is warned of: {warning}")
                         for warning in looked_over(rgb, fov, own)]
         except Problem as problem:
