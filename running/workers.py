@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing.connection
 import os
+import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 
@@ -11,16 +12,37 @@ from concurrent.futures import ProcessPoolExecutor
 def process_pool(workers):
     """Yields an executor of so many processes. After an error the tasks that wait are dropped."""
     context = multiprocessing.get_context("spawn")  # forking after OpenCV was used can hang
-    with ProcessPoolExecutor(workers, context, _watch_parent) as pool:
+    with ProcessPoolExecutor(workers, context, _begin) as pool:
         try:
+            with _interrupts_held_back():  # so too in the processes that start: they would print tracebacks
+                for _ in range(workers):
+                    pool.submit(os.getpid)
             yield pool
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _watch_parent():
+def _begin():
+    """Lets Ctrl-C end a worker at once: as an exception it ends one task, and the worker takes the next."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _hold_back(False)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _interrupts_held_back():
+    """Lets Ctrl-C wait until the end."""
+    _hold_back(True)
+    try:
+        yield
+    finally:
+        _hold_back(False)
+
+
+def _hold_back(held):
+    if hasattr(signal, "pthread_sigmask"):  # Windows lacks it
+        signal.pthread_sigmask(signal.SIG_BLOCK if held else signal.SIG_UNBLOCK, [signal.SIGINT])
 
 
 def _end_with_parent():

@@ -7,6 +7,8 @@ import sys
 import time
 
 import kills
+import psutil
+import pytest
 from conftest import ROOT, linux_only
 
 
@@ -33,3 +35,23 @@ def test_workers_end_with_a_command_that_is_killed(tiny_set, tmp_path):
     os.kill(command.pid, signal.SIGKILL)
     command.wait()
     assert kills.nobody_left(command.pid)
+
+
+@linux_only
+@pytest.mark.parametrize("working", [False, True])
+def test_an_interrupted_command_ends_at_once_with_one_sentence(working, tiny_set, tmp_path):
+    """Workers that were just starting printed tracebacks; others did what they had been given, for 30 s."""
+    words = ("--data", tiny_set, "--out", tmp_path / "out", "--copies", 500, "--workers", 2)
+    command = subprocess.Popen([sys.executable, ROOT / "augment.py", *map(str, words)],
+                               start_new_session=True, stderr=subprocess.PIPE, text=True)
+    watched = psutil.Process(command.pid)
+    for _ in range(6000):
+        if list(tmp_path.glob("out/train/images/*.png")) if working else watched.children():
+            break
+        time.sleep(0.01)
+    time.sleep(0.15)
+    os.killpg(command.pid, signal.SIGINT)
+    began = time.monotonic()
+    said = command.communicate(timeout=60)[1].splitlines()
+    assert command.returncode == 130 and len(said) == 1 and said[0].startswith("Interrupted."), said
+    assert time.monotonic() - began < 3 and kills.nobody_left(command.pid)
