@@ -99,10 +99,10 @@ def photographs_of(folders, split, whole_sets=()):
     """
     sets, chosen = find_sets(folders), []
     for name in whole_sets:
-        if folded(name) not in {folded(found.name) for found in sets}:
+        if name not in [found.name for found in sets]:
             raise Problem(f"--whole {name}: is none of the sets here: {', '.join(own.name for own in sets)}.")
     for found in sets:
-        is_whole = split == "training" and folded(found.name) in map(folded, whole_sets)
+        is_whole = split == "training" and found.name in whole_sets
         if is_whole and any(photograph.split == "training" for photograph in found.photographs):
             raise Problem(f"{found.folder}: {found.name} has an official split; "
                           "its test photographs are not for training.")

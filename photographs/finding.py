@@ -10,6 +10,7 @@ from photographs.dicom import is_dicom
 from photographs.formats import EXTENSIONS, content_of, is_picture
 from running.again import RUN
 from running.command import Problem, complain, counted
+from running.names import where
 from sets.layouts import drawings_in
 
 PASSED_OVER = {"__macosx", "thumbnails", "thumbs", "@eadir", "$recycle.bin", "system volume information",
@@ -88,10 +89,10 @@ def tell_left_out(place, photographs, beside):
 def find_photographs(places, out):
     """Returns {path: path below the folder that was given} of all photographs, in order; of a file its name.
 
-    These are the files as given and every photograph in and below the folders, but nothing in `out` or in
-    another folder of results: pictures beside the results are counted. `photographs_among` says what else is
-    left out. What is gone or cannot be opened comes last: reading it will say so. Raises Problem if it is
-    all.
+    These are the files as given and every photograph in and below the folders, each once where links lead to
+    it again, but nothing in `out` or in another folder of results: pictures beside the results are counted.
+    `photographs_among` says what else is left out. What is gone or cannot be opened comes last: reading it
+    will say so. Raises Problem if it is all.
     """
     found, gone, lie = {}, {}, {}  # the last: {where it lies: photograph}
     for place in map(Path, places):
@@ -106,7 +107,7 @@ def find_photographs(places, out):
         else:
             new, gone[place] = {}, place.name
         found |= {path: below for path, below in new.items()
-                  if lie.setdefault(os.path.normcase(os.path.abspath(path)), path) is path}
+                  if lie.setdefault(where(path), path) is path}
     if not found and gone:
         content_of(next(iter(gone)))  # raises what is wrong with it
     return found | gone

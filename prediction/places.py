@@ -8,13 +8,7 @@ import os
 from pathlib import Path
 
 from prediction.rows import place_of
-from running.names import folded
-
-
-def where(path):
-    """Returns where a file lies as text, alike for all paths that lead there; only a last link is kept."""
-    folder, name = os.path.split(os.path.abspath(path))
-    return os.path.normcase(os.path.join(os.path.realpath(folder), name))
+from running.names import folded, where
 
 
 def places_known(rows):
@@ -31,7 +25,10 @@ def names_known(photographs, known):
 
     Where a photograph lies tells more than how its path is typed, which may be of another folder now.
     """
-    lie = {path: known[place] for path in photographs if (place := where(path)) in known}
+    there = {}  # {place: the first photograph that lies there}
+    for path in photographs:
+        there.setdefault(where(path), path)
+    lie = {path: known[place] for place, path in there.items() if place in known}
     taken = set(lie.values())
     return {path: known[path] for path in photographs if path in known and known[path] not in taken} | lie
 

@@ -1,5 +1,9 @@
-"""Names for files that no disk takes for one another: some know neither case nor Unicode's forms apart."""
+"""Names for files that no disk takes for one another: some know neither case nor Unicode's forms apart.
 
+And where a file lies, by whatever path it is given.
+"""
+
+import os
 import unicodedata
 
 
@@ -16,3 +20,9 @@ def first_free(names, taken):
     name = next(name for name in names if folded(name) not in taken)
     taken.add(folded(name))
     return name
+
+
+def where(path):
+    """Returns where a file lies as text, alike for all paths that lead there; only a last link is kept."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return os.path.normcase(os.path.join(os.path.realpath(folder), name))

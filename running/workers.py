@@ -25,7 +25,8 @@ def process_pool(workers):
 
 def _begin():
     """Lets Ctrl-C end a worker at once: as an exception it ends one task, and the worker takes the next."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell does where it runs a command with &
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     _hold_back(False)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 

@@ -43,6 +43,13 @@ def test_results_are_not_photographs(touch):
     assert found("a/predictions/deep", out=".") == {"a/predictions/deep/y_mask.png": "y_mask.png"}
 
 
+def test_a_photograph_to_which_a_link_leads_again_is_found_once(touch):
+    """It stood twice in the table, and when it was replaced only one of its rows followed."""
+    touch("a/x.png")
+    Path("b").symlink_to("a")
+    assert found("a", "b") == {"a/x.png": "x.png"} and found("b", "a/x.png") == {"b/x.png": "x.png"}
+
+
 def test_what_is_gone_comes_last_or_is_told_if_it_is_all(touch):
     touch("a/x.png")
     assert list(found("gone.png", "a")) == ["a/x.png", "gone.png"]

@@ -19,6 +19,14 @@ def test_where_a_photograph_lies_tells_more_than_how_its_path_is_typed(tmp_path,
     assert names_known({typed: "x.png", here: "x.png"}, known) == {here: "deep/x"}, "no name twice"
 
 
+def test_two_paths_of_one_photograph_do_not_get_one_name(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").symlink_to("a")
+    paths = dict.fromkeys((tmp_path / "b/x.png", tmp_path / "a/x.png"), "x.png")
+    assert names_known(paths, places_known({"x": row((tmp_path / "a/x.png").as_posix(), "y.png")})) == {
+        tmp_path / "b/x.png": "x"}
+
+
 def test_a_drive_may_be_typed_in_either_case_on_windows(monkeypatch):
     monkeypatch.setattr(os.path, "normcase", str.lower)
     assert names_known({Path("/c/EYES/x.png"): "x.png"}, places_known({"x": row("/C/eyes/x.png", "x.png")}))

@@ -55,3 +55,18 @@ def test_an_interrupted_command_ends_at_once_with_one_sentence(working, tiny_set
     said = command.communicate(timeout=60)[1].splitlines()
     assert command.returncode == 130 and len(said) == 1 and said[0].startswith("Interrupted."), said
     assert time.monotonic() - began < 3 and kills.nobody_left(command.pid)
+
+
+@linux_only
+def test_a_command_that_ignores_interrupts_as_beside_others_in_a_script_goes_on(tiny_set, tmp_path):
+    """Its workers ended, and it said that there was not enough memory."""
+    words = ("--data", tiny_set, "--out", tmp_path / "out", "--copies", 20, "--workers", 2)
+    ignoring = "import signal, runpy, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); " \
+        "sys.argv[:] = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    command = subprocess.Popen([sys.executable, "-c", ignoring, ROOT / "augment.py", *map(str, words)],
+                               start_new_session=True, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("out/train/images/*.png")) and command.poll() is None:
+        time.sleep(0.01)
+    os.killpg(command.pid, signal.SIGINT)
+    said = command.communicate(timeout=120)[1]
+    assert command.returncode == 0, said
