@@ -1,8 +1,8 @@
 """Augmented pairs: 512 x 512 photographs and masks for training.py, cut from those of the training split.
 
-    python augment.py                                  every set under datasets/, else the samples
-    python augment.py --data DRIVE HRF --copies 60     these sets, 60 copies of a photograph on average
-    python augment.py --preview                        draws some pairs too: what the network will see
+    python augment.py                                      every set under datasets/, else the samples
+    python augment.py --data datasets/DRIVE --copies 60    this set, 60 copies of a photograph on average
+    python augment.py --preview                            draws some pairs too: what the network will see
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Segments a split at native size, scores it inside the FOV and pictures it.
 
-    python testing.py                                        the test split of datasets/, else of the samples
-    python testing.py --data CHASE_DB1 --split all --tta     all of a set, eight views averaged
+    python testing.py                                 the test split of datasets/, else of the samples
+    python testing.py --data datasets/STARE --tta     a set, eight views averaged
 """
 
 import argparse
