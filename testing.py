@@ -6,7 +6,6 @@
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -156,8 +155,8 @@ def read(photograph, remarks=None):
     """Returns rgb, FOV, and what the first and the second observer drew, or None; remarks: of reading."""
     rgb = read_photograph(photograph.path, remarks)
     fov = fov_of(photograph, rgb)
-    drawn = [path and vessels_of(replace(photograph, mask=path), rgb, fov, remarks, empty_is_fine=True)
-             for path in (photograph.mask, photograph.second)]
+    drawn = [mask and vessels_of(mask, photograph.path, rgb, fov, remarks, empty_is_fine=True)
+             for mask in (photograph.mask, photograph.second)]
     return rgb, fov, *drawn
 
 

@@ -38,7 +38,7 @@ class Labelled:
                           "Add masks to this set or leave it out.")
         rgb = read_photograph(photograph.path, remarks)
         fov = fov_of(photograph, rgb)
-        mask = vessels_of(photograph, rgb, fov, remarks)
+        mask = vessels_of(photograph.mask, photograph.path, rgb, fov, remarks)
         if not (mask & fov).any():
             raise Problem(f"{photograph.mask}: has no vessel inside the field of view of {photograph.path}. "
                           "Give the right mask or remove this photograph.")
@@ -49,25 +49,25 @@ class Labelled:
         return self.square.cut(self.rgb, self.fov, side), self.square.cut(self.mask, self.fov, side)
 
 
-def vessels_of(photograph, rgb, fov, remarks=None, empty_is_fine=False, elsewhere=ELSEWHERE):
-    """Returns the mask of a photograph, (H, W) bool, read and compared with it.
+def vessels_of(file, photograph, rgb, fov, remarks=None, empty_is_fine=False, elsewhere=ELSEWHERE):
+    """Returns the mask in a file, (H, W) bool, read and compared with the photograph of this path.
 
     remarks: see photographs.reading; elsewhere: what is remarked of a mask that seems to be another's. Raises
     Problem as read_vessels does, and if the mask fits only when it is turned.
     """
-    mask = read_vessels(photograph.mask, rgb.shape, empty_is_fine, remarks)
-    check_turn(photograph, rgb, mask)
+    mask = read_vessels(file, rgb.shape, empty_is_fine, remarks)
+    check_turn(file, mask, photograph, rgb)
     if remarks is not None and lies_elsewhere(rgb, fov, mask):
-        remarks.append((photograph.mask, elsewhere))
+        remarks.append((file, elsewhere))
     return mask
 
 
-def check_turn(photograph, rgb, mask):
+def check_turn(file, mask, photograph, rgb):
     """Raises Problem if a mask fits its photograph only when it is turned too, as the EXIF turns that one.
 
-    It was then drawn in a program that does not heed EXIF.
+    It was then drawn in a program that does not heed EXIF. file, photograph: paths of `mask` and `rgb`.
     """
-    orientation = orientation_of(photograph.path)
+    orientation = orientation_of(photograph)
     too = turned(mask, orientation)
     if orientation == 1 or too.shape != mask.shape or not mask.any():
         return
@@ -75,7 +75,7 @@ def check_turn(photograph, rgb, mask):
     detail = green - cv2.GaussianBlur(green, (0, 0), max(rgb.shape) / 60)  # vessels are dark in it
     as_it_is, if_turned = float(detail[mask].mean()), float(detail[too].mean())
     if if_turned < min(2 * as_it_is, as_it_is - 1):
-        raise Problem(f"{photograph.mask}: fits its photograph only if it is turned as EXIF turns that one. "
+        raise Problem(f"{file}: fits its photograph only if it is turned as EXIF turns that one. "
                       "Turn the mask too, or take the orientation out of the photograph's EXIF.")
 
 

@@ -26,7 +26,6 @@ from prediction.segmented import Segmented, row_of
 from running.command import Problem, complain, with_example
 from running.files import Folder, as_cell, read_png, write_png
 from running.sources import described
-from sets.layouts import Photograph
 
 PREDICTIONS = Path("predictions")  # eval.py's own --out
 ELSEWHERE = f"{OF_ANOTHER}. Look at its overlay"  # these may not lie as data.py wants them
@@ -120,8 +119,7 @@ class MeasuredResults(FolderResults):
         self.note(path)
         rgb = read_photograph(path, self.remarks)
         fov = found_fov(path, rgb)
-        drawn_on = Photograph("", path.stem, "all", "", path, self.mask_of[path])
-        return rgb, fov, vessels_of(drawn_on, rgb, fov, self.remarks, True, ELSEWHERE) & fov
+        return rgb, fov, vessels_of(self.mask_of[path], path, rgb, fov, self.remarks, True, ELSEWHERE) & fov
 
     def add(self, name, path, rgb, fov, mask):
         """Writes a photograph's pictures, and then its row."""

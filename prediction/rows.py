@@ -42,10 +42,10 @@ class Rows(dict):
 
     def spelled(self, names):
         """Returns {name: as its row is spelled}, which is otherwise only on a disk that knows no case."""
-        there = set(self.names())
+        found = {name for name in names if name not in self and os.path.exists(self.file(name))}
+        there = set(self.names()) if found else set()
         alike = {folded(name): name for name in there}
-        return {name: name if name in there or not os.path.exists(self.file(name))
-                else alike.get(folded(name), name) for name in names}
+        return {name: alike.get(folded(name), name) if name in found - there else name for name in names}
 
     def read(self):
         """Takes the rows of earlier runs; an empty file is none. Raises Problem if one is damaged."""

@@ -5,7 +5,6 @@
 """
 
 from collections import defaultdict
-from dataclasses import replace
 from hashlib import sha256
 
 from photographs.fov import fov_of
@@ -51,7 +50,7 @@ def _read(photographs, wrong, remarks, pixels):
             pixels[sha256(rgb).hexdigest()].append(photograph)
             fov, own = fov_of(photograph, rgb), None
             for mask in filter(None, (photograph.mask, photograph.second)):
-                drawn = vessels_of(replace(photograph, mask=mask), rgb, fov, remarks)
+                drawn = vessels_of(mask, photograph.path, rgb, fov, remarks)
                 own = drawn if mask == photograph.mask else own
             remarks += [(photograph.path, f"is warned of: {warning}")
                         for warning in looked_over(rgb, fov, own)]
