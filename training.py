@@ -27,7 +27,7 @@ CARD, HISTORY, CURVES = "model.json", "history.csv", "curves.png"
 MINUTES, MINUTES_OF_SAMPLES = 60, 15  # if all epochs take longer here, the rate is annealed to end in time
 SHARE_OF_FIT = 0.9  # of the minutes; the rest is for what is chosen on validation
 FROM_NOTHING = {"epochs": 15, "rate": 2e-3, "loss": "dice"}
-# With --init: what suits ten photographs, in some minutes (docs/recipe.md, "Fine-tuning").
+# With --init: what suits ten photographs, in some minutes (docs/fine-tuning.md).
 FINE_TUNING, STEPS = {"epochs": None, "rate": 1e-3, "loss": "dice+bce"}, 1000
 SETTINGS = ("epochs", "minutes", "batch", "crop", "rate", "loss", "width", "depth", "seed", "precision")
 

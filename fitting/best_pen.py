@@ -1,7 +1,7 @@
 """New cameras for a model that knows others: it predicts as it did, and learns their observers' pens.
 
 Its threshold and calibration suit all that it knows. A few photographs with vessels drawn thinner would move
-them for every camera; what they have of their own is the pen (docs/recipe.md, "Fine-tuning").
+them for every camera; what they have of their own is the pen (docs/fine-tuning.md).
 """
 
 import numpy as np

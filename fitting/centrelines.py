@@ -2,7 +2,7 @@
 
 A corrected mask has the edges of the prediction that it was made from, and lacks short pieces that nobody
 cared to add. By Dice, or by every pixel of centrelines, no other model is as good as the one that predicted
-(docs/recipe.md, "Fine-tuning").
+(docs/fine-tuning.md).
 """
 
 import cv2

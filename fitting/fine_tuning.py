@@ -2,7 +2,7 @@
 
 A fit to a few photographs forgets others. The weights that are kept are therefore a mean of the first and the
 fine-tuned ones, with the smallest share of the latter that is as good on the validation photographs as any
-(WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903; docs/recipe.md has what it is worth).
+(WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903; docs/fine-tuning.md has what it is worth).
 """
 
 from pathlib import Path

@@ -3,7 +3,7 @@
     pen = pen_of(examples)                   a share of the FOV's side, on either edge
     mask = without_pen(mask, pen, side)      the mask as wide as vessels look, whoever drew it
 
-Observers differ by a fifth to a half of a vessel, each consistently (docs/recipe.md, "One pen").
+Observers differ by a fifth to a half of a vessel, each consistently (docs/cameras.md, "One pen").
 """
 
 import cv2
@@ -71,7 +71,7 @@ def pen_of(examples):
     """Returns the pen of a set, measured on `examples`, a Labelled each; 0 where no vessel can be measured.
 
     It is half of the width drawn less the width seen, and half a pixel, since to a network the vessels of a
-    coarse photograph look wider by that on either edge (docs/recipe.md): the median over photographs, as a
+    coarse photograph look wider by that on either edge (docs/cameras.md): the median over photographs, as a
     share of the FOV's side, less SPARED.
     """
     found = []

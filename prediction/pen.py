@@ -15,9 +15,9 @@ from running.command import Problem
 # A drawing has every pixel that a vessel touches: half a pixel of the photograph too much on each side.
 HALF_PIXEL = 0.5
 COARSEST = 536  # px across the FOV, of the coarsest camera known (DRIVE's): less has mostly been shrunk
-HABIT = -0.0006  # of the FOV's side: the best for cameras that were left out (docs/recipe.md, "One pen")
-SLOPE = 1.2  # log-odds a px: how a network's probability rises across an edge (docs/recipe.md, "One pen")
-BY_ODDS = 0.5  # of an inward pen (docs/recipe.md)
+HABIT = -0.0006  # of the FOV's side: the best for cameras that were left out (docs/cameras.md, "One pen")
+SLOPE = 1.2  # log-odds a px: how a network's probability rises across an edge (docs/cameras.md, "One pen")
+BY_ODDS = 0.5  # of an inward pen (docs/cameras.md)
 DEFAULT, NONE = "default", "none"  # pens that every model knows
 MOST_PERCENT = 1  # of the FOV's side: the widest vessels are .7 % wide
 
