@@ -46,7 +46,7 @@ def find_model(given=None):
     """
     path = Path(given or (CHECKPOINT if CHECKPOINT.exists() else SHIPPED))
     if path.is_dir():
-        raise Problem(f"{path}: is a folder. Give --model a model file in it, such as model.keras.")
+        raise Problem(f"{path}: is a folder. Give a model file in it, such as model.keras.")
     return path
 
 

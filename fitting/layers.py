@@ -5,12 +5,10 @@
     on several GPUs       stock layers whose batch normalization takes its statistics from all of them
 """
 
-from pathlib import Path
-
 import keras
 import tensorflow as tf
 
-from checkpoint import load, load_network
+from checkpoint import find_model, load, load_network
 from model import PROBABILITY, copy_weights, shape_of, unet
 from running.command import Problem, say
 from running.machine import gpu_capabilities, hardware_precision
@@ -23,8 +21,9 @@ def starting_network(width, depth, precision, seed, init=None):
     count.
     """
     first = None
-    if init:  # a run that broke off has no card yet
-        first = load(init)[0] if Path(init).with_suffix(".json").is_file() else load_network(init)
+    if init:
+        has_card = find_model(init).with_suffix(".json").is_file()  # a run that broke off has none
+        first = load(init)[0] if has_card else load_network(init)
     plain = unet(*shape_of(first)) if init else unet(width, depth)
     keras.utils.set_random_seed(seed)
     network = trainable(plain, hardware_precision(precision))

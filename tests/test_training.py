@@ -131,8 +131,9 @@ def test_a_model_to_start_from_is_known_by_content_and_its_place_in_the_project(
 
 
 @pytest.mark.parametrize("words, sentence", [
-    (("--init", "nothing.keras"), "no such model"), (("--init", "text.keras"), "not a model of this project"),
-    (("--loss", "hinge"), "no loss 'hinge'"), (("--width", 2000), "cannot be built"),
+    (("--init", "nothing.keras"), "no such model"), (("--init", "."), "is a folder"),
+    (("--init", "text.keras"), "not a model of this project"), (("--loss", "hinge"), "no loss 'hinge'"),
+    (("--width", 2000), "cannot be built"),
 ])
 def test_a_flag_that_cannot_be_used_loses_nothing(
         train, tiny_training, tmp_path, monkeypatch, everything, words, sentence):
