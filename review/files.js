@@ -33,18 +33,22 @@ async function deflated(content) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+function chunk(kind, content) {
+  const named = joined([ascii(kind), content]);
+  return joined([highFirst(content.length), named, highFirst(crc(named))]);
+}
+
+const WRITER = "tEXtSoftware\0Review of retinal vessels"; // the beginning of every mask says who wrote it
+
 // Grey pixels as a PNG of 8 bits (W3C Recommendation, PNG, third edition).
 async function pngOf(pixels, width, height) {
   const rows = new Uint8Array((width + 1) * height); // each row after a 0: it is not filtered
   for (let y = 0; y < height; y++)
     rows.set(pixels.subarray(y * width, (y + 1) * width), y * (width + 1) + 1);
-  const chunk = (kind, content) => {
-    const named = joined([ascii(kind), content]);
-    return joined([highFirst(content.length), named, highFirst(crc(named))]);
-  };
   return joined([
     [137, 80, 78, 71, 13, 10, 26, 10],
     chunk("IHDR", joined([highFirst(width), highFirst(height), [8, 0, 0, 0, 0]])),
+    chunk(WRITER.slice(0, 4), ascii(WRITER.slice(4))),
     chunk("IDAT", await deflated(rows)),
     chunk("IEND", []),
   ]);
@@ -98,11 +102,18 @@ function download(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(address), 60000);
 }
 
-// Writes a file into a folder that was chosen; it appears whole or not at all.
+// Writes a mask into a folder that was chosen; it appears whole or not at all, and replaces such masks alone: a
+// photograph may have its name, or an observer's mask.
 async function writeInto(folder, path, content) {
   const [name, ...above] = path.split("/").reverse();
   for (const part of above.reverse()) folder = await folder.getDirectoryHandle(part, { create: true });
   const handle = await folder.getFileHandle(name, { create: true });
+  const there = await handle.getFile();
+  if (there.size && !(await there.slice(0, 99).text()).includes(WRITER))
+    throw new Error(
+      "a file of this name is there, which this page has not written: delete it if it is a mask that may " +
+        "go, such as one that an earlier version saved",
+    );
   let file = null;
   try {
     file = await handle.createWritable();

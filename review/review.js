@@ -11,7 +11,7 @@ function begun() {
   listenToTools();
   const listen = (id, answer) => byId(id).addEventListener("click", answer);
   listen("save", saveThis);
-  listen("save-all", saveAll);
+  listen("save-all", () => (saving ??= saveAll().finally(() => (saving = null))));
   listen("copy", () => navigator.clipboard?.writeText(facts.command));
   byId("copy").hidden = !navigator.clipboard;
   worksFound = findAllWork().then(() => {
@@ -64,6 +64,7 @@ async function saveThis() {
   tell(`${name} is being downloaded. Put it into ${place}.`);
 }
 
+let saving = null; // a promise, while masks are being saved
 const tellSaved = sentence => (byId("saved").textContent = sentence);
 
 async function saveAll() {
@@ -86,17 +87,20 @@ async function saveAll() {
       else files.push({ path: `corrected/${photograph.file}`, content });
       done++;
     }
+    if (!folder) download("masks.zip", zipOf(files), "application/zip");
   } catch (error) {
+    const file = photographs[done]?.file ?? "masks.zip";
+    const kept = unkept.size ? "not all of your work is kept" : "all of your work is kept";
     return tellSaved(
-      `${photographs[done].file} could not be saved (${error.message}). ${done} of ${total} are saved, and ` +
-        "all of your work is kept in this browser: make room or choose another folder, and save again.",
+      `${file} could not be saved (${error.message}). ${folder ? done : 0} of ${total} are saved, and ` +
+        `${kept} in this browser: make room or choose another folder, and save again.`,
     );
   }
   const masks = counted(total, "mask");
-  if (folder)
-    return tellSaved(`${masks} saved in the folder ${folder.name}. What to type next stands below.`);
-  download("masks.zip", zipOf(files), "application/zip");
   tellSaved(
-    `${masks} being downloaded as masks.zip. Unpack it, and move its folder "corrected" to the place below.`,
+    folder
+      ? `${masks} saved in the folder ${folder.name}. What to type next stands below.`
+      : `${masks} being downloaded as masks.zip. Unpack it, and move its folder "corrected" to the place ` +
+          "below.",
   );
 }

@@ -7,6 +7,7 @@ import re
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -32,7 +33,7 @@ from photographs.reading import read_photograph
 from prediction.mask_names import file_of
 from prediction.segmented import Segmented
 from review import page
-from running.files import Folder
+from running.files import Folder, write_png
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +209,7 @@ FOLDER = """window.written = {};
     const folder = above => ({
       name: "chosen",
       getDirectoryHandle: async part => folder(above + part + "/"),
+      removeEntry: async () => {},
       getFileHandle: async name => ({ createWritable: async () => ({
         write: async content => {
           if (arguments[0] && above + name === arguments[0]) throw new DOMException("The disk is full.");
@@ -215,7 +217,7 @@ FOLDER = """window.written = {};
         },
         close: async () => {},
         abort: async () => {} }),
-        getFile: async () => ({ size: 1 }) }) });
+        getFile: async () => new Blob() }) });
     window.showDirectoryPicker = async () => folder("");"""
 
 
@@ -287,6 +289,96 @@ def test_a_disk_that_is_really_full_leaves_what_was_saved_before_and_no_empty_fi
     driver.find_element("id", "save-all").click()
     until(lambda: "could not be saved (" in words(driver, "saved"))
     assert driver.execute_async_script(there) == saved, "a mask that could not be replaced stays whole"
+
+
+@in_chromium
+@pytest.mark.parametrize("lies_there", ["photograph", "observer's mask"])
+def test_a_file_that_the_page_has_not_written_stays_in_the_chosen_folder(
+        driver, rows, served, tmp_path, lies_there):
+    """Masks bear the names of the photographs, which are PNG perhaps and lie in the folder chosen."""
+    driver.get(served)
+    until_shown(driver)
+    worked_on(driver)
+    write_png(tmp_path / "mask.png", rows[1]["mask"].astype(np.uint8) * 255)
+    file = rows[0]["file"] if lies_there == "photograph" else tmp_path / "mask.png"
+    there = base64.b64encode(Path(file).read_bytes()).decode()
+    path = file_of(rows[0]["name"])
+    driver.execute_script("window.showDirectoryPicker = () => navigator.storage.getDirectory()")
+    run = """const [path, text, act, done] = arguments;
+        (async () => {
+          const [name, ...above] = path.split("/").reverse();
+          let folder = await navigator.storage.getDirectory();
+          for (const part of above.reverse())
+            folder = await folder.getDirectoryHandle(part, { create: true });
+          if (act === "remove") return folder.removeEntry(name);
+          const handle = await folder.getFileHandle(name, { create: true });
+          if (act === "read")
+            return btoa(String.fromCharCode(...new Uint8Array(await (await handle.getFile()).arrayBuffer())));
+          const file = await handle.createWritable();
+          await file.write(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)));
+          await file.close();
+        })().then(done);"""
+    driver.execute_async_script(run, path, there, "write")
+    driver.find_element("id", "save-all").click()
+    until(lambda: "could not be saved (" in words(driver, "saved"))
+    assert "which this page has not written" in words(driver, "saved")
+    assert f"{path} could not be saved" in words(driver, "saved")
+    assert driver.execute_async_script(run, path, "", "read") == there
+    driver.execute_async_script(run, path, "", "remove")
+    for _ in range(2):  # what the page itself has written is replaced
+        driver.execute_script("tellSaved('')")
+        driver.find_element("id", "save-all").click()
+        until(lambda: "2 masks saved in the folder" in words(driver, "saved"))
+        saved = decoded(base64.b64decode(driver.execute_async_script(run, path, "", "read")))
+        show(driver, 0)
+        assert np.array_equal(saved, mask_of(driver))
+        stroke(driver, "add", (40, 40), (60, 70))
+
+
+def test_what_is_not_kept_is_not_called_kept_when_saving_fails(browser, rows):
+    worked_on(browser)
+    browser.execute_script(FOLDER, file_of(rows[1]["name"]))
+    browser.execute_script("window.database = store; store = Promise.resolve(null)")
+    browser.execute_script("beginStroke(ADDED); sweep([30, 50], [60, 50], 4, 0); endStroke()")
+    until(lambda: "could not keep" in words(browser, "unkept"))
+    browser.find_element("id", "save-all").click()
+    until(lambda: "could not be saved" in words(browser, "saved"))
+    assert "not all of your work is kept in this browser" in words(browser, "saved")
+    browser.execute_script("store = database; setApproved(true)")
+    until(lambda: not browser.find_element("id", "unkept").is_displayed())
+
+
+@pytest.mark.parametrize("broken, named", [
+    ("pngOf = async () => { if (window.one) throw new Error('no room'); window.one = true; return []; }", 1),
+    ("zipOf = () => { throw new Error('no room'); }", None)])
+def test_of_an_archive_that_could_not_be_written_nothing_is_called_saved(browser, rows, broken, named):
+    worked_on(browser)
+    browser.execute_script(f"window.showDirectoryPicker = undefined; {broken}")
+    browser.find_element("id", "save-all").click()
+    file = "masks.zip" if named is None else file_of(rows[named]["name"])
+    until(lambda: f"{file} could not be saved (no room). 0 of 2 are saved" in words(browser, "saved"))
+
+
+def test_a_second_click_while_masks_are_saved_does_nothing(browser):
+    """The browser refuses a second choice of a folder; an archive was downloaded beside the folder."""
+    worked_on(browser)
+    browser.execute_script(FOLDER)
+    browser.execute_script("""const choose = window.showDirectoryPicker;
+        let open = false;
+        window.downloads = 0;
+        download = () => downloads++;
+        window.showDirectoryPicker = async () => {
+          if (open) throw new DOMException("already active", "NotAllowedError");
+          open = true;
+          await new Promise(resolve => setTimeout(resolve, 200));
+          open = false;
+          return choose();
+        };""")
+    browser.execute_script("byId('save-all').click(); byId('save-all').click()")
+    until(lambda: "2 masks saved in the folder chosen" in words(browser, "saved"))
+    assert browser.execute_script("return downloads") == 0
+    browser.execute_script("tellSaved(''); byId('save-all').click()")
+    until(lambda: "2 masks saved in the folder chosen" in words(browser, "saved"))
 
 
 def test_the_page_says_where_masks_go_and_what_to_type(browser, rows):
