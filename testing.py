@@ -32,9 +32,10 @@ from sets.leaks import refuse_learned_from
 from sets.validation import validation_of
 from viewer.photographs import Sheet
 
-PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at the card's threshold, "
-            "which was chosen on validation photographs; 'pooled' is one confusion matrix over all pixels, "
-            "'mean' the mean over photographs.")
+PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, at {threshold}; 'pooled' is "
+            "one confusion matrix over all pixels, 'mean' the mean over photographs.")
+CHOSEN = "the card's threshold, which was chosen on validation photographs"
+GIVEN = "a threshold of {}, given with --threshold"
 UNSCORED = "Predicted and pictured; there are no reference masks here, so nothing can be scored."
 NOTES = {"train": "trained on", "both": "trained on", "validation": "validation: threshold chosen on it"}
 
@@ -171,13 +172,14 @@ def segment(predictor, rgb, fov, kept):
 def summary_of(options, folders, model_file, predictor, scores):
     """Returns summary.json up to the scores: what was tested with what, and by which protocol."""
     plan, notes = predictor.plan, [rows["first"]["note"] for rows in scores.rows.values()]
-    return {"protocol": PROTOCOL if scores.scored() else UNSCORED,
+    threshold = CHOSEN if options.threshold is None else GIVEN.format(options.threshold)
+    return {"protocol": PROTOCOL.format(threshold=threshold) if scores.scored() else UNSCORED,
             "model": model_file.as_posix(), "model sha256": sha256(model_file),
             "data": [folder.as_posix() for folder in folders], "split": options.split,
             "photographs": len(scores.rows), "scored": scores.scored(),
             "failed": {name: str(problem) for name, problem in scores.failed.items()},
             "trained on": notes.count(NOTES["train"]), "tta": plan.tta, "side": plan.side,
-            "vessel width": plan.vessel_width, "views": len(VIEWS) if plan.tta else 1,
+            "vessel width": plan.vessel_width, "pen": options.pen, "views": len(VIEWS) if plan.tta else 1,
             "threshold": plan.threshold, "precision": predictor.precision}
 
 
@@ -208,7 +210,7 @@ def in_words(score):
 def about(summary, card):
     """Returns what the report says of the test, in its order."""
     repeated = ("protocol", "threshold", "model", "model sha256", "photographs", "scored", "side",
-                "vessel width", "views", "precision")
+                "vessel width", "pen", "views", "precision")
     sets = ", ".join(Path(folder).name for folder in summary["data"])
     return {"title": f"Vessels of {sets}: {summary['split']} split",
             **{key: summary[key] for key in repeated}, "loss": card.get("loss"),

@@ -67,7 +67,7 @@ function operating(axes, point) {
   ].filter(([row]) => row && point(row).every(value => value !== null));
   axes.picture.append(...marks.map(([row, person]) => mark(axes, ...point(row), person)));
   return (
-    (marks.some(([, person]) => !person) ? "Circle: at the card's threshold. " : "") +
+    (marks.some(([, person]) => !person) ? "Circle: at the threshold. " : "") +
     (marks.some(([, person]) => person) ? "Diamond: the second observer." : "")
   );
 }

@@ -102,8 +102,8 @@ function download(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(address), 60000);
 }
 
-// Writes a mask into a folder that was chosen; it appears whole or not at all, and replaces such masks alone: a
-// photograph may have its name, or an observer's mask.
+// Writes a mask into a folder that was chosen; it appears whole or not at all, and replaces such a mask alone:
+// a photograph may have its name, or an observer's mask.
 async function writeInto(folder, path, content) {
   const [name, ...above] = path.split("/").reverse();
   for (const part of above.reverse()) folder = await folder.getDirectoryHandle(part, { create: true });

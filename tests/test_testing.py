@@ -201,6 +201,18 @@ def test_a_threshold_given_is_the_one_used(test, tiny_set, tmp_path):
     assert read_json(tmp_path / "r/summary.json")["threshold"] == 0.35
 
 
+def test_a_threshold_and_a_pen_that_were_given_are_named_as_such(test, tested, tiny_set, tmp_path):
+    """The report said of any threshold that it was the card's, and nothing of the pen."""
+    assert test(tiny_set, tmp_path / "r", "--threshold", 0.1, "--pen", "none").code == 0
+    chosen, given = (read_json(out / "summary.json") for out in (tested, tmp_path / "r"))
+    assert "the card's threshold, which was chosen on validation" in chosen["protocol"]
+    assert chosen["pen"] is None and given["pen"] == "none"
+    assert "at a threshold of 0.1, given with --threshold" in given["protocol"]
+    report = (tmp_path / "r/report.html").read_text(encoding="utf-8")
+    assert "card's threshold" not in report.replace("Back to the card's threshold", "")
+    assert "at a threshold of 0.1, given with --threshold" in report and '"pen": "none"' in report
+
+
 def test_eight_views_are_averaged_with_tta(test, tiny_set, tested, tmp_path):
     assert test(tiny_set, tmp_path / "r", "--tta").code == 0
     summary = read_json(tmp_path / "r/summary.json")
