@@ -8,6 +8,7 @@ changed.
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -25,6 +26,7 @@ from prediction.rows import TABLE, Rows, lacking, made_of, place_of, table_in, t
 from prediction.segmented import Segmented, row_of
 from running.command import Problem, complain, with_example
 from running.files import Folder, as_cell, read_png, write_png
+from running.names import where
 from running.sources import described
 
 PREDICTIONS = Path("predictions")  # eval.py's own --out
@@ -45,6 +47,7 @@ class MeasuredResults(FolderResults):
         rows = Rows(Folder(self.before))
         rows.read()
         self.predicted = {made_of(row)["photograph"]["sha256"]: row for row in rows.values()}
+        self.lay = {where(place_of(row)): made_of(row)["photograph"] for row in rows.values()}
         if lost := lacking(table_in(Folder(self.before)), rows):
             complain(f"{told_lacking(self.before, lost)}: masks are not compared with these. "
                      "Copy that hidden folder along.")
@@ -67,6 +70,20 @@ class MeasuredResults(FolderResults):
         self.mask_of = assigned(self.place, self.masks, photographs, names)
         self.without = photographs.keys() - self.mask_of.keys()
         return {photograph: name for photograph, name in names.items() if photograph in self.mask_of}
+
+    def names(self, photographs):
+        """As FolderResults.names; what was predicted has its name from there, wherever it lies now.
+
+        Of several photographs of one content their places tell which is which.
+        """
+        contents = {path: described(path, as_cell(path.absolute()), self.lay.get(where(path)))["sha256"]
+                    for path in photographs if self.lay}
+        given, predicted = Counter(contents.values()), Counter(file["sha256"] for file in self.lay.values())
+        found = {where(path): self.predicted[content]["name"] for path, content in contents.items()
+                 if given[content] == predicted[content] == 1}
+        others = {place: name for place, name in self.known.items() if name not in found.values()}
+        self.known = others | found
+        return super().names(photographs)
 
     # ---- what is done
 

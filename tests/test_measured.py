@@ -291,6 +291,29 @@ def test_no_mask_is_measured_for_two_photographs(command, draw, tmp_path):
     assert found.loc["a.png", "mask"].endswith("drawn/a.png.png")
 
 
+@pytest.mark.parametrize("moved", [
+    {"bo": "cy"}, {"ann": "cy", "bo": "an"}, {"ann": "x", "bo": "ann", "x": "bo"}])
+def test_a_photograph_that_was_moved_since_it_was_predicted_keeps_its_mask(
+        command, draw, tiny_model, tmp_path, moved):
+    """Of two called left, which one it is was told by its folder alone: it got the other's mask."""
+    for k, patient in enumerate(("ann", "bo")):
+        draw.put(tmp_path / patient / "left.png", draw.eye(60 + k)[0])
+    with contextlib.chdir(tmp_path):
+        ended = command("eval", "ann", "bo", "--model", tiny_model, "--precision", "float32")
+        assert ended.code == 0, ended.err
+        for name in ("left", "left.png"):
+            mask = cv2.imread(f"predictions/{name}_mask.png", cv2.IMREAD_UNCHANGED)
+            draw.put(tmp_path / "predictions/corrected" / file_of(name), mask)
+        for former, now in moved.items():
+            os.rename(former, now)
+        one, two = filter(os.path.isdir, ("an", "ann", "bo", "cy"))
+        for number, given in enumerate(([one], [two], [one, two], [two, one])):
+            ended = command("eval", *given, "--masks", "predictions/corrected", "--out", str(number))
+            assert ended.code == 0, ended.err
+            found = table(tmp_path / str(number))
+            assert len(found) == len(given) and not found[["added_px", "erased_px"]].to_numpy().any(), found
+
+
 def test_before_without_predictions_is_refused_and_without_that_of_a_photograph_is_said(
         command, refused, measure, eyes, drawn, tiny_model, tmp_path):
     (tmp_path / "empty").mkdir()
