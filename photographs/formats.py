@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import BITSPERSAMPLE, PHOTOMETRIC_INTERPRETATION, PLANAR_CONFIGURATION
 
 from photographs import dicom
 from running.command import Problem
@@ -31,7 +32,7 @@ DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")  # Pillow's names for
 LARGEST_PICTURE = 60_000_000  # px: 1 GB and two seconds to read; the largest fundus cameras write 50 million
 LARGEST_FILE = 8 * LARGEST_PICTURE  # bytes: uncompressed, 16 bits, with alpha
 MOST_PAGES = 100  # of a file are looked at
-Image.MAX_IMAGE_PIXELS = None  # _check_size limits it, with a sentence of ours
+Image.MAX_IMAGE_PIXELS = None  # _check_header limits it, with a sentence of ours
 
 HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")  # brands of such a file
 NO_RIGHT = "Give yourself the right to read it, or leave it out."
@@ -48,12 +49,14 @@ class Picture:
     """A decoded picture, upright.
 
     values (H, W) or (H, W, 3), uint8 or float32 from 0 to 65535 as in the file; alpha (H, W) uint8 or None;
-    is_float: the file holds floats, of which 1 may be the largest; remarks: what should be said of the file.
+    is_float: the file holds floats, of which 1 may be the largest; is_scaled: 65535 is white, since the file
+    says how many bits are used; remarks: what should be said of the file.
     """
 
     values: np.ndarray
     alpha: np.ndarray | None = None
     is_float: bool = False
+    is_scaled: bool = False
     remarks: tuple[str, ...] = field(default=())
 
 
@@ -100,7 +103,7 @@ def picture_of(content, path):
                       "Save it as JPEG or PNG; on the phone: Settings, Camera, Formats, Most Compatible.")
     if dicom.is_dicom(content):
         values, frames = dicom.values_of(content, path, LARGEST_PICTURE)
-        return Picture(values, remarks=(SEVERAL_FRAMES,) if frames > 1 else ())
+        return Picture(values, is_scaled=True, remarks=(SEVERAL_FRAMES,) * (frames > 1))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -150,16 +153,16 @@ def turned(values, orientation):
 def _decoded(content, path):
     picture = Image.open(io.BytesIO(content), formats=FORMATS)
     page, remarks = _go_to_largest_page(picture)
-    _check_size(picture, content, path)
+    _check_header(picture, content, path)
     deep_colours = picture.format == "JPEG2000" or bool(picture.tile) and ";16" in str(picture.tile[0])
     picture.load()
     orientation = _orientation(picture)
     values, alpha = _values_and_alpha(picture, path)
     # Pillow keeps the upper eight of 16 bits a colour: of 10 or 12 bits, it keeps two or four.
-    if deep_colours and page == 0 and values.dtype == np.uint8 and values.max() < 64:
-        values = _in_full_depth(content, values)
+    if deep_colours and values.dtype == np.uint8 and values.max() < 64:
+        values = _in_full_depth(content, page, values)
     return Picture(turned(values, orientation), None if alpha is None else turned(alpha, orientation),
-                   picture.mode == "F", remarks)
+                   is_float=picture.mode == "F", remarks=remarks)
 
 
 def _go_to_largest_page(picture):
@@ -184,8 +187,8 @@ def _go_to_largest_page(picture):
     return page, (SEVERAL_PAGES,) * several
 
 
-def _check_size(picture, content, path):
-    """Raises Problem if the header, before anything is decoded, asks for hours or for all of the memory."""
+def _check_header(picture, content, path):
+    """Raises Problem, before anything is decoded, of what would take hours or all memory, or be misread."""
     width, height = picture.size
     if width * height > LARGEST_PICTURE:
         raise Problem(f"{path}: has {width} x {height} pixels, more than {LARGEST_PICTURE:,}. "
@@ -195,6 +198,11 @@ def _check_size(picture, content, path):
     scans = content.count(b"\xff\xda") if picture.format in ("JPEG", "MPO") else 1
     if width * height * (1000 if in_words else scans) > 25 * LARGEST_PICTURE:
         raise Problem(f"{path}: would take very long to read. Convert it to PNG.")
+    tags = getattr(picture, "tag_v2", {})
+    if (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (1,))) > 8
+            and len(picture.getbands()) > 1):  # Pillow misreads uncompressed ones, OpenCV any
+        raise Problem(f"{path}: is a TIFF of more than 8 bits with its colours in planes, which is not read "
+                      "here. Convert it to PNG, or write each pixel's colours together (contiguous).")
 
 
 def _orientation(picture):
@@ -219,6 +227,8 @@ def _values_and_alpha(picture, path):
 
 def _deep_values(picture, path):
     values = np.asarray(picture).astype(np.float32)
+    if picture.mode == "I;16" and getattr(picture, "tag_v2", {}).get(PHOTOMETRIC_INTERPRETATION) == 0:
+        values = 65535 - values  # white is zero, which Pillow heeds in 8 bits alone
     if not np.isfinite(values).all():
         raise Problem(f"{path}: holds values that are not numbers (NaN or infinite). "
                       "Write it again as 8-bit PNG.")
@@ -227,9 +237,11 @@ def _deep_values(picture, path):
     return values
 
 
-def _in_full_depth(content, values):
-    """Returns all bits of the colours, (H, W, 3) float32, where OpenCV can read them, else `values`."""
-    deep = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    if deep is None or deep.dtype != np.uint16 or deep.ndim != 3 or deep.shape[:2] != values.shape[:2]:
+def _in_full_depth(content, page, values):
+    """Returns all bits of a page's colours, (H, W, 3) float32, where OpenCV reads them, else `values`."""
+    _, pages = cv2.imdecodemulti(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED,
+                                 range=(page, page + 1))
+    deep = pages[0] if pages else values
+    if deep.dtype != np.uint16 or deep.ndim != 3 or deep.shape[:2] != values.shape[:2]:
         return values
     return deep[..., 2::-1].astype(np.float32)

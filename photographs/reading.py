@@ -37,8 +37,8 @@ def read_photograph(path, remarks=None):
 def rgb_from(content, path, remarks=None):
     """Returns the bytes of a file as `read_photograph` does. Problems name `path`.
 
-    Of more than 8 bits the largest value tells how many are used: 10, 12, 14 or 16. Floats may be in unit
-    range as well.
+    Of more than 8 bits the largest value tells how many are used, 10, 12, 14 or 16, unless the file does, as
+    DICOM does. Floats may be in unit range as well.
     """
     picture = picture_of(content, path)
     if remarks is not None:
@@ -52,7 +52,7 @@ def rgb_from(content, path, remarks=None):
         raise Problem(f"{path}: is black and white throughout, as masks are and photographs are not. "
                       "Leave it out, or give the photograph.")
     if values.dtype != np.uint8:
-        values = _in_eight_bits(values, picture.is_float)
+        values = _in_eight_bits(picture)
     if picture.alpha is not None:
         values = _black_outside(values, picture.alpha)
     return np.ascontiguousarray(values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2))
@@ -64,11 +64,11 @@ def _is_of_two_levels(values):
                for part in (values[::7, ::7], values))  # the first is enough, and quick, for a photograph
 
 
-def _in_eight_bits(values, is_float):
-    largest = values.max()
-    if is_float and largest <= 1:
+def _in_eight_bits(picture):
+    values, largest = picture.values, picture.values.max()
+    if picture.is_float and largest <= 1:
         return (values * 255).astype(np.uint8)
-    bits = next(bits for bits in DEPTHS if largest < 2**bits)
+    bits = DEPTHS[-1] if picture.is_scaled else next(bits for bits in DEPTHS if largest < 2**bits)
     return (values * np.float32(255 / (2**bits - 1))).astype(np.uint8)
 
 

@@ -1,7 +1,9 @@
 """Every file format becomes the picture that it shows; of a DICOM file nothing else is taken."""
 
 import gzip
+import struct
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -55,6 +57,55 @@ def test_of_several_pages_the_largest_is_read_and_it_is_said(tmp_path, largest):
     remarks = []
     assert close(read_photograph(tmp_path / "a.tif", remarks), SCENE)
     assert remarks == [(tmp_path / "a.tif", SEVERAL_PAGES)]
+
+
+def tiff(path, values, planes=False, white_is_zero=False):
+    """Writes (H, W[, 3]) uint8 or uint16 as it is: neither Pillow nor OpenCV writes planes or such greys."""
+    kind, colours = values.dtype.newbyteorder("<"), values.shape[2:]
+    parts = np.moveaxis(values, 2, 0) if planes else [values]
+    data, beyond, size = [part.astype(kind).tobytes() for part in parts], b"", len(parts[0].tobytes())
+    end = 8 + size * len(parts)
+    entries = b""
+    for tag, *numbers in ((256, values.shape[1]), (257, values.shape[0]),
+                          (258, *[8 * kind.itemsize] * (*colours, 1)[0]), (259, 1),
+                          (262, 2 if colours else int(not white_is_zero)),
+                          (273, *range(8, end, size)), (277, *(*colours, 1)[:1]), (278, values.shape[0]),
+                          (279, *[size] * len(parts)), (284, 1 + planes)):
+        content = struct.pack(f"<{len(numbers)}I", *numbers)
+        if len(numbers) > 1:
+            content, beyond = struct.pack("<I", end + len(beyond)), beyond + content
+        entries += struct.pack("<HHI", tag, 4, len(numbers)) + content
+    directory = struct.pack("<H", len(entries) // 12) + entries + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", end + len(beyond)) + b"".join(data) + beyond + directory)
+    return path
+
+
+def test_a_tiff_in_planes_is_read_or_with_more_than_8_bits_refused(tmp_path):
+    """Of 16 bits, the upper and the lower half were read as pixels side by side, without a word."""
+    assert close(read_photograph(tiff(tmp_path / "a.tif", SCENE, planes=True)), SCENE)
+    deep = SCENE.astype(np.uint16) * 257
+    assert close(read_photograph(tiff(tmp_path / "b.tif", deep)), SCENE)
+    assert close(read_photograph(tiff(tmp_path / "c.tif", deep[..., 0])), SCENE[..., :1].repeat(3, axis=2))
+    for name, values in (("d.tif", deep), ("e.tif", deep >> 4)):
+        with pytest.raises(Problem, match=f"{name}: .*in planes, which is not read here.*PNG"):
+            read_photograph(tiff(tmp_path / name, values, planes=True))
+
+
+def test_of_a_grey_tiff_in_which_white_is_zero_white_is_read_as_white(tmp_path):
+    grey = SCENE[..., 1]
+    for values in (255 - grey, 65535 - grey.astype(np.uint16) * 257, 65535 - grey.astype(np.uint16) * 16):
+        read = read_photograph(tiff(tmp_path / "a.tif", values, white_is_zero=True))
+        assert close(read, grey[..., None].repeat(3, axis=2), 1)
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("preview", [np.uint8, np.uint16])
+def test_of_a_tiff_that_begins_with_a_small_preview_the_photograph_is_as_bright(tmp_path, bits, preview):
+    """Of 12 bits it was read as nearly black: dark everywhere."""
+    deep = (SCENE[..., ::-1].astype(np.uint32) * (2**bits - 1) // 255).astype(np.uint16)
+    pages = [np.ascontiguousarray(deep[::4, ::4]).astype(preview), deep, deep[::2, ::2]]
+    assert cv2.imwritemulti(str(tmp_path / "a.tif"), pages)
+    assert close(read_photograph(tmp_path / "a.tif"), SCENE, 2)
 
 
 def test_heic_is_called_what_it_is_with_what_to_do(tmp_path):
@@ -116,6 +167,9 @@ DICOM = {
     "grey": ({"photometric": "MONOCHROME2"}, GREY, GREY, 0),
     "white is zero": ({"photometric": "MONOCHROME1"}, 255 - GREY, GREY, 0),
     "12 bits": ({"photometric": "MONOCHROME2", "bits": 12}, GREY.astype(np.uint16) * 16, GREY, 2),
+    "dark, 12 bits": ({"photometric": "MONOCHROME2", "bits": 12}, GREY.astype(np.uint16) * 2, GREY // 8, 1),
+    "dark, 16 bits": ({"photometric": "MONOCHROME2", "bits": 16}, GREY.astype(np.uint16) * 64, GREY // 4, 1),
+    "dark, in colour": ({"bits": 16}, SCENE.astype(np.uint16) * 16, SCENE // 16, 1),
     "JPEG": ({"syntax": "1.2.840.10008.1.2.4.50", "photometric": "YBR_FULL_422",
               "content": packed("JPEG", quality=98)}, SCENE, SCENE, 6),
     "JPEG 2000": ({"syntax": "1.2.840.10008.1.2.4.90", "photometric": "YBR_RCT",
