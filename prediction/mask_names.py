@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
+from unicodedata import category
 
 from photographs.finding import is_passed_over
 from photographs.formats import is_picture
@@ -22,6 +23,8 @@ from sets.layouts import without_suffix
 OBSERVER = re.compile(r"[_-](?:manual2|2ndHO)$|\.(?:ah|vk)(?=\.ppm$|$)", re.IGNORECASE)
 CHANNEL = re.compile("_0000$")
 UNSAFE = str.maketrans(dict.fromkeys('<>:"\\|?*', "_") | {chr(code): "_" for code in range(32)})
+UNSEEN = {"Cc", "Cf", "Cs", "Zl", "Zp", "Zs"}  # categories of Unicode; "Cs" are bytes that are not UTF-8
+RENAMED = re.compile(r"%|^[ .~]+|  +")  # as browsers, one or the other, do not call a download
 RESERVED = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(?=\.|$)", re.IGNORECASE)  # are devices on Windows
 
 
@@ -37,6 +40,12 @@ def file_of(name):
 
 
 def _fit(name):
+    """Returns the name as any system takes it and any browser leaves it; two may become one."""
+    plain = "".join("_" if category(letter) in UNSEEN and letter != " " else letter for letter in name)
+    return _allowed("/".join(RENAMED.sub("_", part) for part in plain.split("/")))
+
+
+def _allowed(name):
     """Returns the name as any system takes it; version 1.1 saved masks under it, two of one name perhaps."""
     parts = (RESERVED.sub(r"\1_", part.translate(UNSAFE).rstrip(". ")) for part in name.split("/"))
     return "/".join(part or "_" for part in parts)
@@ -145,7 +154,7 @@ def _wanted(photographs, names, bare_is_enough):
     for photograph, below in photographs.items():
         wanted = [names[photograph], below, _stem(below)]
         wanted += [last[photograph]] * (bare_is_enough and bare[last[photograph]] == 1)
-        wanted += [fit for each in wanted for fit in (_stem(file_of(each)), _fit(each))]
+        wanted += [fit for each in wanted for fit in (_stem(file_of(each)), _fit(each), _allowed(each))]
         wanted += [without_suffix("photograph", each) for each in wanted]
         wanted += [CHANNEL.sub("", each) for each in wanted]
         found[photograph] = list(dict.fromkeys(wanted + list(map(folded, wanted))))

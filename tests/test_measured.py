@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import unicodedata
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from photographs.formats import SEVERAL_PAGES
 from photographs.fov import find_fov
 from photographs.labelled import OF_ANOTHER
 from photographs.reading import FAINT
-from prediction.mask_names import file_of
+from prediction.mask_names import assigned, file_of
 from prediction.measured import MeasuredResults
 
 
@@ -351,6 +352,25 @@ def test_a_masks_safe_name_belongs_to_one_photograph():
     assert len(set(files)) == len(names)
     assert [file_of(name) for name in ("a_b", "p7/left", "a.jpg")] == ["a_b.png", "p7/left.png", "a.jpg.png"]
     assert all(not set(file) & set('?*:<>"|') for file in files) and file_of("nul").startswith("nul_-")
+
+
+def test_a_masks_name_is_one_that_no_browser_changes_as_it_downloads_it():
+    names = ["a b  c", "100%41", " lead", "~t", ".x", "no\xa0break", "zero\u200bwidth", "\u202eleft",
+             "b\udcff"]
+    files = [file_of(name) for name in names]
+    assert [file[:-len("-0123ab.png")] for file in files] == [
+        "a b_c", "100_41", "_lead", "_t", "_x", "no_break", "zero_width", "_left", "b_"]
+    assert len(set(files)) == len(names) and all(file.encode() for file in files)
+    kept = ["a b", "Gefäß", "a~1", "im.2020.1", "網膜", "p7/x (2)"]
+    assert [file_of(name) for name in kept] == [f"{name}.png" for name in kept]
+
+
+@pytest.mark.parametrize("name, saved", [
+    ("100%41", "100%41"), ("100%41", "100_41"), ("a?b%", "a_b%"), ("a?b%", "a_b_"), ("b\udcff", "b\udcff")])
+def test_masks_that_earlier_versions_saved_or_browsers_renamed_are_found(name, saved):
+    place, photograph = Path("drawn"), Path("eyes", f"{name}.jpg")
+    mask = place / f"{saved}.png"
+    assert assigned(place, [mask], {photograph: photograph.name}, {photograph: name}) == {photograph: mask}
 
 
 def test_masks_of_names_that_no_system_takes_are_found_under_safe_ones(command, draw, tmp_path):
