@@ -63,7 +63,7 @@ function mark({ toX, toY }, x, y, person) {
 function operating(axes, point) {
   const marks = [
     [summary("pooled"), false],
-    [human(), true],
+    [human("pooled"), true],
   ].filter(([row]) => row && point(row).every(value => value !== null));
   axes.picture.append(...marks.map(([row, person]) => mark(axes, ...point(row), person)));
   return (
@@ -144,7 +144,7 @@ function writeReliability({ probability, share, count }) {
 
 function writeHistogram(dice) {
   if (dice.length === 0) return;
-  const line = score(human(), "dice");
+  const line = score(human("mean"), "dice");
   const mean = score(summary("mean"), "dice");
   const all = [...dice, line, mean].filter(value => value !== null);
   const step = Math.max(...all) - Math.min(...all) > 0.25 ? 0.05 : 0.01;
@@ -191,7 +191,8 @@ function writeHistogram(dice) {
   if (mean !== null) axes.picture.append(upright(mean, { stroke: colour("ink") }));
   if (line !== null)
     axes.picture.append(upright(line, { stroke: colour("vermilion"), "stroke-dasharray": "6 4" }));
-  figure(axes, (mean === null ? "" : "Line: mean. ") + (line === null ? "" : "Dashes: the second observer."));
+  const dashes = line === null ? "" : "Dashes: the second observer's mean.";
+  figure(axes, (mean === null ? "" : "Line: mean. ") + dashes);
 }
 
 writeCurves();

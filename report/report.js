@@ -20,9 +20,7 @@ function writeAbout() {
 
 const columnAt = name => facts.table.columns.indexOf(name);
 const summary = name => facts.table.summaries.find(row => String(row[0]) === name);
-const human = () =>
-  facts.table.summaries.find(row => isHuman(row) && String(row[0]).includes("pooled")) ??
-  facts.table.summaries.find(isHuman);
+const human = kind => facts.table.summaries.find(row => isHuman(row) && String(row[0]).endsWith(kind));
 const isHuman = row => String(row[0]).toLowerCase().startsWith("second observer");
 const score = (row, column) => (row && columnAt(column) >= 0 ? row[columnAt(column)] : null);
 
@@ -35,9 +33,9 @@ function writeHeadline() {
       "Dice, mean ± standard deviation of the photographs",
       mean === null ? null : formatted(mean) + (spread === null ? "" : " ± " + formatted(spread)),
     ],
-    ["Dice of the second observer", score(human(), "dice")],
+    ["Dice of the second observer, pooled", score(human("pooled"), "dice")],
     ["ROC AUC, pooled", score(summary("pooled"), "roc_auc")],
-    ["photographs", facts.table.photographs.length],
+    ["photographs", facts.about.photographs.toLocaleString("en")],
   ];
   byId("headline").append(
     ...tiles

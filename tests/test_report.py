@@ -52,7 +52,9 @@ class DrawnScores:
         dice = [sheet.dice for sheet in self.sheets if not np.isnan(sheet.dice)]
         pooled = {"precision": 0.8, "recall": 0.78, "specificity": 0.97}
         return [row("mean", dice=np.mean(dice)), row("standard deviation", dice=np.std(dice)),
-                row("pooled", dice=0.8, **pooled), row("second observer", dice=0.78, **pooled)]
+                row("pooled", dice=0.8, **pooled), row("second observer, mean", dice=0.74),
+                row("second observer, standard deviation", dice=0.01),
+                row("second observer, pooled", dice=0.78, **pooled)]
 
 
 def row(name, **cells):
@@ -73,7 +75,8 @@ def page(sheets, tmp_path_factory):
               "reliability": {"probability": [0.1, 0.5, np.nan], "share": [0.1, 0.4, np.nan],
                               "count": [90, 10, 0]}}
     about = {"title": "Drawn photographs", "protocol": "Drawn.", "threshold": np.float32(THRESHOLD),
-             "model": HOSTILE, "warnings": [ENDING], "sides": [512, 768], "not done": []}
+             "model": HOSTILE, "warnings": [ENDING], "sides": [512, 768], "photographs": 5,
+             "not done": []}
     path = tmp_path_factory.mktemp("report") / "report.html"
     write(path, about, DrawnScores(sheets), curves, iter(sheets))
     return path
@@ -165,6 +168,26 @@ def test_names_are_harmless_and_a_photograph_without_label_is_shown(browser):
     assert words(browser, "reading-dice") == "–" and words(browser, "legend") == ""
     assert browser.execute_script("return [view.left, view.right]") == ["photograph", "prediction"]
     assert browser.find_element("id", "remark").is_displayed()
+
+
+def test_the_headline_counts_what_was_done_and_means_are_compared_with_means(browser):
+    """It counted what failed; the second observer's pooled Dice stood beside the photographs' mean."""
+    read = """return Object.fromEntries([...byId("headline").children].map(
+        tile => [...tile.children].map(part => part.textContent)));"""
+    headline = browser.execute_script(read)
+    assert headline["photographs"] == "5" and headline["Dice of the second observer, pooled"] == "0.780"
+    alone = "facts.about.photographs = 1; byId('headline').replaceChildren(); writeHeadline();"
+    assert browser.execute_script(alone + read)["photographs"] == "1"
+    ticks, [(dashes, mean)] = browser.execute_script("""
+        const histogram = [...byId("curves").querySelectorAll("svg")].at(-1);
+        const ticks = [...histogram.querySelectorAll("text[text-anchor=middle]")].slice(0, 5);
+        const lines = [...histogram.querySelectorAll("line[stroke-width='2']")];
+        const x = line => Number(line.getAttribute("x1"));
+        return [ticks.map(text => [Number(text.textContent), Number(text.getAttribute("x"))]),
+                [[x(lines[1]), x(lines[0])]]];""")
+    (low, left), (high, right) = ticks[0], ticks[-1]
+    assert low + (dashes - left) / (right - left) * (high - low) == pytest.approx(0.74, abs=1e-3)
+    assert low < low + (mean - left) / (right - left) * (high - low) < high
 
 
 def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, sheets):
