@@ -9,6 +9,7 @@ from running.command import Problem
 
 SEARCHED_AT = 1024  # px: a larger photograph is shrunk so far to look for its FOV
 LIGHT = 0.3  # share of the brightest light: a surround that is lighter than that is not a dark one
+BLACK = 0.1  # share: a lighter corner alone is dim retina. Surrounds of six sets: .04 at most, but one of .26
 LEAST_FILLED = 0.4  # share of the box around a FOV: of a disc .79, of vessels .2 at most
 STICKS_OUT = 1.03  # radii from the middle: 1.01 would cut where a photograph was stretched by 3 %
 
@@ -44,18 +45,19 @@ def found_fov(path, rgb):
 def find_fov(rgb):
     """Returns the lit part of (H, W, 3) uint8 as (H, W) bool, convex.
 
-    It is everything where no corner is dark, and nothing where all is dark. Vessels, lesions and shadows
-    inside belong to it, so the convex hull of the largest lit piece is taken. Bars, frames and surrounds of
-    one light colour do not belong to it, nor does what sticks out of its circle: text, dates, labels.
+    It is everything where no corner is dark or a single one is dim, and nothing where all is dark. Vessels,
+    lesions and shadows inside belong to it, so the convex hull of the largest lit piece is taken. Bars,
+    frames and surrounds of one light colour do not belong to it, nor does what sticks out of its circle:
+    text, dates, labels.
     """
     scale = min(1.0, SEARCHED_AT / max(rgb.shape[:2]))
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else rgb
     light = cv2.GaussianBlur(_light(small), (0, 0), 1.0).astype(np.float32)
-    bright, dark = np.percentile(light, 95), _darkest_corner(light)
+    bright, (dark, second, *_) = np.percentile(light, 95), _corners(light)
     nothing = np.zeros(rgb.shape[:2], bool)
     if bright < 16:
         return nothing
-    if dark > LIGHT * bright:
+    if dark > LIGHT * bright or (dark > BLACK * bright and second > LIGHT * bright):
         return ~nothing
     outline = _outline_of_largest(_lit(light, dark, bright))
     if outline is None:
@@ -80,10 +82,11 @@ def _light(rgb):
     return cleared if np.percentile(cleared[::4, ::4], 95) >= 16 else light
 
 
-def _darkest_corner(light):
+def _corners(light):
+    """Returns how light the four corners are, the darkest first."""
     rows, columns = light.shape[0] // 32 + 1, light.shape[1] // 32 + 1
-    return min(np.median(light[vertical, horizontal]) for vertical in (slice(rows), slice(-rows, None))
-               for horizontal in (slice(columns), slice(-columns, None)))
+    return sorted(np.median(light[vertical, horizontal]) for vertical in (slice(rows), slice(-rows, None))
+                  for horizontal in (slice(columns), slice(-columns, None)))
 
 
 def _lit(light, dark, bright):
@@ -112,6 +115,8 @@ def _outline_of_largest(lit):
     if np.hypot(*(outline[:, 0] - (x, y)).T).max() <= STICKS_OUT * radius:
         return outline
     disc = cv2.circle(np.zeros_like(largest), (round(x), round(y)), round(STICKS_OUT * radius), 1, -1)
+    if 2 * np.count_nonzero(largest & disc) < np.count_nonzero(largest):
+        return outline  # the circle of something dark beside it
     return _longest_outline(largest & disc)
 
 

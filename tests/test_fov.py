@@ -63,6 +63,22 @@ def test_a_photograph_that_is_lit_everywhere_is_all_fov(draw):
     assert find_fov(draw.eye(0, 300, 300)[0][90:210, 90:210]).all()
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_a_corner_of_retina_that_is_dim_is_fov(draw, turns):
+    """Beside the only dim corner of a photograph without a surround, a quarter of it was lost."""
+    y, x = np.mgrid[:260, :260]
+    shadow = 1 - 0.85 * np.exp(-((x - 10) ** 2 + (y - 10) ** 2) / 70**2)
+    rgb = draw.eye(0, 700, 700)[0][220:480, 220:480] * np.rot90(shadow, turns)[..., None]
+    assert find_fov(rgb.astype(np.uint8)).all()
+
+
+def test_where_nothing_is_dark_but_a_round_corner_the_rest_is_fov(draw):
+    """The circle of what is dark was taken for that of the FOV, of which a hundredth was left."""
+    rgb = draw.eye(0, 700, 700)[0][220:480, 220:480].copy()
+    cv2.circle(rgb, (0, 0), 80, (0, 0, 0), -1)
+    assert find_fov(rgb).mean() > 0.9
+
+
 # ---- beside bars, frames and text --------------------------------------------------------------------------
 
 def written(rgb, words, place, colour):
