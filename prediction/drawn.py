@@ -8,7 +8,7 @@ import numpy as np
 from metrics import HIGHEST
 from pictures import contact_sheet, outlined, shrunk
 from prediction.read_ahead import FINISHERS
-from running.command import complain, with_example
+from running.command import complain, say, with_example
 from running.files import read_png
 
 MOST_ON_SHEET, CELL = 120, 320  # photographs on a contact sheet at most, and the side of each, px
@@ -31,7 +31,8 @@ def sheet_of(folder, rows, small):
     """Returns the overlays of the first rows side by side, (H, W, 3) uint8.
 
     small: {name: its overlay as the sheet shows it}, so that it need not be read. The others are shrunk each
-    once it is there: at full size they may be gigabytes. What is damaged is white, and that is said.
+    once it is there: at full size they may be gigabytes. What is damaged is white; that is said, and how many
+    are not shown.
     """
     damaged = []
 
@@ -45,6 +46,8 @@ def sheet_of(folder, rows, small):
             return np.full((CELL, CELL, 3), 255, np.uint8)
         return shrunk(picture, CELL)
 
+    if len(rows) > MOST_ON_SHEET:
+        say(f"contact_sheet.png shows {MOST_ON_SHEET} of the {len(rows)} photographs, the first by name.")
     rows = rows[:MOST_ON_SHEET]
     with ThreadPoolExecutor(FINISHERS) as pool:
         overlays = list(pool.map(overlay, rows))
