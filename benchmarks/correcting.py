@@ -37,8 +37,16 @@ import metrics  # noqa: E402
 from data import photographs_of, split_validation  # noqa: E402
 from fitting.centrelines import REACH, SEEN, long_pieces, near  # noqa: E402
 from photographs.labelled import Labelled  # noqa: E402
-from running.command import run, say  # noqa: E402
-from running.files import read_json, read_levels, read_png, write_json, write_png, write_table  # noqa: E402
+from running.command import Problem, run, say  # noqa: E402
+from running.files import (  # noqa: E402
+    read_json,
+    read_levels,
+    read_png,
+    sha256,
+    write_json,
+    write_png,
+    write_table,
+)
 from running.tensorflow_start import start_tensorflow  # noqa: E402
 
 STEP = 0.05  # of the threshold, in which a person looks for the right width
@@ -72,6 +80,7 @@ def main():
     there = {options.data.name: others, **{name: [each for each in known if each.set == name]
                                            for name in sorted({each.set for each in known})}}
     options.out.mkdir(parents=True, exist_ok=True)
+    refuse_others(options, there)
     rows = [measured(options, options.model, there, options.out / f"{options.data.name} before.json")]
     for count in options.photographs:
         rows.append(after(options, pool, count, there))
@@ -90,6 +99,21 @@ def parts(options):
     return pool, others
 
 
+def refuse_others(options, there):
+    """Raises Problem if --out holds figures of this set that another command measured; notes this one.
+
+    there: {set: photographs to measure on}.
+    """
+    name = options.data.name
+    file, known = options.out / f"{name} of what.json", options.out / f"{name} before.json"
+    now = {"model sha256": sha256(options.model),
+           "measured on": {each: [photograph.name for photograph in there[each]] for each in there}}
+    if known.is_file() and not (file.is_file() and read_json(file) == now):
+        raise Problem(f"{options.out}: holds figures of {name} with another --model, --others or --before. "
+                      "Choose another --out.")
+    write_json(file, now)
+
+
 # ---- the afternoon -----------------------------------------------------------------------------------------
 
 def after(options, pool, count, there):
@@ -103,12 +127,11 @@ def after(options, pool, count, there):
         taken = least(options, pool[:2 * count], count)
     clock = time.monotonic()
     correct(options, taken, folder)
-    minutes = {"correcting": (time.monotonic() - clock) / 60}
+    keep_first(folder / "minutes.json", "correcting", clock)
     for script, words in commands(options, folder):
         clock = time.monotonic()
         command(script, *words)
-        minutes[script] = (time.monotonic() - clock) / 60
-    keep_first(folder / "minutes.json", minutes)
+        keep_first(folder / "minutes.json", script, clock)
     row = measured(options, folder / "model/model.keras", there, folder / "after.json")
     own, card = read_json(folder / "minutes.json"), read_json(folder / "model/model.json")
     return {**row, "photographs": count, "first": options.first or "random", "width": options.width,
@@ -128,10 +151,10 @@ def command(script, *words):
     subprocess.run([sys.executable, ROOT / f"{script}.py", *map(str, words)], check=True)
 
 
-def keep_first(file, content):
-    """Writes a JSON file, unless it is there: what was run again took no time."""
-    if not file.is_file():
-        write_json(file, content)
+def keep_first(file, step, begun):
+    """Notes in a JSON file how many minutes a step took, unless they are there: run again it takes none."""
+    known = read_json(file) if file.is_file() else {}
+    write_json(file, {step: (time.monotonic() - begun) / 60} | known)
 
 
 def least(options, photographs, count):

@@ -4,9 +4,13 @@ import importlib
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from running.command import Problem
+from running.files import read_json, write_json
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -94,3 +98,51 @@ def test_the_stock_training_is_training_py_with_keras_own_layers_in_float32(accu
 def test_a_dice_is_reached_by_the_first_epoch_that_has_it(accuracy):
     epochs = [(1.04, 0.7), (2.1, 0.81), (3.2, 0.79)]
     assert [accuracy.reached(epochs, least) for least in (0.7, 0.8, 0.82)] == ["1.0", "2.1", "not reached"]
+
+
+# ---- what correcting teaches ------------------------------------------------------------------------------
+
+@pytest.fixture
+def correcting(benchmark):
+    return benchmark("correcting")
+
+
+def test_figures_of_another_model_or_of_other_photographs_are_not_taken_for_these(correcting, tmp_path):
+    (tmp_path / "model.keras").write_bytes(b"one")
+    options = SimpleNamespace(data=Path("sets/ARIA"), model=tmp_path / "model.keras", out=tmp_path / "out")
+    there = {"ARIA": [SimpleNamespace(name="a"), SimpleNamespace(name="b")]}
+    options.out.mkdir()
+    correcting.refuse_others(options, there)
+    (options.out / "ARIA before.json").write_text("{}")
+    correcting.refuse_others(options, there)  # the same command goes on
+    fewer, more = {"ARIA": there["ARIA"][:1]}, there | {"HRF": []}
+    for others, model in ((fewer, b"one"), (more, b"one"), (there, b"two")):
+        (tmp_path / "model.keras").write_bytes(model)
+        with pytest.raises(Problem, match="figures of ARIA .* Choose another --out"):
+            correcting.refuse_others(options, others)
+
+
+def test_the_minutes_of_an_afternoon_that_was_broken_off_are_those_of_its_first_way(
+        correcting, monkeypatch, tmp_path):
+    options = SimpleNamespace(data=Path("ARIA"), first=None, width=False, seed=0, training="", out=tmp_path,
+                              model=None)
+    folder = tmp_path / "ARIA_5_random_0"
+    clock = iter(range(0, 6000, 60))
+
+    def broken_off(script, *_):
+        if script == "training":
+            raise RuntimeError
+
+    for name in ("correct", "measured"):
+        monkeypatch.setattr(correcting, name, lambda *_: {})
+    monkeypatch.setattr(correcting, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(correcting, "command", broken_off)
+    with pytest.raises(RuntimeError):
+        correcting.after(options, [], 5, {})
+    first = read_json(folder / "minutes.json")
+    assert first == {"correcting": 1, "augment": 1}
+    monkeypatch.setattr(correcting, "command", lambda *_: next(clock))
+    (folder / "model").mkdir()
+    write_json(folder / "model/model.json", {"fine-tuning": {"share": 1}})
+    row = correcting.after(options, [], 5, {})
+    assert read_json(folder / "minutes.json") == first | {"training": 2} and row["augment"] == 1
