@@ -27,6 +27,7 @@ from running.files import write_png
 from running.names import first_free, folded
 from samples import FOLDER as SAMPLES
 from sets.archives import download_archive
+from sets.beside import told_apart
 from sets.download import download
 from sets.examining import duplicates, examine
 from sets.licences import SOURCES, how_to_get
@@ -74,18 +75,6 @@ def refuse(problems, folders):
     if problems:
         more = f" (and {len(problems) - 1} more: {typed('python', 'data.py', *folders)}  lists them)"
         raise Problem(problems[0] + more * (len(problems) > 1))
-
-
-def told_apart(sets):
-    """Returns each Set once, those of one name called after the folders above theirs too: site1_data."""
-    sets = list({found.folder.resolve(): found for found in sets}.values())
-    names, depth = [found.name for found in sets], 0
-    alike = {name for name, count in Counter(names).items() if count > 1}
-    while len(set(names)) < len(names):  # it ends, since their whole paths differ
-        depth += 1
-        names = ["_".join([*found.folder.resolve().parent.parts[-depth:], found.name])
-                 if found.name in alike else found.name for found in sets]
-    return [found.renamed(name) for found, name in zip(sets, names, strict=True)]
 
 
 _complain_once = lru_cache(complain)  # a command looks into its folders several times
