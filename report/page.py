@@ -9,8 +9,7 @@ from pathlib import Path
 
 from metrics import thinned
 from report.scores_table import COLUMNS
-from running.files import whole
-from viewer.photographs import as_json, assembled, embedded
+from viewer.photographs import assembled, contents, write_page
 
 HERE = Path(__file__).parent
 SCRIPTS = [HERE / name for name in ("kinds.js", "report.js", "curves.js")]
@@ -24,14 +23,9 @@ def write(path, about, scores, curves, sheets):
     of their own. scores: the Scores of metrics.csv. curves: {'roc': {'x', 'y'}, 'pr': {'x', 'y'},
     'reliability': {'probability', 'share', 'count'}}, each of which may be None. sheets: iterable of Sheet.
     """
-    before, after = template().split("<!-- photographs -->")
     curves = {name: few_points(curve) for name, curve in curves.items()}
     facts = {"about": about, "table": table_of(scores), "curves": curves}
-    with whole(path) as beside, open(beside, "w", encoding="utf-8") as file:
-        file.write(before.replace("{{facts}}", as_json(facts)))
-        for number, sheet in enumerate(sheets):
-            file.write(embedded(number, sheet))
-        file.write(after)
+    write_page(path, template(), facts, map(contents, sheets))
 
 
 def template():

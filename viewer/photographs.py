@@ -1,7 +1,7 @@
 """Photographs in a page that needs no network, no server and no file beside it.
 
     page = assembled(html, styles, scripts)      the page, plain HTML, CSS and JavaScript; no build step
-    embedded(number, sheet)                      one photograph, elements at the end of the page
+    write_page(path, page, facts, photographs)   with what it says and with `contents` of each photograph
 
 Every photograph travels in the page at native size, as a JPEG and as one deflated block of numbers, which the
 browser unpacks when the photograph is opened. The block needs no canvas to be read back, so that neither
@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from metrics import probability_of
+from running.files import whole
 
 HERE = Path(__file__).parent
 SCRIPTS = [HERE / name for name in ("viewer.js", "list.js", "controls.js")]  # in this order
@@ -75,9 +76,18 @@ def fingerprint(text):
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def embedded(number, sheet):
-    """Returns a Sheet as three script elements that the browser does not run: facts, JPEG, numbers."""
-    return elements(number, *contents(sheet))
+def write_page(path, page, facts, photographs):
+    """Writes a page to `path`, whole or not at all.
+
+    page: from `assembled`; facts: what it says, as a dict; photographs: what `contents` returns of each,
+    taken one by one and not kept.
+    """
+    before, after = page.split("<!-- photographs -->")
+    with whole(path) as beside, open(beside, "w", encoding="utf-8") as file:
+        file.write(before.replace("{{facts}}", as_json(facts)))
+        for number, photograph in enumerate(photographs):
+            file.write(elements(number, *photograph))
+        file.write(after)
 
 
 def contents(sheet, **more):
@@ -91,6 +101,7 @@ def contents(sheet, **more):
 
 
 def elements(number, facts, picture, numbers):
+    """Returns a photograph as script elements that the browser does not run, to stand at the page's end."""
     facts = as_json({"number": number} | facts)
     return (f'<script type="application/json" class="photograph">{facts}</script>\n'
             f'<script type="text/plain" id="jpeg-{number}">{base64_of(picture)}</script>\n'
