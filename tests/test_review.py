@@ -157,6 +157,20 @@ def test_zooming_within_a_stroke_shows_it_and_two_fingers_take_it_away(browser):
         assert ended == anew
 
 
+def test_what_is_said_of_the_prediction_is_of_what_was_predicted(browser, rows):
+    row = rows[0]
+    slide(browser, "threshold", 180)
+    stroke(browser, "add", *LINE)
+    mask = mask_of(browser)
+    dice = 2 * (mask & row["mask"]).sum() / (mask.sum() + row["mask"].sum())
+    assert words(browser, "reading-dice with the prediction") == f"{dice:.4f}"
+    assert words(browser, "reading-predicted") == f"{row['mask'].sum() / row['fov'].sum():.4f}"
+    assert words(browser, "reading-density") == f"{mask.sum() / row['fov'].sum():.4f}"
+    beneath = browser.execute_script("""return maskOf({ codes: view.data.codes.map(code => code & 511) },
+        view.level).reduce((sum, value) => sum + value / 255, 0);""")
+    assert f"added by hand: {mask.sum() - beneath:.0f} pixel" in words(browser, "legend")
+
+
 # ---- saving ----------------------------------------------------------------------------------------------
 
 def test_a_mask_is_saved_under_the_photographs_name(browser, rows):
@@ -357,6 +371,14 @@ def test_of_an_archive_that_could_not_be_written_nothing_is_called_saved(browser
     browser.find_element("id", "save-all").click()
     file = "masks.zip" if named is None else file_of(rows[named]["name"])
     until(lambda: f"{file} could not be saved (no room). 0 of 2 are saved" in words(browser, "saved"))
+
+
+def test_a_photograph_that_cannot_be_unpacked_is_named_as_masks_are_saved(browser, rows):
+    worked_on(browser)
+    browser.execute_script(FOLDER)
+    browser.execute_script("byId('jpeg-0').textContent = 'AAAA'; byId('save-all').click()")
+    until(lambda: "could not be saved (it could not be unpacked" in words(browser, "saved"))
+    assert words(browser, "saved").startswith(file_of(rows[0]["name"]))
 
 
 def test_a_second_click_while_masks_are_saved_does_nothing(browser):

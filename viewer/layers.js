@@ -18,7 +18,13 @@ function bytes(id) {
   return array;
 }
 
-async function unpacked({ number, width, height }) {
+function unpacked(photograph) {
+  return read(photograph).catch(({ message }) => {
+    throw new Error(`it could not be unpacked (${message}): where memory is short, close other pages`);
+  });
+}
+
+async function read({ number, width, height }) {
   const stream = new Blob([bytes(`numbers-${number}`)])
     .stream()
     .pipeThrough(new DecompressionStream("deflate"));
