@@ -183,14 +183,15 @@ def main(options, model_file, card, settings):
     if not left and results.state == "finished":
         return results.tell(0)
     address = reachable(options.ray)
+    plan = card.plan(options.tta, options.threshold, options.pen)  # what it refuses costs no earlier results
     results.begin(named)
     remarks = []
     try:
         start_ray(address)
         items = ({"place": found[file][0], "file": file, "name": name, "error": ""}
                  for file, name in left.items())
-        model, plan = model_file.read_bytes(), card.plan(options.tta, options.threshold, options.pen)
-        rows = predicted(items, results.folder.place, model, card, plan, settings["precision"])
+        rows = predicted(items, results.folder.place, model_file.read_bytes(), card, plan,
+                         settings["precision"])
         rows = without_remarks(rows, remarks)
         results.add(tqdm(rows, total=len(left), unit="photograph", disable=not sys.stderr.isatty()))
     except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:

@@ -158,6 +158,25 @@ def test_a_job_that_stops_is_not_finished_and_is_told_in_a_sentence(
     assert not read_json(tmp_path / "out/run.json")["finished"]
 
 
+def test_a_pen_that_the_model_lacks_costs_no_earlier_results(
+        command, refused, draw, tiny_model, tmp_path, monkeypatch, everything):
+    def predicted(items, *given):
+        for item in items:
+            (tmp_path / f"out/{item['name']}_mask.png").write_bytes(b"x")
+            yield {"name": item["name"], "file": item["file"], "status": "done", "error": "", "remarks": ""}
+
+    monkeypatch.setattr(driver, "start_ray", lambda address: None)
+    monkeypatch.setattr(driver.ray, "shutdown", lambda: None)
+    monkeypatch.setattr(driver, "predicted", predicted)
+    photograph = draw.put(tmp_path / "eye.png", draw.eye(3)[0])
+    words = ("eval", photograph, "--model", tiny_model, "--ray", "local", "--out")
+    assert command(*words, tmp_path / "out").code == 0
+    before = everything(tmp_path / "out")
+    for out in ("out", "new"):
+        assert "--pen nobody's" in refused(*words, tmp_path / out, "--overwrite", "--pen", "nobody's")
+    assert everything(tmp_path / "out") == before and not (tmp_path / "new").exists()
+
+
 # ---- a cluster of two nodes ------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
