@@ -67,6 +67,14 @@ def _is_written(path, settings=OF_RUNS):
         re.fullmatch(OF_RUNS[key], path) for key in OF_RUNS if key in settings)
 
 
+def _is_of_run(path):
+    """Returns whether a file is of the run that the folder given holds, perhaps among photographs.
+
+    path: below that folder.
+    """
+    return path == RUN or path.endswith(RESULTS) or path.startswith(f"{CORRECTED}/")
+
+
 def told_beside_results(pictures):
     """Returns in words how many pictures lie beside results, and where one does."""
     place = PurePath(pictures[0]).parent
@@ -119,23 +127,22 @@ def files_in(place, out):
     The last are in folders of results and are left out. All are in order.
     """
     found, closed, beside = {}, [], []
+    settings = _settings_in(place)  # others' folders are not gone into
     for folder, real, below, names in _folders(place, lambda error: closed.append(Path(error.filename))):
         if real == out and folder != place:
             beside += pictures_beside_results(folder)
             below.clear()
             continue
         ours = [name for name in below if is_ours(folder / name)]
-        settings = _settings_in(folder)  # of the folder that was given: others are not gone into
         if OF_RUNS.keys() & settings.keys():  # pairs, or the results of a test
             beside += [path for path in pictures_beside_results(folder) if path.parent != folder]
             below.clear()
         else:
             beside += [path for name in ours for path in pictures_beside_results(folder / name)]
             below[:] = [name for name in below if name not in ours]
-        if settings:
-            names = [name for name in names if name != RUN and not name.endswith(RESULTS)]
         absolute = folder.absolute().as_posix()
-        found |= {folder / name: f"{absolute}/{name}" for name in sorted(names) if not is_passed_over(name)}
+        found |= {folder / name: f"{absolute}/{name}" for name in sorted(names) if not is_passed_over(name)
+                  and not (settings and _is_of_run((folder / name).relative_to(place).as_posix()))}
     taken = set(map(Path.resolve, found)) if beside else ()
     beside = [path for path in beside if path.resolve() not in taken]  # else a link has led back
     return found, {path: path.name for path in closed}, beside
@@ -163,8 +170,8 @@ def not_passed_over(files, root, out=None):
 
     As `files_in`, for any store. out: the folder below `root` that this command writes to.
     """
-    ours = {path.rpartition("/")[0] for path in files if path.endswith((f"/{RUN}", "/model.keras"))} - {root}
-    ours, kept, beside = ours | {out}, [], []
+    runs = {path.rpartition("/")[0] for path in files if path.endswith((f"/{RUN}", "/model.keras"))}
+    ours, kept, beside = (runs | {out}) - {root}, [], []
     for path in files:
         parts = path[len(root):].strip("/").split("/")
         above = accumulate(parts[:-1], "{}/{}".format, initial=root)
@@ -172,7 +179,7 @@ def not_passed_over(files, root, out=None):
         if any(map(is_passed_over, parts)):
             continue
         if not results:
-            kept.append(path)
+            kept += [path] * (root not in runs or not _is_of_run("/".join(parts)))
         elif is_picture(path) and CORRECTED not in parts and not _is_written(path[len(results[-1]) + 1:]):
             beside.append(path)
     return kept, beside

@@ -100,6 +100,16 @@ def test_photographs_beside_which_results_were_written_are_counted_and_named(tou
     assert found("a/y2") == {"a/y2/x.png": "x.png", "a/y2/deep/IM.dcm": "deep/IM.dcm"}
 
 
+def test_masks_that_were_saved_beside_the_photographs_are_not_photographs(touch, capsys):
+    """The page saves them into `corrected` in the folder of the results, which may be the photographs'."""
+    touch("a/x.png", "a/p7/y.png", "a/p7/corrected/z.png", "a/x_mask.png", "a/p7/y_mask.png",
+          "a/corrected/x.png", "a/corrected/p7/y.png")
+    run_of("a")
+    assert found("a", out="a") == {"a/x.png": "x.png", "a/p7/y.png": "p7/y.png",
+                                   "a/p7/corrected/z.png": "p7/corrected/z.png"}
+    assert capsys.readouterr().err == ""
+
+
 def test_photographs_in_the_folder_of_this_commands_results_are_counted_too(touch, capsys):
     touch("a/x.png", "a/y2/y.png", "a/y2/y_mask.png")
     for known in (False, True):
