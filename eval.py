@@ -103,7 +103,7 @@ def predicted(options, photographs):
     if len(rows) > 1:
         results.write(results.draw_sheet, rows)
     else:
-        results.folder.remove("contact_sheet.png")  # an earlier command's
+        results.write(results.folder.remove, "contact_sheet.png")  # an earlier command's
     results.write(page.write, rows, options.photographs)
     results.finish(*given)
     tell(results.folder, predictor.plan, rows)
@@ -159,7 +159,7 @@ def measured(options, photographs):
     if len(refused) == len(named) or (not left and results.shows(*named.values())):
         results.tell_uncompared(results.in_table())
         return done_already(options, named, refused)
-    results.begin(named)
+    results.begin(named, results.mask_of.values())
     failed = refused | failures(left, results.read, lambda _, read: read,
                                 lambda path, read: results.add(named[path], path, *read))
     done = {name for photograph, name in named.items() if photograph not in failed}

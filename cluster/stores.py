@@ -18,8 +18,9 @@ from photographs.finding import not_passed_over, photographs_among, tell_left_ou
 from prediction.any_results import Results
 from prediction.earlier import earlier_run
 from prediction.results import names_apart
+from prediction.rows import ROWS
 from running.command import Problem, complain, counted, say, with_example
-from running.files import write_bytes
+from running.files import remove, write_bytes
 
 TABLE, SECONDS = "predictions.parquet", 60  # a part of the table is written when so many seconds have passed
 TEXT = ("name", "file", "pen", "warnings", "status", "error")  # every other column is a number
@@ -126,6 +127,9 @@ class Store:
             stream.write(content)
 
     def remove(self, name):
+        if self.is_local:
+            remove(f"{self.path}/{name}")
+            return
         with contextlib.suppress(FileNotFoundError):
             self.system.delete_file(f"{self.path}/{name}")
 
@@ -139,7 +143,7 @@ class StoredResults(Results):
     """
 
     def __init__(self, place, settings, overwrite=False):
-        super().__init__(Store(place), settings, ("mask",), overwrite)
+        super().__init__(Store(place), settings, ("mask",), overwrite, ROWS)
 
     def rows(self, columns):
         """Returns these columns of the table so far, as a pyarrow table."""
@@ -164,10 +168,11 @@ class StoredResults(Results):
         finished = (earlier_run(self.folder) or {"finished": True}).get("finished")
         return sorted({f"{name}_mask.png" for name in names}.difference(self.masks())) if finished else []
 
-    def remove_earlier(self, settings):
-        """Removes what the table knows."""
-        for mask in self.masks():
-            self.folder.remove(mask)
+    def earlier_pictures(self, settings):
+        """Returns the masks that the table knows, whatever the settings."""
+        return self.masks()
+
+    def remove_rows(self):
         if self.folder.has(TABLE):
             self.folder.system.delete_dir(f"{self.folder.path}/{TABLE}")
 

@@ -2,16 +2,22 @@
 
 from prediction.earlier import earlier_run
 from running.again import lost, mark, same_as_before
+from running.command import Problem
+from running.files import written
 
 
 class Results:
     """What all results folders do alike; prediction.results and cluster.stores say where rows are.
 
     folder: a running.files.Folder or cluster.stores.Store; kinds: which of KINDS each photograph gets.
+    theirs: by what a folder is known whose results are kept otherwise, with --ray or without it.
     """
 
-    def __init__(self, folder, settings, kinds, overwrite):
+    def __init__(self, folder, settings, kinds, overwrite, theirs):
         """Raises Problem if the folder holds results of other settings or other files; changes nothing."""
+        if folder.has(theirs):
+            raise Problem(f"{folder}/{theirs}: is of a run that keeps its results otherwise, with --ray or "
+                          "without it. Choose another --out.")
         self.folder, self.settings, self.kinds, self.overwrite = folder, settings, kinds, overwrite
         self.complete = True
         self.state = same_as_before(folder, settings, overwrite)
@@ -33,8 +39,14 @@ class Results:
             run = earlier_run(self.folder)
             if run is not None:
                 mark(self.folder, {}, finished=False)  # killed while being cleared: not a run that goes on
-            self.remove_earlier((run or {}).get("settings"))
+            for picture in self.earlier_pictures((run or {}).get("settings")):
+                self.folder.remove(picture)
+            self.remove_rows()
         mark(self.folder, self.settings, finished=False, **self.unfinished())
+
+    def write(self, write, *given):
+        """Calls write(*given); where a file is open in another program the run is not complete."""
+        self.complete = written(write, *given) and self.complete
 
     def unfinished(self):
         """Returns what else of an unfinished run stands in run.json."""

@@ -24,9 +24,9 @@ from prediction.earlier import Earlier
 from prediction.places import lay_in, names_known, places_known, replacing
 from prediction.rows import TABLE, Rows, in_cell, made_of, place_of, table_of
 from prediction.segmented import row_of
-from running.again import lacks, run_in
+from running.again import lacks, refuse_data, run_in
 from running.command import Problem, complain, with_example
-from running.files import Folder, as_cell, as_json, is_there, sha256, write_png, write_text, written
+from running.files import Folder, as_cell, as_json, is_there, sha256, write_png, write_text
 from running.machine import hardware_precision
 from running.names import first_free, folded
 from running.sources import described
@@ -81,7 +81,7 @@ class FolderResults(Results):
         self.begun, self.removed = set(), set()  # names, see prediction/earlier.py
         self.noted = {}  # {path: what it was made of when it was read}
         self.small = {}  # {name: overlay of this run as the sheet shows it}, not to be read again
-        super().__init__(Folder(path), settings, kinds_of(settings), overwrite)
+        super().__init__(Folder(path), settings, kinds_of(settings), overwrite, "predictions.parquet")
 
     def read_known(self):
         """Returns {place: name} of all that earlier runs have done; see places_known."""
@@ -94,29 +94,33 @@ class FolderResults(Results):
         spelled = self.rows.spelled(named.values())
         return {path: spelled[name] for path, name in named.items()}
 
-    def remove_earlier(self, settings):
-        """Removes the pictures and rows of all that earlier runs, whose settings these were, have done."""
+    def earlier_pictures(self, settings):
+        """Returns the pictures of all that earlier runs, whose settings these were, have done."""
+        return [f"{name}_{kind}.png" for name in self.rows.names() for kind in kinds_of(settings)]
+
+    def remove_rows(self):
         for name in self.rows.names():
-            self.forget(name, kinds_of(settings))
+            self.rows.forget(name)
 
-    def forget(self, name, kinds):
-        for kind in kinds:
-            self.folder.remove(f"{name}_{kind}.png")
-        self.rows.forget(name)
-
-    def begin(self, named):
+    def begin(self, named, masks=()):
         """As Results.begin; the results of what has changed go: should it fail now, they would be stale.
 
-        Raises Problem, too, if rows would be lost that predictions.csv holds and .rows does not.
+        masks: files that are read beside the photographs. Raises Problem, too, if one of these would be lost,
+        or rows that predictions.csv holds and .rows does not.
         """
         earlier = self.earlier = Earlier(self.folder, self.rows)
         going = earlier.table if self.overwrite else map(in_cell, self.changed)
         self.removed = earlier.listed("removed").union(going)
         earlier.refuse_lost_rows(named, self.removed)
+        replaced = {*named.values(), *(earlier.names if self.state == "new" else ())}
+        refuse_data((self.folder / f"{name}_{kind}.png" for name in replaced for kind in KINDS),
+                    [*named, *masks])
         self.begun = earlier.listed("begun").union(named.values())
         super().begin(named)
         for name in self.changed:
-            self.forget(name, self.kinds)
+            for picture in self.pictures(name):
+                self.write(self.folder.remove, picture)
+            self.rows.forget(name)
 
     def strange(self, names):
         """Returns the files that would be written for these names and that no earlier run has written."""
@@ -218,12 +222,8 @@ class FolderResults(Results):
         if rows:
             self.write(write_text, self.folder / TABLE, table_of(rows))
         else:
-            self.folder.remove(TABLE)
+            self.write(self.folder.remove, TABLE)
         return rows
-
-    def write(self, write, *given):
-        """Calls write(*given); where a file is open in another program the run is not complete."""
-        self.complete = written(write, *given) and self.complete
 
     def finish(self, *given):
         """Writes that all is done, if it is; given: names of photographs, and whatever else SHOWN show."""

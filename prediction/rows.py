@@ -12,11 +12,12 @@ What a row was made of is {role: what running.sources.described says of that fil
 
 import csv
 import io
+import json
 import os
 from pathlib import Path, PurePosixPath
 
 from running.command import complain, with_example
-from running.files import as_csv, from_cell, is_there, read_json, write_json
+from running.files import as_csv, from_cell, remove, write_json
 from running.names import folded
 
 ROWS, TABLE = ".rows", "predictions.csv"
@@ -37,7 +38,8 @@ class Rows(dict):
 
     def names(self):
         """Returns the names of all rows on disk, also of those that cannot be read."""
-        files = sorted(path for path in self.folder.rglob("*.json") if path.is_file())
+        files = sorted(path for path in self.folder.rglob("*.json")
+                       if path.is_file() and not path.name.startswith("._"))  # those are macOS' own
         return [file.relative_to(self.folder).as_posix().removesuffix(".json") for file in files]
 
     def spelled(self, names):
@@ -48,13 +50,20 @@ class Rows(dict):
         return {name: alike.get(folded(name), name) if name in found - there else name for name in names}
 
     def read(self):
-        """Takes the rows of earlier runs; an empty file is none. Raises Problem if one is damaged."""
-        names = self.names()
-        empty = [name for name in names if not is_there(self.file(name))]
-        if empty:
-            files = list(map(self.file, empty))
-            complain(f"{with_example(files, 'row')} empty: left out, as if not done yet.")
-        self.update({name: read_json(self.file(name)) for name in names if name not in empty})
+        """Takes the rows of earlier runs, and says which files hold none. Raises OSError if one is closed."""
+        damaged, copies = [], []
+        for name in self.names():
+            row = _row_in(self.file(name))
+            if row is None:
+                damaged.append(self.file(name))
+            elif folded(row["name"]) != folded(name):
+                copies.append(self.file(name))
+            else:
+                self[name] = row
+        if damaged:
+            complain(f"{with_example(damaged, 'row')} empty or damaged: left out, as if not done yet.")
+        if copies:
+            complain(f"{with_example(copies, 'row')} copied from another name: left out. Remove such copies.")
 
     def keep(self, row, made_of):
         """Writes a row, and returns it."""
@@ -64,11 +73,20 @@ class Rows(dict):
         return row
 
     def forget(self, name):
-        self.file(name).unlink(missing_ok=True)
+        remove(self.file(name))
         self.pop(name, None)
 
     def ordered(self):
         return [self[name] for name in sorted(self, key=lambda name: PurePosixPath(f"{name}.json"))]
+
+
+def _row_in(file):
+    """Returns the row in a file, None if it holds none: a full disk or a broken sync may have damaged it."""
+    try:
+        row = json.loads(file.read_text(encoding="utf-8"))
+        return row if row["name"] and row["file"] else None
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def made_of(row):

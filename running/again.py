@@ -6,13 +6,14 @@
 `folder` is a path, or anything with the methods of running.files.Folder.
 """
 
+import contextlib
 import json
 import os
 import re
 from pathlib import Path
 
 from running.command import Problem, complain, with_example
-from running.files import Folder, as_json, sweep
+from running.files import UNFINISHED, Folder, as_json, is_there, remove
 from running.lock import hold
 from running.names import folded
 
@@ -39,6 +40,8 @@ def same_as_before(folder, settings, overwrite, earlier=()):
     content = folder.read(RUN)
     _refuse_others(content, folder, settings)
     if overwrite:
+        if content is not None:
+            sweep(folder)
         return "new"
     if content is None:
         if any(not entry.startswith(".") for entry in entries):
@@ -53,11 +56,23 @@ def same_as_before(folder, settings, overwrite, earlier=()):
         changes = "; ".join(_change(key, known.get(key), settings.get(key)) for key in different)
         raise Problem(f"{folder}: holds a run with other settings ({changes}). "
                       "Say --overwrite, or choose another --out.")
-    if before.get("finished") and not lacks(folder, before.get("files", ())):
-        return "finished"
-    if folder.is_local:
-        sweep(folder.path, RUN)
-    return "unfinished"
+    sweep(folder)
+    whole = before.get("finished") and not lacks(folder, before.get("files", ()))
+    return "finished" if whole else "unfinished"
+
+
+def sweep(folder):
+    """Removes what a killed run left half written, on this machine's disks; not below folders of other runs.
+
+    What another program has open stays until the next time.
+    """
+    folder = _folder(folder)
+    for place, below, names in os.walk(folder.path) if folder.is_local else ():
+        below[:] = [name for name in below if not is_there(os.path.join(place, name, RUN))]
+        for name in names:
+            if name.startswith(UNFINISHED):
+                with contextlib.suppress(FileNotFoundError, PermissionError):
+                    os.unlink(os.path.join(place, name))
 
 
 def _refuse_others(content, folder, settings):
@@ -139,14 +154,12 @@ def make_way(folder, patterns, new=(), data=(), overwrite=False, numbered=False)
     a `*`, only files that bear the name of one of the run's photographs go; `numbered`: that name and a
     number. Of an earlier version's run no names are known, and all files go.
     """
-    folder, read = Path(folder), set(map(identity, data)) - {None}
+    folder = Path(folder)
     earlier = _earlier(folder, patterns, numbered)
     own = set(map(_as_file, earlier)) if (folder / RUN).exists() else set()
     replaced = [path for path in (folder / name for name in new) if os.path.lexists(path)]
     going = earlier * overwrite + replaced
-    for path in going:
-        if identity(path) in read:
-            raise Problem(f"{path}: is a file of the data and would be lost. Choose another --out.")
+    refuse_data(going, data)
     for path in going:
         if _as_file(path) not in own:
             raise lost(path)
@@ -154,7 +167,15 @@ def make_way(folder, patterns, new=(), data=(), overwrite=False, numbered=False)
         known = _photographs_of(folder)
         mark(folder, {}, finished=False, **({} if known is None else {"sources": known}))
         for path in earlier:
-            path.unlink()
+            remove(path)
+
+
+def refuse_data(going, data):
+    """Raises Problem if a file that is to be removed or replaced is one of `data`, which are read."""
+    read = set(map(identity, data)) - {None}
+    for path in going:
+        if identity(path) in read:
+            raise Problem(f"{path}: is a file of the data and would be lost. Choose another --out.")
 
 
 def _earlier(folder, patterns, numbered):

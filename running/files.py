@@ -21,11 +21,11 @@ import numpy as np
 from running.command import Problem, complain
 
 UNFINISHED = ".unfinished-"
-PAUSES = 0.1, 0.3, 1.0  # s between tries to replace a file that a virus scanner or an indexer may have open
+PAUSES = 0.1, 0.3, 1.0  # s between tries to replace or remove a file that a virus scanner may have open
 
 
 class Held(Problem):
-    """A file that cannot be replaced, since another program has it open."""
+    """A file that can be neither replaced nor removed, since another program has it open."""
 
 
 @contextlib.contextmanager
@@ -36,28 +36,35 @@ def whole(path, suffix=None):
     not look like a picture.
     """
     path = Path(path)
-    if len(os.fsencode(path.name)) > 255:
-        raise Problem(f"{path}: this name is too long to be written. Give the photograph a shorter one.")
-    path.parent.mkdir(parents=True, exist_ok=True)
     ending = path.suffix if suffix is None else suffix
     beside = path.with_name(f"{UNFINISHED}{secrets.token_hex(8)}{ending}")
     with told_as(path):
+        if len(os.fsencode(path.name)) > 255:
+            raise OSError(errno.ENAMETOOLONG, "File name too long")
+        path.parent.mkdir(parents=True, exist_ok=True)
         beside.touch(exist_ok=False)  # with the rights that any new file gets
         try:
             yield beside
             _onto_disk(beside)
-            _put(beside, path)
+            _patiently(path, os.replace, beside, path)
         finally:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # held: running.again.sweep takes it later
+                beside.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def told_as(path):
-    """Lets an error of the system that names no file, or an unfinished one, name `path`."""
+    """Lets an error that names no file, or an unfinished one, name `path`; a Problem if that is too long."""
     try:
         yield
     except OSError as error:
-        if error.errno and (not error.filename or UNFINISHED in str(error.filename)):
+        unfinished = UNFINISHED in str(error.filename)
+        too_long = getattr(error, "winerror", None) == 206 or (  # on Windows: of a folder, and of a file
+            unfinished and error.errno == errno.ENOENT and path.parent.is_dir())
+        if too_long or error.errno == errno.ENAMETOOLONG:
+            raise Problem(f"{path}: this name or path is too long to be written. "
+                          "Give the photograph a shorter one.") from error
+        if error.errno and (unfinished or not error.filename):
             error.filename = str(path)
         raise
 
@@ -72,17 +79,22 @@ def _onto_disk(path):
                 raise
 
 
-def _put(beside, path):
-    """Renames `beside` to `path`; raises Held where that is refused: `path` is open elsewhere, on Windows."""
+def _patiently(path, step, *given):
+    """Calls step(*given); raises Held where that is refused since `path` is open elsewhere, on Windows."""
     for pause in (*PAUSES, None):
         try:
-            os.replace(beside, path)
-            return
+            return step(*given)
         except PermissionError as error:
             if pause is None:
                 raise Held(f"{path}: is open in another program (Excel, say) or write-protected. "
                            "Close it there and run the same command again.") from error
         time.sleep(pause)
+
+
+def remove(path):
+    """Removes a file, if it is there; raises Held where another program has it open."""
+    with contextlib.suppress(FileNotFoundError):
+        _patiently(path, os.unlink, path)
 
 
 def written(write, *given):
@@ -107,15 +119,6 @@ def write_bytes(path, content):
         beside.write_bytes(content)
 
 
-def sweep(folder, run=None):
-    """Removes what a killed run left half written; not below folders with a file `run`: it is another's."""
-    for place, below, names in os.walk(folder):
-        below[:] = [name for name in below if not run or not is_there(os.path.join(place, name, run))]
-        for name in names:
-            if name.startswith(UNFINISHED):
-                Path(place, name).unlink(missing_ok=True)
-
-
 class Folder:
     """A folder, its files by their paths below it. cluster.stores.Store has the same methods in any store."""
 
@@ -130,6 +133,9 @@ class Folder:
     def __truediv__(self, name):
         return self.path / name
 
+    def has(self, name):
+        return os.path.exists(self.path / name)
+
     def entries(self):
         """Returns the names of what lies in it; raises Problem if it is a file."""
         if self.path.exists() and not self.path.is_dir():
@@ -138,7 +144,7 @@ class Folder:
 
     def first_there(self, names):
         """Returns the first of these files that exists, or None."""
-        return next((name for name in names if os.path.exists(self.path / name)), None)
+        return next((name for name in names if self.has(name)), None)
 
     def gone(self, names):
         """Returns those of these files that are not there or are empty."""
@@ -153,7 +159,7 @@ class Folder:
         write_bytes(self.path / name, content)
 
     def remove(self, name):
-        (self.path / name).unlink(missing_ok=True)
+        remove(self.path / name)
 
 
 def write_text(path, text):
@@ -172,14 +178,11 @@ def write_json(path, value):
 
 def as_csv(rows):
     """Returns rows of the same or fewer keys as CSV text; what is not a number is an empty cell."""
-    def cell(value):
-        return "" if isinstance(value, float) and math.isnan(value) else value
-
-    keys = list(dict.fromkeys(key for row in rows for key in row))
-    text = io.StringIO()
+    text, keys = io.StringIO(), list(dict.fromkeys(key for row in rows for key in row))
     table = csv.DictWriter(text, keys, restval="", lineterminator="\n")
     table.writeheader()
-    table.writerows({key: cell(value) for key, value in row.items()} for row in rows)
+    table.writerows({key: "" if isinstance(value, float) and math.isnan(value) else value
+                     for key, value in row.items()} for row in rows)
     return text.getvalue()
 
 
@@ -228,12 +231,9 @@ def read_json(path):
 
 
 def read_png(path, flags):
-    """Returns what cv2.imdecode makes of a PNG of this project, None if it is damaged or gone.
-
-    cv2.imread cannot read every file name.
-    """
+    """Returns what cv2.imdecode makes of a PNG of this project, None if it is damaged or gone."""
     try:
-        return cv2.imdecode(np.fromfile(path, np.uint8), flags)
+        return cv2.imdecode(np.fromfile(path, np.uint8), flags)  # cv2.imread cannot read every file name
     except (OSError, cv2.error):
         return None
 

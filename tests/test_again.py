@@ -6,6 +6,7 @@ import shutil
 import pytest
 from conftest import linux_only
 
+from running import files
 from running.again import RUN, make_way, mark, same_as_before
 from running.command import Problem
 from running.files import read_json, write_bytes
@@ -26,6 +27,28 @@ def test_a_run_is_new_then_unfinished_then_finished(tmp_path):
     assert same_as_before(out, settings, False) == "finished"
     assert same_as_before(out, settings, True) == "new"
     assert read_json(out / "run.json") == {"settings": settings, "finished": True, "manifest": "abc"}
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_what_a_killed_run_left_half_written_goes_when_it_is_overwritten_and_when_it_is_finished(
+        finished, tmp_path):
+    for overwrite in (True, False):
+        mark(tmp_path, {}, finished=finished)
+        (tmp_path / ".unfinished-0123").touch()
+        same_as_before(tmp_path, {}, overwrite)
+        assert os.listdir(tmp_path) == [RUN]
+
+
+def test_a_result_that_is_open_elsewhere_is_named_when_it_is_to_go(tmp_path, monkeypatch):
+    def refusing(path, **how):
+        raise PermissionError(13, "used by another process", os.fspath(path))
+
+    write_bytes(tmp_path / "masks/a.png", b"x")
+    mark(tmp_path, {"split": "test"}, finished=True, sources={"a": {}})
+    monkeypatch.setattr(files, "PAUSES", ())
+    monkeypatch.setattr(os, "unlink", refusing)
+    with pytest.raises(files.Held, match="a.png: is open in another program"):
+        make_way(tmp_path, ["masks/*.png"], overwrite=True)
 
 
 def test_what_another_run_is_just_writing_in_a_folder_below_stays(tmp_path):

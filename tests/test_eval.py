@@ -418,6 +418,22 @@ def test_overwrite_does_all_again_and_leaves_the_photographs_alone(
     assert before.items() <= everything(photographs).items(), "results lie among them"
 
 
+def test_masks_that_were_corrected_among_the_results_are_not_overwritten(
+        evaluate, command, photographs, tmp_path, everything):
+    """All of them were removed, and then could not be read."""
+    evaluate(tmp_path / "out", photographs)
+    words = ("eval", photographs, "--masks", tmp_path / "out", "--out")
+    assert command(*words, tmp_path / "measured").code == 0
+    for place, masks in (("out", "out"), ("measured", "measured"), ("measured", "linked")):
+        if masks == "linked":
+            (tmp_path / masks).symlink_to("measured")
+        before = everything(tmp_path / place)
+        ended = command("eval", photographs, "--masks", tmp_path / masks, "--out", tmp_path / place,
+                        "--overwrite")
+        assert ended.code == 2 and "_mask.png: is a file of the data and would be lost" in ended.err
+        assert everything(tmp_path / place) == before
+
+
 def all_but(before, names):
     return {name: kept for name, kept in before.items() if name not in names}
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import cv2
 import hostile
@@ -16,6 +17,7 @@ import pytest
 from conftest import LINUX, ROOT, limited, linux_only
 
 from running import files
+from running.again import sweep
 from running.command import Problem
 
 COMMANDS = ("augment", "training", "testing", "eval")
@@ -63,7 +65,7 @@ def test_what_a_killed_run_leaves_does_not_look_like_a_picture_and_is_swept_away
         assert beside.name.startswith(".") and beside.suffix == ""
         raise ZeroDivisionError
     assert len(list((tmp_path / "deep").iterdir())) == 1
-    files.sweep(tmp_path)
+    sweep(tmp_path)
     assert not list((tmp_path / "deep").iterdir())
 
 
@@ -128,6 +130,121 @@ def test_a_name_that_is_too_long_costs_only_itself(command, tiny_model, tmp_path
         hostile.saved(f"{name}.png", hostile.RGB)(tmp_path)
     ended = command("eval", tmp_path, "--out", tmp_path / "out", "--model", tiny_model)
     assert ended.code == 1 and "too long" in ended.err and (tmp_path / "out/b_mask.png").exists()
+
+
+@pytest.fixture
+def kept(monkeypatch):
+    """Makes the system refuse to remove files of these names, as Windows does while they are open."""
+    names, unlink = set(), os.unlink
+
+    def refusing(path, **how):
+        if os.path.basename(path) in names or names == {"*"}:
+            raise PermissionError(13, "used by another process", os.fspath(path))
+        unlink(path, **how)
+
+    monkeypatch.setattr(os, "unlink", refusing)
+    monkeypatch.setattr(files, "PAUSES", (0,))
+    return names
+
+
+def test_a_file_that_is_open_elsewhere_is_not_removed_and_is_named(kept, tmp_path):
+    (tmp_path / "a.png").touch()
+    kept.add("a.png")
+    with pytest.raises(files.Held, match="a.png: is open in another program"):
+        files.Folder(tmp_path).remove("a.png")
+    kept.clear()
+    for _ in range(2):
+        files.Folder(tmp_path).remove("a.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_new_file_that_a_scanner_holds_is_told_and_goes_later(kept, tmp_path, monkeypatch):
+    """It cannot be renamed then, nor removed: the second error took the place of the sentence."""
+    def refusing(source, target):
+        raise PermissionError(13, "used by another process", os.fspath(source))
+
+    kept.add("*")
+    with monkeypatch.context() as patch, pytest.raises(files.Held, match="a.png: is open in another program"):
+        patch.setattr(os, "replace", refusing)
+        files.write_bytes(tmp_path / "a.png", b"x")
+    sweep(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    kept.clear()
+    sweep(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sheet_that_is_open_elsewhere_does_not_keep_the_rest_from_being_written(
+        kept, command, short_runs, tmp_path):
+    out = tmp_path / "out"
+    assert command("eval", *short_runs["eval"], "--out", out).code == 0
+    hostile.saved("new.png", hostile.RGB)(tmp_path)
+    one = ("eval", tmp_path / "new.png", *short_runs["eval"][-2:], "--out", out)
+    kept.add("contact_sheet.png")
+    ended = command(*one)
+    assert ended.code == 1 and "contact_sheet.png: is open in another program" in ended.err, ended.err
+    assert "new_overlay.png" in ended.out and "\nnew," in (out / "predictions.csv").read_text("utf-8")
+    kept.clear()
+    assert command(*one).code == 0 and not (out / "contact_sheet.png").exists()
+
+
+def test_an_overlay_of_a_replaced_photograph_that_is_open_elsewhere_costs_nothing_else(
+        kept, command, draw, tiny_model, tmp_path):
+    words = ("eval", tmp_path / "eyes", "--model", tiny_model, "--out", tmp_path / "out")
+    for name, seed in (("a", 1), ("b", 2)):
+        draw.put(tmp_path / f"eyes/{name}.png", draw.eye(seed)[0])
+    assert command(*words).code == 0
+    for name, seed in (("a", 3), ("c", 4)):
+        draw.put(tmp_path / f"eyes/{name}.png", draw.eye(seed)[0])
+    kept.add("a_overlay.png")
+    ended = command(*words)
+    assert ended.code == 1 and "a_overlay.png: is open in another program" in ended.err, ended.err
+    assert "3 photographs are done" in ended.out and (tmp_path / "out/c_overlay.png").exists()
+    kept.clear()
+    assert command(*words).code == 0
+
+
+def test_an_overlay_that_is_open_elsewhere_is_named_when_it_is_to_be_overwritten(
+        kept, command, refused, short_runs, tmp_path):
+    words = ("eval", *short_runs["eval"], "--out", tmp_path / "out", "--overwrite")
+    assert command(*words).code == 0
+    name = next((tmp_path / "out").glob("*_overlay.png")).name
+    kept.add(name)
+    assert f"{name}: is open in another program" in refused(*words)
+    kept.clear()
+    assert command(*words).code == 0
+
+
+@linux_only
+def test_a_path_that_is_too_long_costs_only_itself(command, tiny_model, tmp_path):
+    """The command ended there, each time, and never came to the table or the photographs after it."""
+    eyes, out = tmp_path / "eyes", tmp_path / "predictions"
+    parts = "/".join(["d" * 100] * 40)[:4080 - len(f"{eyes}//a.png")]
+    for folder, name in ((eyes / parts, "a.png"), (eyes, "b.png")):
+        folder.mkdir(parents=True, exist_ok=True)
+        hostile.saved(name, hostile.RGB)(folder)
+    ended = command("eval", eyes, "--out", out, "--model", tiny_model)
+    assert ended.code == 1 and "too long to be written. Give" in ended.err, ended.err
+    assert (out / "b_mask.png").exists() and (out / "predictions.csv").exists()
+
+
+def test_windows_says_of_a_path_that_is_too_long_that_a_folder_is_missing(tmp_path, monkeypatch):
+    def missing(*given, **how):
+        raise error
+
+    error = FileNotFoundError(errno.ENOENT, "cannot find the path", str(tmp_path / ".unfinished-01"))
+    for module, function in ((Path, "touch"), (os, "replace")):
+        with monkeypatch.context() as patch, pytest.raises(Problem, match="a.png: .* too long"):
+            patch.setattr(module, function, missing)
+            files.write_bytes(tmp_path / "a.png", b"x")
+    error = FileNotFoundError(errno.ENOENT, "file name too long", str(tmp_path))
+    for number in (3, 206):  # a drive is gone; a folder's name is too long
+        error.winerror = number
+        with monkeypatch.context() as patch, pytest.raises((FileNotFoundError, Problem)) as raised:
+            patch.setattr(Path, "mkdir", missing)
+            files.write_bytes(tmp_path / "a.png", b"x")
+        assert isinstance(raised.value, Problem) == (number == 206)
+    assert not list(tmp_path.iterdir())
 
 
 # ---- the disk --------------------------------------------------------------------------------------------

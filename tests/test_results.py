@@ -135,6 +135,55 @@ def test_what_a_full_disk_emptied_is_not_done(done, photographs, segmented, caps
     assert not FolderResults(done, SETTINGS).shows()
 
 
+def test_a_damaged_row_is_left_out_and_done_anew(done, photographs, segmented, capsys):
+    """It blocked the folder, and could neither be restored nor made again."""
+    for name, content in (("x", b"{"), ("y", bytes(100)), ("deep/z", b"3")):
+        (done / f".rows/{name}.json").write_bytes(content)
+    assert left(done, photographs) == ("finished", ["x", "y", "deep/z"])
+    assert "3 rows (" in (said := capsys.readouterr().err) and "as if not done yet" in said
+    results = FolderResults(done, SETTINGS)
+    do(results, results.names(photographs), segmented)
+    assert left(done, photographs) == ("finished", [])
+
+
+def test_a_row_that_cannot_be_read_for_a_moment_is_not_done_anew(done, photographs, monkeypatch):
+    read_text = Path.read_text
+
+    def locked(self, **how):
+        if self.suffix == ".json":
+            raise PermissionError(13, "locked", str(self))
+        return read_text(self, **how)
+
+    monkeypatch.setattr(Path, "read_text", locked)
+    with pytest.raises(PermissionError, match="locked"):
+        left(done, photographs)
+
+
+def test_what_macos_puts_beside_rows_on_other_disks_is_not_a_row(done, photographs, segmented, capsys):
+    (done / ".rows/deep/._z.json").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        \0\2\xb0\xff")
+    assert left(done, photographs) == ("finished", []) and capsys.readouterr().err == ""
+    results = FolderResults(done, SETTINGS, overwrite=True)
+    do(results, results.names(photographs), segmented)
+
+
+@pytest.mark.parametrize("copy", ["x-DESKTOP-7F3", "x (1)", "x_conflict", "deep/x"])
+def test_a_copy_of_a_row_is_not_a_second_photograph(done, photographs, segmented, copy, capsys):
+    """OneDrive, Dropbox and the like make such copies where two machines have written."""
+    table = (done / "predictions.csv").read_bytes()
+    shutil.copy(done / ".rows/x.json", done / f".rows/{copy}.json")
+    results = FolderResults(done, SETTINGS)
+    assert list(results.names(photographs).values()) == ["x", "y", "deep/z"]
+    assert f"1 row ({done / '.rows' / copy}.json) " in capsys.readouterr().err
+    do(results, results.names(photographs), segmented)
+    assert (done / "predictions.csv").read_bytes() == table
+
+
+def test_a_row_whose_name_a_disk_spells_otherwise_is_a_row_all_the_same(done, photographs, capsys):
+    row = read_json(done / ".rows/x.json")
+    write_json(done / ".rows/x.json", row | {"name": "X"})
+    assert left(done, photographs) == ("finished", []) and capsys.readouterr().err == ""
+
+
 def test_a_run_is_finished_only_when_it_says_so(tmp_path, photographs, segmented):
     results = FolderResults(tmp_path / "out", SETTINGS)
     assert results.state == "new" and not (tmp_path / "out").exists()
@@ -329,6 +378,17 @@ def test_nor_is_one_beside_the_results_of_an_earlier_run(done, photographs, ever
     results = FolderResults(done, SETTINGS, overwrite=overwrite)
     with pytest.raises(Problem, match="new_mask.png: would be lost"):
         results.begin(results.names(photographs | {new: "new.png"}))
+    assert everything(done) == before
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_read_is_not_lost_though_it_is_from_an_earlier_run(done, photographs, everything, overwrite):
+    """A mask that was corrected where it lies, or a picture of the run that is given as a photograph."""
+    before, given = everything(done), dict(list(photographs.items())[:1 if overwrite else 2])
+    for more, masks in (({}, [done / "y_mask.png"]), ({done / "y_overlay.png": "y_overlay.png"}, [])):
+        results = FolderResults(done, SETTINGS, overwrite=overwrite)
+        with pytest.raises(Problem, match="y_.*.png: is a file of the data and would be lost"):
+            results.begin(results.names(given | more), masks)
     assert everything(done) == before
 
 

@@ -1,6 +1,7 @@
 """Folders and object stores alike: which photographs are found, what the results folder keeps of a job."""
 
 import os
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 from photographs.finding import find_photographs
-from prediction.results import names_apart
+from prediction.results import FolderResults, names_apart
+from running.again import mark
 from running.command import Problem
-from running.files import read_json
+from running.files import read_json, write_bytes
 
 pyarrow = pytest.importorskip("pyarrow", reason="pip install -r requirements-ray.txt")
 
@@ -55,6 +57,15 @@ def test_photographs_beside_results_are_counted_and_named(touch, capsys):
     Path("a/x.png").unlink()
     with pytest.raises(Problem, match="no photograph in this folder, but for 3 pictures"):
         found("a", out="a/out")
+
+
+def test_photographs_may_lie_in_the_folder_of_the_results(touch, capsys):
+    touch("a/x.png", "a/p7/y.png")
+    assert found("a", out="a") == {"a/x.png": "x.png", "a/p7/y.png": "p7/y.png"}
+    touch("a/run.json", "a/x_mask.png", "a/p7/y_mask.png", "a/corrected/x.png", "a/old/run.json",
+          "a/old/z.png")
+    assert found("a", out="a") == {"a/x.png": "x.png", "a/p7/y.png": "p7/y.png"}
+    assert "a: left out 1 picture beside results of this project, in " in capsys.readouterr().err
 
 
 def test_a_folder_gets_the_same_names_as_on_one_machine(touch):
@@ -140,6 +151,20 @@ def test_masks_that_were_emptied_and_a_damaged_part_of_the_table_are_named(begun
     results.folder.write("predictions.parquet/done-1.parquet", b"")
     with pytest.raises(Problem, match="predictions.parquet: a file of it is damaged .*Remove it"):
         begun()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_one_folder_does_not_hold_results_with_ray_and_without_it(begun, overwrite, tmp_path, everything):
+    """Rows of an interrupted run came into the table of a later one that had another threshold."""
+    for theirs, other in ((".rows/a.json", begun), ("predictions.parquet/done-1.parquet", lambda **how: (
+            FolderResults(tmp_path / "out", SETTINGS, **how)))):
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        write_bytes(tmp_path / "out" / theirs, b"x")
+        mark(tmp_path / "out", SETTINGS, finished=False)
+        before = everything(tmp_path)
+        with pytest.raises(Problem, match=f"{theirs.partition('/')[0]}: is of a run .* Choose another --out"):
+            other(overwrite=overwrite)
+        assert everything(tmp_path) == before
 
 
 def test_a_mask_that_is_from_no_job_is_not_replaced(begun):
