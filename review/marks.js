@@ -20,6 +20,8 @@ function take(data, step) {
 
 const takeBack = (data, { at, from }) => at.forEach((place, k) => put(data, place, from[k]));
 
+const inOrder = at => Uint32Array.from(at).sort();
+
 // The smallest part of the photograph with all of these pixels; `at` is sorted.
 function partWith(at, across) {
   let [left, right] = [across, 0];
@@ -34,6 +36,7 @@ function partWith(at, across) {
 // ---- one stroke
 
 function beginStroke(to) {
+  endStroke(); // of which nobody has said that the pen went up
   stroke = { to, at: [], from: [] };
 }
 
@@ -71,20 +74,21 @@ function sweep(a, b, radius, floor) {
   return { x: first[0], y: last[0], ...size };
 }
 
-// Returns the part that has changed, which a brush has painted already as it went.
+// Returns the part that has changed, which a brush has painted already as it went; null if nothing has.
 function endStroke() {
+  if (!stroke) return null;
   const { data } = view;
   const { to, at, from } = stroke;
   stroke = null;
   if (!at.length) return null;
   takeBack(data, { at, from }); // and is taken again in the order of the pixels, in which steps are kept
-  return addStep({ to, at: Uint32Array.from(at).sort(), from: new Uint8Array(at.length) });
+  return addStep({ to, at: inOrder(at), from: new Uint8Array(at.length) });
 }
 
 function cancelStroke() {
   if (!stroke) return;
   takeBack(view.data, stroke);
-  if (stroke.at.length) outdate(partWith(Uint32Array.from(stroke.at).sort(), view.data.width));
+  if (stroke.at.length) outdate(partWith(inOrder(stroke.at), view.data.width));
   stroke = null;
   repaint();
 }
@@ -154,7 +158,8 @@ function nearestVessel(x, y, reach) {
   return nearest;
 }
 
-// Erases the vessel at a pixel with all that hangs together with it; returns how many pixels that is.
+// Erases the vessel at a pixel with all that hangs together with it, and returns how many pixels that is. As
+// every stroke it is still to be ended: a second finger may come, which zooms.
 function erasePiece(x, y) {
   const { width, height, codes } = view.data;
   const vessel = at => isVessel(codes[at] & 255, codes[at] >> 8, view.level);
@@ -172,9 +177,10 @@ function erasePiece(x, y) {
     const [x, y] = [at % width, Math.floor(at / width)];
     for (const down of [-1, 0, 1]) for (const right of [-1, 0, 1]) visit(x + right, y + down);
   }
-  const count = stroke.at.length;
-  repaint(endStroke());
-  return count;
+  const part = partWith(inOrder(stroke.at), width);
+  outdate(part);
+  repaint(part);
+  return stroke.at.length;
 }
 
 // ---- the mask

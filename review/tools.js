@@ -36,14 +36,15 @@ const tool = {
     drawTo(event);
   },
   move(event) {
-    if (!stroke) return;
+    if (!stroke || pen.held === "piece") return;
     const passed = event.getCoalescedEvents?.() ?? [];
     for (const each of passed.length ? passed : [event]) drawTo(each);
   },
-  up() {
-    if (stroke) endStroke();
+  up: endStroke,
+  cancel() {
+    if (stroke) tell("");
+    cancelStroke();
   },
-  cancel: cancelStroke,
   over(event) {
     pen.seen = event;
     const box = canvas.getBoundingClientRect();
@@ -69,6 +70,7 @@ const tool = {
 // ---- choosing
 
 function hold(name) {
+  endStroke();
   pen.held = name;
   view.tool = name === "move" ? null : tool;
   canvas.classList.toggle("painting", name !== "move");
@@ -95,7 +97,7 @@ function setFloor(level) {
 }
 
 function setApproved(approved) {
-  if (!view.data) return;
+  if (!view.data) return tell("The photograph is still being opened.");
   Object.assign(view.data.work, { approved, fingerprint: view.current.fingerprint });
   keep(view.current);
   writeState();
@@ -109,6 +111,12 @@ function keepLevel() {
   writeState();
 }
 
+// Before another photograph is opened.
+function leave() {
+  endStroke();
+  Object.assign(byId("approved"), { checked: false, disabled: true }); // until that one's work is known
+}
+
 // ---- what is said of the work
 
 const tell = sentence => (byId("status").textContent = sentence);
@@ -118,7 +126,7 @@ function writeState() {
   byId("undo").disabled = !work.done;
   byId("redo").disabled = work.done === steps.length;
   byId("over").disabled = !work.done;
-  byId("approved").checked = work.approved;
+  Object.assign(byId("approved"), { checked: work.approved, disabled: false });
   const photograph = view.current;
   photograph.button?.querySelector("b").replaceChildren(
     formatted(photograph.scores.certainty),
@@ -131,6 +139,7 @@ function writeState() {
 
 function listenToTools() {
   const listen = (id, kind, answer) => byId(id).addEventListener(kind, answer);
+  view.leave = leave;
   byId("stage").append(ring);
   canvas.addEventListener("pointerleave", () => (ring.hidden = true));
   for (const button of document.querySelectorAll("[data-tool]"))
@@ -142,24 +151,23 @@ function listenToTools() {
   listen("over", "click", startOver);
   listen("approved", "change", event => setApproved(event.target.checked));
   listen("threshold", "change", keepLevel);
-  listen("reset", "click", keepLevel);
   document.addEventListener("keydown", event => {
     const typing = event.target.matches("select, [type=search], [type=number]");
-    if (!view.data || event.altKey || typing || !pressedTool(event)) return;
-    event.preventDefault();
+    if (!typing && pressedTool(event)) event.preventDefault();
   });
 }
 
 // Does what the key means to the tools; returns whether it means something.
-function pressedTool({ key, ctrlKey, metaKey, shiftKey }) {
+function pressedTool({ key, altKey, ctrlKey, metaKey, shiftKey }) {
   const letter = key.toLowerCase();
-  if (letter === "z") (shiftKey ? redo : undo)();
+  if (key === "[") setSize(pen.size / 1.2); // on many keyboards with Alt or AltGr
+  else if (key === "]") setSize(pen.size * 1.2);
+  else if (altKey) return false;
+  else if (letter === "z") (shiftKey ? redo : undo)();
   else if (letter === "y") redo();
   else if (ctrlKey || metaKey) return false;
   else if (TOOLS[letter]) hold(TOOLS[letter]);
-  else if (key === "[") setSize(pen.size / 1.2);
-  else if (key === "]") setSize(pen.size * 1.2);
-  else if (letter === "d") setApproved(!view.data.work.approved);
+  else if (letter === "d") setApproved(!view.data?.work.approved);
   else if (letter === "s") saveThis();
   else return false;
   return true;

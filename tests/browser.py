@@ -81,6 +81,17 @@ def stroke(browser, tool, *points, size=7):
     settled(browser)
 
 
+def hands(browser, *events):
+    """Sends made-up events of a pointer to the canvas: what it does, where in the photograph, what else."""
+    made = [(f"pointer{kind}", *on_screen(browser, *point), *more) for kind, point, *more in events]
+    browser.execute_script("""canvas.setPointerCapture = () => {}; // there is no such pointer
+        for (const [kind, clientX, clientY, more] of arguments[0]) {
+          const usual = { pointerId: 1, pointerType: "mouse", buttons: kind === "pointerup" ? 0 : 1 };
+          const event = { ...usual, bubbles: true, clientX, clientY, ...more };
+          canvas.dispatchEvent(new PointerEvent(kind, event));
+        }""", made)
+
+
 def settled(browser):
     """Waits until what was done has been painted and kept."""
     browser.execute_async_script("""const [done] = arguments;

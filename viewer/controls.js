@@ -15,6 +15,7 @@ function setMix(value) {
 }
 
 function setLevel(level) {
+  if (!view.data) return;
   byId("threshold").value = view.level = level;
   writeReadings();
   repaint();
@@ -34,8 +35,11 @@ function listenToControls() {
   for (const id of ["text", "score", "order", "from", "to"]) byId(id).addEventListener("input", fillList);
   const listen = (id, kind, answer) => byId(id).addEventListener(kind, answer);
   listen("mix", "input", event => setMix(Number(event.target.value)));
-  listen("threshold", "input", event => view.data && setLevel(Number(event.target.value)));
-  listen("reset", "click", () => setLevel(view.current.level));
+  listen("threshold", "input", event => setLevel(Number(event.target.value)));
+  listen("reset", "click", () => {
+    setLevel(view.current.level);
+    byId("threshold").dispatchEvent(new Event("change")); // as after a hand has moved it
+  });
   listen("previous", "click", () => step(-1));
   listen("next", "click", () => step(1));
   listen("closer", "click", () => zoomBy(1.5));
@@ -71,10 +75,17 @@ function inCanvas(event) {
 
 function listenToHands() {
   const fingers = new Map();
+  let kind = null; // of what is down: mouse, pen or touch
   let dividing = false;
   const onDivider = x => view.wipe && Math.abs(x - (view.mix / 100) * canvas.width) < 14 * dense();
   let working = false; // with the tool
   canvas.addEventListener("pointerdown", event => {
+    if (fingers.size && event.pointerType !== kind) {
+      if (kind === "pen") return; // of the hand that holds it
+      if (working) view.tool?.cancel();
+      fingers.clear();
+    }
+    kind = event.pointerType;
     canvas.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, inCanvas(event));
     if (working && fingers.size > 1) view.tool?.cancel(); // two fingers zoom
@@ -82,7 +93,15 @@ function listenToHands() {
     working = fingers.size === 1 && !dividing && event.button === 0 && Boolean(view.tool && view.data);
     if (working) view.tool.down(event);
   });
+  const lifted = event => {
+    if (!fingers.delete(event.pointerId)) return;
+    if (working) view.tool?.up(event);
+    dividing = working = false;
+    canvas.classList.remove("moving");
+  };
+  for (const each of ["pointerup", "pointercancel"]) canvas.addEventListener(each, lifted);
   canvas.addEventListener("pointermove", event => {
+    if (!event.buttons) lifted(event); // where the page was not told
     const here = inCanvas(event);
     const before = fingers.get(event.pointerId);
     canvas.classList.toggle("divider", dividing || (!before && onDivider(here[0])));
@@ -91,7 +110,7 @@ function listenToHands() {
     if (!before) return;
     if (working) {
       fingers.set(event.pointerId, here);
-      return view.tool.move(event);
+      return view.tool?.move(event);
     }
     const other = [...fingers].find(([id]) => id !== event.pointerId)?.[1];
     fingers.set(event.pointerId, here);
@@ -105,13 +124,6 @@ function listenToHands() {
         (here[1] + other[1]) / 2,
       );
   });
-  for (const kind of ["pointerup", "pointercancel"])
-    canvas.addEventListener(kind, event => {
-      fingers.delete(event.pointerId);
-      if (working) view.tool?.up(event);
-      dividing = working = false;
-      canvas.classList.remove("moving");
-    });
   canvas.addEventListener("mousedown", event => {
     if (event.button === 1) event.preventDefault(); // on Windows the page would begin to scroll
   });
@@ -140,7 +152,8 @@ function listenToKeys() {
   document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey || !view.data) return;
     if (event.key === "Escape") return document.activeElement.blur();
-    const control = event.target.closest("input, select, .scroll"); // uses arrows, and some use letters
+    const uses = "input:not([type=checkbox]), select, .scroll"; // arrows, and some of them letters
+    const control = event.target.closest(uses);
     if (control && (event.key in ARROWS || control.matches("select, [type=search], [type=number]"))) return;
     if (pressed(event)) event.preventDefault();
   });
@@ -148,7 +161,8 @@ function listenToKeys() {
 
 // Does what the key means; returns whether it means something.
 function pressed({ key, code, shiftKey }) {
-  const digit = /^Digit([1-9])$/.exec(code)?.[1] ?? /^[1-9]$/.exec(key)?.[0];
+  const meant = "-[]".includes(key) ? key : code; // which lie on digits in some countries
+  const digit = /^Digit([1-9])$/.exec(meant)?.[1] ?? /^[1-9]$/.exec(key)?.[0];
   const arrow = ARROWS[key];
   if (digit) choose(shiftKey ? "left" : "right", KINDS[digit - 1]);
   else if (arrow && shiftKey) moveBy((arrow[0] * canvas.width) / 10, (arrow[1] * canvas.height) / 10);

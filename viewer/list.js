@@ -74,15 +74,29 @@ function step(by) {
   if (next) show(next);
 }
 
+let openings = 0;
+let unpacking = null; // one at a time: who clicks on faster than that passes those in between
+
 async function show(photograph) {
   const before = view.current;
+  view.leave?.();
   Object.assign(view, { current: photograph, data: null, zoom: 1 });
   byId("name").textContent = photograph.name;
   canvas.classList.add("reading");
   delete byId("viewer").dataset.shown;
   markCurrent();
-  const data = await opened(photograph, await unpacked(photograph));
-  if (view.current !== photograph) return; // another one was chosen meanwhile
+  const own = ++openings;
+  const passed = () => own !== openings; // another one was chosen meanwhile
+  await unpacking?.catch(() => {});
+  if (passed()) return;
+  let data = null;
+  try {
+    data = await opened(photograph, await (unpacking = unpacked(photograph)));
+  } catch ({ message }) {
+    if (!passed()) byId("name").textContent = `${photograph.name}: ${message}`;
+    return;
+  }
+  if (passed()) return;
   view.data = data;
   canvas.classList.remove("reading");
   if (data.level) view.level = data.level;

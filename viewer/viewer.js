@@ -14,6 +14,7 @@ const view = {
   x: 0,
   y: 0,
   tool: null, // of what hands hold over the canvas; without one they move the photograph
+  leave: null, // called before another photograph is opened
 };
 
 const dense = () => canvas.width / canvas.clientWidth;
