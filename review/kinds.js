@@ -35,41 +35,47 @@ const offered = () => true;
 
 const addScores = () => {}; // each photograph has its own with it
 
-function marksOf({ work, level }) {
+function marksOf({ work, level, fingerprint }) {
   if (!isWorkedOn(work, level)) return [];
-  return [work.done ? " · corrected" : work.approved ? " · looked over" : " · threshold moved"];
+  const what = work.done ? "corrected" : work.approved ? "looked over" : "threshold moved";
+  return [` · ${what}`, work.fingerprint === fingerprint ? "" : ", predicted anew since"];
 }
 
 const isWorkedOn = (work, level) => Boolean(work && (work.done || work.approved || work.level !== level));
 
-// Pixels inside the FOV: kept, added and erased by hand, and all.
+// Pixels inside the FOV: kept, added and erased by hand; predicted by eval.py, whose threshold may have been
+// another, and of these the same in the mask; all.
 function compared() {
-  const sum = { kept: 0, added: 0, erased: 0, all: 0 };
+  const sum = { kept: 0, added: 0, erased: 0, predicted: 0, same: 0, all: 0 };
   view.data.counts.forEach((count, code) => {
     const [level, flags] = [code & 255, code >> 8];
     if (!(flags & FOV)) return;
     sum.all += count;
-    const predicted = level >= view.level;
-    if (isVessel(level, flags, view.level)) sum[predicted ? "kept" : "added"] += count;
-    else if (predicted) sum.erased += count;
+    const vessel = isVessel(level, flags, view.level);
+    const beneath = level >= view.level;
+    if (vessel) sum[beneath ? "kept" : "added"] += count;
+    else if (beneath) sum.erased += count;
+    if (level < view.current.level) return;
+    sum.predicted += count;
+    if (vessel) sum.same += count;
   });
   return sum;
 }
 
 function figures() {
-  const { kept, added, erased, all } = compared();
-  const vessels = 2 * kept + added + erased;
+  const { kept, added, erased, predicted, same, all } = compared();
+  const vessels = kept + added + predicted;
   const density = count => (all ? count / all : 0).toFixed(4);
   return {
     readings: {
       density: density(kept + added),
-      predicted: density(kept + erased),
-      "Dice with the prediction": vessels ? ((2 * kept) / vessels).toFixed(4) : "–",
+      predicted: density(predicted),
+      "Dice with the prediction": vessels ? ((2 * same) / vessels).toFixed(4) : "–",
     },
     legend: [
       [KEPT_INK, "kept", kept],
-      [ADDED_INK, "added", added],
-      [ERASED_INK, "erased", erased],
+      [ADDED_INK, "added by hand", added],
+      [ERASED_INK, "erased by hand", erased],
     ],
     remark: view.data.remark ?? "",
   };
