@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from browser import as_telephone, complaints, show, slide, until_shown, words
+from browser import as_telephone, complaints, show, slide, until, until_shown, words
 
 import pictures
 from report.page import write
@@ -188,6 +188,15 @@ def test_the_headline_counts_what_was_done_and_means_are_compared_with_means(bro
     (low, left), (high, right) = ticks[0], ticks[-1]
     assert low + (dashes - left) / (right - left) * (high - low) == pytest.approx(0.74, abs=1e-3)
     assert low < low + (mean - left) / (right - left) * (high - low) < high
+
+
+def test_a_photograph_that_cannot_be_unpacked_says_so_and_the_others_are_shown(browser):
+    """Where memory ends, say; the canvas stayed grey without a word."""
+    browser.execute_script("byId('jpeg-2').textContent = 'AAAA'; show(view.photographs[2])")
+    until(lambda: "could not be unpacked" in words(browser, "name"))
+    assert words(browser, "name").startswith(ENDING)
+    show(browser, 0)
+    assert words(browser, "name") == "01 plain"
 
 
 def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, sheets):
