@@ -1,7 +1,8 @@
 // Work that is kept in this browser (IndexedDB) and found again after closing. Of each photograph one record
 // of `work`, {key, fingerprint, level, done, approved, written}, and one of `steps` for each step, {key,
-// number, to, runs}: writing a stroke takes as long as the stroke is large, not the photograph. `written`
-// says by which page and at which of its writes, so that two tabs do not undo each other's work.
+// number, to, runs}: writing a stroke takes as long as the stroke is large, not the photograph. A level that
+// nobody has moved is kept as null, so that another threshold of the card counts. `written` says by which
+// page and at which of its writes, so that two tabs do not undo each other's work.
 
 const PAGE = String(Math.random()).slice(2);
 let writes = 0;
@@ -11,17 +12,31 @@ let store = null; // a promise of the database; null inside if this browser keep
 let worksFound = null; // a promise that the work of all photographs has been read
 
 function openStore() {
-  store ??= new Promise(resolve => {
+  store ??= new Promise((resolve, reject) => {
     const asked = indexedDB.open("vessel corrections", 1);
     asked.onupgradeneeded = () => {
       asked.result.createObjectStore("work", { keyPath: "key" });
       asked.result.createObjectStore("steps", { keyPath: ["key", "number"] });
     };
-    asked.onsuccess = () => resolve(asked.result);
-    asked.onerror = () => resolve(null);
-  }).catch(() => null);
+    asked.onsuccess = () => {
+      asked.result.onclose = lost;
+      resolve(asked.result);
+    };
+    asked.onerror = reject;
+  }).catch(() => (store = null)); // and is asked for again with the next change
   return store;
 }
+
+// After the browser has closed the database, and perhaps thrown away what was in it.
+function lost() {
+  store = null;
+  for (const photograph of view.photographs) {
+    photograph.stored = 0;
+    if (photograph.steps && isWorkedOn(photograph.work, photograph.level)) keep(photograph);
+  }
+}
+
+addEventListener("beforeunload", event => unkept.size && event.preventDefault());
 
 // Calls `act(work, steps)` with the stores in one transaction; resolves to what the request it returns gives.
 async function within(mode, act) {
@@ -41,7 +56,8 @@ const stepsOf = (key, from = 0) => IDBKeyRange.bound([key, from], [key, Infinity
 // Writes the work on a photograph with those of its steps that have not been written yet.
 async function keep(photograph) {
   const { work, steps, stored } = photograph;
-  const record = { ...work, written: `${PAGE} ${++writes}` };
+  const level = work.level === photograph.level ? null : work.level;
+  const record = { ...work, level, written: `${PAGE} ${++writes}` };
   const records = steps
     .slice(stored)
     .map(({ to, at }, k) => ({ key: work.key, number: stored + k, to, runs: runsOf(at) }));
@@ -60,7 +76,7 @@ async function keep(photograph) {
   const [why] = unkept.values();
   byId("unkept").hidden = !why;
   byId("unkept").textContent =
-    `This browser could not keep your last change (${why}): save the masks before you close the page.`;
+    `This browser could not keep all of your work (${why}): save the masks before you close the page.`;
 }
 
 // Whether a record is the one that was read here, or was written here.
@@ -103,11 +119,35 @@ function fromRuns(runs) {
 
 // ---- a photograph with its work
 
-const fresh = ({ key, fingerprint, level }) => ({ key, fingerprint, level, done: 0, approved: false });
+// The work on a photograph, from its record if there is one.
+function workFrom(record, { key, fingerprint, level }) {
+  const fresh = { key, fingerprint, done: 0, approved: false };
+  return { ...fresh, ...record, level: record?.level ?? level };
+}
 
 async function findAllWork() {
   const found = new Map((await findWorks()).map(work => [work.key, work]));
-  for (const photograph of view.photographs) photograph.work = found.get(photograph.key) ?? fresh(photograph);
+  for (const photograph of view.photographs) {
+    const { key, fingerprint } = photograph;
+    const former = found.get(key.slice(0, key.lastIndexOf(" "))); // in 1.1.0, without the content's checksum
+    const record = found.get(key) ?? (former?.fingerprint === fingerprint ? former : null);
+    photograph.work = workFrom(record, photograph);
+  }
+  tellOfOthers([...found.values()]);
+}
+
+// Says how many photographs of this folder have been worked on and are not in the page.
+function tellOfOthers(works) {
+  const here = view.photographs.map(({ work }) => work.key);
+  const isBelow = key => key.startsWith(facts.folder) && "/\\".includes(key[facts.folder.length]);
+  const others = works.filter(
+    ({ key, done, approved }) => (done || approved) && isBelow(key) && !here.includes(key),
+  );
+  if (!others.length) return;
+  const sentence =
+    `Not here, and not saved with the others: ${counted(others.length, "photograph")} that you have worked ` +
+    "on before. A larger --review brings back what was left out, but not what another of its name replaced.";
+  byId("about").append(make("p", { id: "others" }, sentence));
 }
 
 // Called when a photograph has been unpacked: puts what was done to it before on the prediction.
@@ -115,8 +155,9 @@ async function opened(photograph, data) {
   await worksFound;
   const { work } = photograph;
   if (!photograph.steps) {
-    const [now, found] = await findWork(photograph.key);
-    Object.assign(work, now);
+    const [now, found] = await findWork(work.key);
+    if (photograph.steps) return opened(photograph, data); // another call has read them meanwhile
+    if (now) Object.assign(work, workFrom(now, photograph));
     photograph.stored = found.length;
     photograph.steps = found.map(({ to, runs }) => {
       const at = fromRuns(runs);
@@ -129,24 +170,26 @@ async function opened(photograph, data) {
   const beneath = work.fingerprint !== photograph.fingerprint;
   const remark =
     beneath && isWorkedOn(work, photograph.level)
-      ? "The prediction under your work has changed since: your strokes lie on the new one. " +
-        "Look it over, or start over."
+      ? "The prediction under your work has changed since: your strokes lie on the new one, and a threshold " +
+        "that you have moved is where you left it. Look it over, or start over."
       : null;
-  if (beneath && !work.done && !work.approved) work.level = photograph.level;
   return Object.assign(data, { work, steps, level: work.level, remark });
 }
 
 // Takes over what another tab or window has done, when one comes back to this one.
 async function lookAgain() {
   for (const there of await findWorks()) {
-    const photograph = view.photographs.find(({ key }) => key === there.key);
+    const photograph = view.photographs.find(({ work }) => work.key === there.key);
     const isShown = photograph === view.current;
     if (!photograph || isOwn(there, photograph.work)) continue;
-    if (unkept.has(there.key) || (isShown && stroke)) continue;
-    Object.assign(photograph.work, there);
+    if (unkept.has(there.key)) continue;
+    const broken = isShown && stroke;
+    if (broken) cancelStroke(); // it has just been begun, by the click that came back to this window
+    Object.assign(photograph.work, workFrom(there, photograph));
     photograph.steps = null;
     fillList();
     writeSaving();
-    if (isShown) show(photograph);
+    const again = "Another window has changed this photograph. Draw your stroke again.";
+    if (isShown) show(photograph).then(() => broken && tell(again));
   }
 }

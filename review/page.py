@@ -16,9 +16,10 @@ from photographs.fov import found_fov
 from photographs.reading import read_photograph
 from prediction.mask_names import file_of
 from prediction.measured import PREDICTIONS
+from prediction.rows import made_of
 from running.command import counted, typed
-from running.files import read_levels, sha256, whole
-from viewer.photographs import Sheet, as_json, assembled, contents, elements
+from running.files import read_levels, sha256
+from viewer.photographs import Sheet, assembled, contents, write_page
 
 HERE = Path(__file__).parent
 SCRIPTS = [HERE / name for name in ("kinds.js", "marks.js", "kept.js", "files.js", "tools.js", "review.js")]
@@ -49,8 +50,9 @@ class Review:
 
     def contents(self, row, rgb, fov, levels):
         name = row["name"]
+        content = made_of(row)["photograph"]["sha256"]  # another one of the name has work of its own
         return contents(Sheet(name, rgb, fov, levels, None, None, self.threshold), file=file_of(name),
-                        key=f"{Path(self.folder / name).resolve()} {row['width']}x{row['height']}",
+                        key=f"{Path(self.folder / name).resolve()} {row['width']}x{row['height']} {content}",
                         fingerprint=sha256(self.folder / f"{name}_probability.png"),
                         scores={"certainty": row["certainty"]})
 
@@ -68,14 +70,9 @@ class Review:
         chosen = least_certain(rows, self.most)
         if not chosen:
             return self.folder.remove("review.html")
-        before, after = template().split("<!-- photographs -->")
-        with whole(self.folder / "review.html") as beside, open(beside, "w", encoding="utf-8") as file:
-            facts = facts_of(self.folder, rows, chosen, self.most, places)
-            file.write(before.replace("{{facts}}", as_json(facts)))
-            for number, row in enumerate(chosen):
-                _, taken = self.taken.get(row["name"]) or (row, self.read(row))
-                file.write(elements(number, *taken))
-            file.write(after)
+        facts = facts_of(self.folder, rows, chosen, self.most, places)
+        taken = (self.taken.get(row["name"]) or (row, self.read(row)) for row in chosen)
+        write_page(self.folder / "review.html", template(), facts, (each for _, each in taken))
 
 
 def template():
@@ -104,7 +101,7 @@ def facts_of(folder, rows, chosen, most, places):
             f"A page holds up to {MOST_PIXELS // 10**6} million pixels: give fewer photographs at once"
         about.append(f"Left out: {left_out}. {why}.")
     return {"title": f"Review of {Path(folder / '').resolve().name}", "about": about, "place": str(corrected),
-            "command": command(folder, corrected, places)}
+            "folder": str(Path(folder / "").resolve()), "command": command(folder, corrected, places)}
 
 
 def command(folder, corrected, places):

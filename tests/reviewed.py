@@ -11,9 +11,10 @@ from browser import complaints, settled, until_shown
 import metrics
 from photographs.fov import found_fov
 from photographs.reading import read_photograph
+from prediction.rows import MADE_OF
 from prediction.segmented import Segmented, row_of
 from review import page
-from running.files import Folder, write_png
+from running.files import Folder, sha256, write_png
 
 THRESHOLD = 0.4
 HOSTILE = "<img src=x onerror=alert(1)>.png"
@@ -34,11 +35,13 @@ def predicted(draw, folder, name, seed):
     stem = name.removesuffix(".png")
     write_png(folder / "out" / f"{stem}_probability.png", levels)
     write_png(folder / "out" / f"{stem}_mask.png", segmented.mask.astype(np.uint8) * 255)
-    return row_of(stem, path, segmented, {}) | {"levels": levels, "fov": fov, "mask": segmented.mask}
+    made_of = {"photograph": {"sha256": sha256(path)}}
+    more = {"levels": levels, "fov": fov, "mask": segmented.mask, MADE_OF: made_of}
+    return row_of(stem, path, segmented, {}) | more
 
 
-def write(folder, rows, most=40):
-    page.Review(Folder(folder / "out"), THRESHOLD, most).write(rows, [folder / "photographs"])
+def write(folder, rows, most=40, threshold=THRESHOLD):
+    page.Review(Folder(folder / "out"), threshold, most).write(rows, [folder / "photographs"])
     return (folder / "out/review.html").as_uri()
 
 
