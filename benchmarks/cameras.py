@@ -59,7 +59,7 @@ def main():
         folder = options.out / left
         model = options.model or fold_model(options, pairs, left.split("+"), folder)
         for name in left.split("+"):
-            found = tested(options, pairs, model, name, folder / f"found by {model.stem}")
+            found = tested(options, pairs, model, name, folder)
             say(found.round(4).to_string(index=False))
             rows.append(found)
     table = pd.concat(rows)
@@ -71,12 +71,12 @@ def main():
 # ---- a fold's model ----------------------------------------------------------------------------------------
 
 def fold_model(options, pairs, left, folder):
-    """Returns the file of the model that was trained without the sets `left`; trains it if there is none."""
+    """Returns the file of the model that was trained without the sets `left`; trains it if there is none.
+
+    training.py refuses to go on with one of other pairs or settings.
+    """
     model = folder / "model" / "model.keras"
-    if model.with_suffix(".json").is_file():
-        return model
-    if not (folder / "pairs/run.json").is_file():
-        write_fold(pairs, left, folder / "pairs")
+    write_fold(pairs, left, folder / "pairs")
     command = [sys.executable, ROOT / "training.py", "--pairs", folder / "pairs", "--out", folder / "model",
                "--loss", "dice+bce", "--minutes", options.minutes, "--rate", options.rate]
     command += ["--init", options.init] if options.init else []
@@ -107,8 +107,11 @@ def write_fold(pairs, left, folder):
 
 # ---- what it is worth --------------------------------------------------------------------------------------
 
-def tested(options, pairs, model, name, kept):
-    """Returns the table of a set, a row for each pen: pooled scores in the FOV, at the card's threshold."""
+def tested(options, pairs, model, name, folder):
+    """Returns the table of a set, a row for each pen: pooled scores in the FOV, at the card's threshold.
+
+    What the network finds is kept in `folder`, by what model and photograph are and not by their names.
+    """
     import pandas as pd
 
     import checkpoint
@@ -117,13 +120,14 @@ def tested(options, pairs, model, name, kept):
     from predict import Predictor
 
     network, card = checkpoint.load(model)
+    kept = folder / f"found by {checkpoint.weights_sum(network)[:8]}"
     predictor = Predictor(network, card.plan(tta=True))
     own = str(100 * pens_in_table(pairs.parts["train"]).get("pens", {}).get(name, 0))
     pens = {pen: {"own": own, "size": None}.get(pen, pen) for pen in options.pen}
     found = {pen: [] for pen in pens}
     for photograph in chosen_photographs(options, pairs, name):
         labelled = Labelled.read(photograph)
-        mean = seen(predictor, labelled, kept / f"{photograph.name}.npy")
+        mean = seen(predictor, labelled, kept / f"{sha256(photograph.path)[:16]}.npy")
         for pen, asked in pens.items():
             found[pen].append(scored(predictor, labelled, mean, asked))
     return pd.DataFrame([{"left out": name, "pen": pen, **pooled(photographs, predictor.plan.threshold)}

@@ -3,12 +3,16 @@
 import importlib
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import checkpoint
+from card import WEIGHTS, Card
+from fitting.pairs import Pairs
 from running.command import Problem
 from running.files import read_json, write_json
 
@@ -146,3 +150,36 @@ def test_the_minutes_of_an_afternoon_that_was_broken_off_are_those_of_its_first_
     write_json(folder / "model/model.json", {"fine-tuning": {"share": 1}})
     row = correcting.after(options, [], 5, {})
     assert read_json(folder / "minutes.json") == first | {"training": 2} and row["augment"] == 1
+
+
+# ---- unknown cameras --------------------------------------------------------------------------------------
+
+def test_what_a_network_found_is_kept_for_it_alone(benchmark, tiny_pairs, tiny_model, tmp_path):
+    """Another model.keras got the figures of the first, and a set those of another with a 1.jpg."""
+    cameras, pairs = benchmark("cameras"), Pairs(tiny_pairs)
+    options = SimpleNamespace(pen=["none"], part="all", photographs=9)
+    cameras.tested(options, pairs, tiny_model, "tiny", tmp_path / "kept")
+    network, card = checkpoint.load(tiny_model)
+    network.set_weights([-weights for weights in network.get_weights()])
+    (tmp_path / "b").mkdir()
+    checkpoint.save(network, tmp_path / "b/model.keras")
+    Card(card | {WEIGHTS: checkpoint.weights_sum(network)}).write(tmp_path / "b/model.json")
+    cameras.tested(options, pairs, tmp_path / "b/model.keras", "tiny", tmp_path / "kept")
+    assert len(list((tmp_path / "kept").rglob("*.npy"))) == 8, "of four photographs"
+    alike = [replace(own, name="1") for own in pairs.photographs("train")]
+    pairs.photographs = lambda part: alike * (part == "train")
+    cameras.tested(options, pairs, tiny_model, "tiny", tmp_path / "names")
+    assert len(list((tmp_path / "names").rglob("*.npy"))) == 3
+
+
+def test_a_fold_that_is_trained_is_left_to_training_py_which_knows_its_settings(
+        benchmark, tiny_pairs, tmp_path, monkeypatch):
+    cameras, called = benchmark("cameras"), []
+    monkeypatch.setattr(cameras.subprocess, "run", lambda command, **_: called.append(command))
+    for file in ("model.json", "model.keras", "run.json"):
+        (tmp_path / "model").mkdir(exist_ok=True)
+        (tmp_path / "model" / file).write_text("{}")
+    options = SimpleNamespace(minutes=3, rate=0.1, init=None)
+    cameras.fold_model(options, Pairs(tiny_pairs), ["other"], tmp_path)
+    assert "--resume" in called[0] and "0.1" in called[0]
+    assert len(Pairs(tmp_path / "pairs").table) == len(Pairs(tiny_pairs).table)
