@@ -10,7 +10,7 @@ from collections import defaultdict
 from running.command import Problem, counted
 from running.files import sha256
 
-PARTS = "training", "validation", "test"  # official ones; 'all' is meant to be on both sides
+PARTS = "training", "validation", "test"
 
 
 def in_several_parts(photographs):
@@ -25,12 +25,13 @@ def in_several_parts(photographs):
 def _parts_of_patients(photographs):
     """Returns {(set, patient): {part: photographs}}, the parts in order; of patients that are told of.
 
-    A name such as 1.png in two parts is not evidence: numbers often begin anew.
+    What lies in no part is learned from. A name such as 1.png in two parts is not evidence: numbers often
+    begin anew.
     """
     found = defaultdict(lambda: defaultdict(list))
     for part in PARTS:
         for photograph in photographs:
-            if photograph.split == part and photograph.told:
+            if photograph.told and part == photograph.split.replace("all", "training"):
                 found[photograph.set, photograph.patient][part].append(photograph)
     return found
 

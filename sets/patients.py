@@ -37,17 +37,25 @@ def told_patients(folder, places, layout):
         remarks.append(f"Its photographs lie in {len(set(folders.values()))} folders, of which each counts "
                        "as one patient; a patients.csv can say otherwise")
     others = {place: patient for place, (_, own) in places.items() if (patient := layout.patient(own))}
-    others |= folders
+    others = _spelled_alike(others | folders)
     named = {others[place]: places[place][0] for place in table if place in others}
     problems += [f"{folder}: its table of patients names {named[patient]} but not {places[place][0]}, which "
                  "without it is the same patient's. Name both."
                  for place, patient in others.items() if place not in table and patient in named]
-    return others | table, problems, remarks
+    return _spelled_alike(others | table), problems, remarks
+
+
+def _spelled_alike(patients):
+    """Returns {place: patient}, each spelled as where it is met first."""
+    spellings = {}
+    return {place: spellings.setdefault(_without_spelling(patient), patient)
+            for place, patient in patients.items()}
 
 
 def _folders(places):
     """Returns {place: folder} where photographs lie in folders of their own, which are those of patients."""
-    folders = {place: own["key"].split("/")[0] for place, (_, own) in places.items() if "/" in own["key"]}
+    folders = _spelled_alike({place: own["key"].split("/")[0] for place, (_, own) in places.items()
+                              if "/" in own["key"]})
     return folders if len(set(folders.values())) > 1 else {}
 
 
@@ -78,9 +86,9 @@ def patients_in(folder, places):
     for place, path in places.items():
         for name in _names_of(path):
             named.setdefault(name, []).append(place)
-    found, spellings = {}, {}
-    for name, patient in rows:
-        patient = spellings.setdefault(_without_spelling(patient), patient)
+    found, spelled = {}, _spelled_alike(dict(enumerate(patient for _, patient in rows)))
+    for row, (name, _) in enumerate(rows):
+        patient = spelled[row]
         fitting = _fitting(name, named)
         if not fitting:
             problems.append(f"{table}: names {name}, which is none of the photographs here. "

@@ -137,6 +137,14 @@ def test_a_set_with_an_official_split_is_never_taken_whole(draw, tmp_path):
         data.photographs_of([folder], "training", ["CHASE_DB1"])
 
 
+def test_a_set_whose_validation_and_test_parts_are_official_is_never_taken_whole(draw, tmp_path):
+    """Its test part was trained on."""
+    folder = draw.plain(tmp_path / "s", train=2, test=2)
+    (folder / "train").rename(folder / "val")
+    with pytest.raises(Problem, match="official split"):
+        data.photographs_of([folder], "training", ["s"])
+
+
 def test_a_set_to_be_taken_whole_that_is_not_there_is_named(draw, tmp_path):
     """Misspelt, it was left out of training in silence, and the card said that it was in."""
     folders = [draw.stare(tmp_path / "STARE"), draw.plain(tmp_path / "mine")]
@@ -229,6 +237,34 @@ def test_a_patient_in_several_parts_is_named_by_the_doctor_and_refused_by_augmen
     assert f"2 patients are in {words}" in refused("augment", "--data", tmp_path / "s", "--out",
                                                    tmp_path / "o")
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("places, words", [
+    (["images/anna/OD", "images/ben/OD", "val/images/anna/OS"], "the training and the validation part"),
+    (["train/images/Anna/OD", "train/images/ben/OD", "test/images/anna/OD"],
+     "the training and the test part"),
+    (["train/images/7/OD", "train/images/8/OD", "val/images/07/OD"], "the training and the validation part"),
+    (["train/images/M\u00fcller/OD", "train/images/8/OD", "test/images/Mu\u0308ller/OD"],
+     "the training and the test part")])
+def test_a_folder_of_a_patient_in_two_parts_is_refused_however_it_is_spelled(
+        places, words, command, refused, draw, tmp_path):
+    """Also where the photographs for training lie in no part."""
+    for number, place in enumerate(places):
+        rgb, mask, _ = draw.eye(number)
+        draw.put(tmp_path / f"s/{place}.png", rgb)
+        draw.put(tmp_path / f"s/{place.replace('images', 'masks')}.png", mask)
+    ended = command("data", tmp_path / "s")
+    assert ended.code == 1 and f"1 patient is in {words}" in ended.err
+    assert f"1 patient is in {words}" in refused("augment", "--data", tmp_path / "s", "--out", tmp_path / "o")
+
+
+def test_a_patient_spelled_in_two_ways_is_on_one_side(draw, tmp_path):
+    for number, place in enumerate(("Ann/1", "ann/2", "Bo/1", "Cy/1")):
+        draw.put(tmp_path / f"s/images/{place}.png", draw.eye(number)[0])
+    (tmp_path / "s/patients.csv").write_text("name,patient\nBo/1,ANN\n")
+    found = data.photographs_of([tmp_path / "s"], "all")
+    assert {own.name: own.patient for own in found} == {"Ann_1": "Ann", "ann_2": "Ann", "Bo_1": "Ann",
+                                                         "Cy_1": "Cy"}
 
 
 def test_names_that_begin_anew_in_each_split_are_not_one_patient(command, draw, tmp_path):
