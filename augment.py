@@ -214,7 +214,9 @@ def write_all(options, parts, names, copies):
     for folder in [options.out / part / kind for part in ("train", "validation") for kind in KINDS]:
         folder.mkdir(parents=True, exist_ok=True)
     with process_pool(options.workers) as pool:
-        pens = pens_of_sets(pool, parts["train"])
+        learned = {own.set for own in parts["train"]}
+        others = [own for own in parts["validation"] if own.set not in learned]
+        pens = pens_of_sets(pool, parts["train"] + others)
         jobs = [(photograph, names[photograph], range(copies[photograph])[start:start + COPIES_AT_ONCE],
                   options.out / "train", options.seed)
                  for start in range(0, max(copies.values()), COPIES_AT_ONCE)

@@ -104,6 +104,20 @@ def test_the_manifest_has_a_row_a_pair_and_one_for_each_photograph_held_out(tiny
             assert row["file"] == ""
 
 
+def test_a_set_of_which_all_is_for_validation_has_its_pairs_too(command, draw, tmp_path):
+    """KeyError: its pen was not measured."""
+    draw.plain(tmp_path / "sets/one", train=3, test=None)
+    draw.plain(tmp_path / "sets/two", train=2, test=None, size=(120, 130))
+    (tmp_path / "sets/two/val").mkdir()
+    for kind in ("images", "masks"):
+        (tmp_path / "sets/two" / kind).rename(tmp_path / "sets/two/val" / kind)
+    words = "--data", tmp_path / "sets", "--out", tmp_path / "p", "--copies", 1, "--workers", 1
+    ended = command("augment", *words)
+    assert ended.code == 0 and "two " in ended.out
+    table = pd.read_csv(tmp_path / "p/manifest.csv").query("set == 'two'").drop_duplicates("source name")
+    assert list(table["split"]) == ["validation"] * 2 and table["pen"].notna().all()
+
+
 def test_the_last_line_says_what_to_type_next(command, draw, tmp_path):
     folder = draw.plain(tmp_path / "s", train=2)
     ended = command("augment", "--data", folder, "--out", tmp_path / "p", "--copies", 1, "--workers", 1)
