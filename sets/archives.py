@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 
 from running.command import Problem, say
-from sets.pairing import sets_in
+from sets.pairing import recognise, sets_in
 from sets.web import fetch
 
 # Python cannot unpack RAR. Each of these can if it is there: 7-Zip not always, and tar only where it is
@@ -31,7 +31,7 @@ def download_archive(source, into, address=None, progress=True):
     """
     into, saved = Path(into), Path(into) / source.archive_name
     folder, workplace = into / source.folder, into / ".download" / source.folder
-    if folder.exists():
+    if _is_there(folder, source):
         say(f"{folder}: is already there. Nothing to do; move it away to get it anew.")
         return folder
     say(f"{source.folder}, {source.page}\nLicence: {source.licence}.\nPlease cite: {source.citation}.")
@@ -46,6 +46,8 @@ def download_archive(source, into, address=None, progress=True):
     _check(archive, source, fetched=archive != saved)
     try:
         _unpack(archive, workplace / "unpacked", source, into)
+        if folder.is_dir():
+            folder.rmdir()  # Windows replaces no folder
         _set_in(workplace / "unpacked", source).rename(folder)
     finally:
         shutil.rmtree(workplace / "unpacked", ignore_errors=True)
@@ -54,6 +56,18 @@ def download_archive(source, into, address=None, progress=True):
         workplace.parent.rmdir()
     say(f"{folder}: complete, the archive's sum is right.")
     return folder
+
+
+def _is_there(folder, source):
+    """Returns whether the whole set is there; raises Problem if something else is."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    found = recognise(folder) if folder.is_dir() else None
+    there = sum(own.mask is not None for own in found.photographs) if found else 0
+    if there < source.photographs:
+        raise Problem(f"{folder}: is already there, but holds {there} photographs with masks in place of the "
+                      f"{source.photographs} of {source.folder}. Move it away, and give the command again.")
+    return True
 
 
 def _check(archive, source, fetched):

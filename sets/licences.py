@@ -9,7 +9,7 @@ class Source:
 
     `ways`: each is a tuple of addresses whose archives together hold the set, the best way first; without
     any, `by_hand` says what a person does, with {into} for the folder of all sets. `archive`: the address of
-    one archive, of which the sum is known and not those of its files.
+    one archive, of which the sum is known and not those of its files, and `photographs`: how many it holds.
     """
 
     folder: str
@@ -22,6 +22,7 @@ class Source:
     archive: str = ""
     archive_name: str = ""
     archive_sha256: str = ""
+    photographs: int = 0
 
 
 CC_BY = "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
@@ -78,7 +79,7 @@ SOURCES = {
                 "    {into}/FIVES/train/Original/1_A.png ... 600 photographs, train/Ground truth/1_A.png\n"
                 "    {into}/FIVES/test/Original/1_A.png ... 200 photographs, test/Ground truth/1_A.png",
         archive="https://ndownloader.figshare.com/files/34969398", archive_name="FIVES.rar",
-        archive_sha256="be72f9af286b107bcebcc08a9dae7fc55c3fb0959409b689e14c72f9fdc4ad8e"),
+        archive_sha256="be72f9af286b107bcebcc08a9dae7fc55c3fb0959409b689e14c72f9fdc4ad8e", photographs=800),
     "fundus-avseg": Source(
         "Fundus-AVSeg", "https://doi.org/10.6084/m9.figshare.27938034", CC_BY, "CC BY 4.0",
         "Z. Deng et al., A fundus image dataset for AI-based artery-vein vessel segmentation, "
@@ -86,18 +87,21 @@ SOURCES = {
         by_hand="Save Fundus-AVSeg.zip in {into} without unpacking, and give the command again: it unpacks "
                 "and checks.",
         archive="https://ndownloader.figshare.com/files/54093641", archive_name="Fundus-AVSeg.zip",
-        archive_sha256="6db5ff43c4e9c25aa93093aa295c67b10fa0c089ac650df6665c7a6bbae9539f"),
+        archive_sha256="6db5ff43c4e9c25aa93093aa295c67b10fa0c089ac650df6665c7a6bbae9539f", photographs=100),
 }
 
 
-def licences_of(names):
-    """Returns the licences of the sets that are called so, as a model's card has them."""
+def licences_of(names, drawn=True):
+    """Returns the licences of the sets that are called so, as a model's card has them.
+
+    drawn: whether a set called samples is the one that this project draws.
+    """
     known = {source.folder: source.in_short for source in SOURCES.values()}
     known |= dict.fromkeys(("ARIA", "ORVS", "DR-HAGIS"), "published for research, without a licence text")
-    known["samples"] = "made by this project, CC0"
-
     def licence(name):
         """Of DRIVE, and of site1_DRIVE, as it is called beside another one."""
+        if name == "samples" and drawn:
+            return "made by this project, CC0"
         return next((known[end] for end in known if name == end or name.endswith(f"_{end}")),
                     "as its owner says")
 

@@ -35,7 +35,8 @@ def offered(draw, site, tmp_path):  # noqa: F811
         root = "FIVES A Fundus Image Dataset" if key == "fives" else "Fundus-AVSeg"
         content = zipped({f"{root}/{path.relative_to(made).as_posix()}": path.read_bytes()
                           for path in made.rglob("*") if path.is_file()})
-        source = replace(SOURCES[key], archive_sha256=hashlib.sha256(content).hexdigest())
+        source = replace(SOURCES[key], archive_sha256=hashlib.sha256(content).hexdigest(),
+                         photographs=5 if key == "fives" else 3)
         (address,) = site.offer({source.archive_name: content + change})
         return source, address, content
 
@@ -60,6 +61,28 @@ def test_fundus_avseg_is_fetched_checked_and_unpacked(offered, tmp_path, capsys)
     assert "CC BY 4.0" in said and "Deng" in said and "the archive's sum is right" in said
     download_archive(source, tmp_path / "sets", address)
     assert "Nothing to do" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("there", ["a file", "another set", "a part of it"])
+def test_what_is_there_but_is_not_the_whole_set_is_not_called_complete(there, offered, draw, tmp_path):
+    source, address, _ = offered("fundus-avseg")
+    folder = tmp_path / "sets/Fundus-AVSeg"
+    if there == "a file":
+        folder.parent.mkdir()
+        folder.write_text("text")
+    elif there == "another set":
+        draw.plain(folder, train=2, test=None)
+    else:
+        download_archive(source, tmp_path / "sets", address)
+        (folder / "annotation/003_D.png").unlink()
+    with pytest.raises(Problem, match="is already there, but holds . photographs .* of the 3 of"):
+        download_archive(source, tmp_path / "sets", address)
+
+
+def test_an_empty_folder_is_filled(offered, tmp_path):
+    source, address, _ = offered("fundus-avseg")
+    (tmp_path / "sets/Fundus-AVSeg").mkdir(parents=True)
+    assert len(recognise(download_archive(source, tmp_path / "sets", address)).photographs) == 3
 
 
 def test_fives_is_unpacked_by_whatever_program_there_is(offered, unpacker, tmp_path):
