@@ -60,8 +60,7 @@ class Manifest:
         self.again = f"Run  {self._augment('--overwrite', '--data', *data)}  again."
         manifest = self.folder / "manifest.csv"
         try:
-            text = {"patient": str, **dict.fromkeys(NAMES, str)}
-            self.table = pd.read_csv(manifest, dtype=text, keep_default_na=False)
+            self.table = pd.read_csv(manifest, dtype=str, keep_default_na=False)  # a set may be called 007
             for column in NAMES[:2]:  # as objects: strings of pandas cannot hold names that are not UTF-8
                 self.table[column] = pd.Series(map(from_cell, self.table[column]), dtype=object)
             self.parts = {part: self.table[self.table["split"] == part] for part in (*PARTS, "test")}
@@ -127,11 +126,16 @@ class Manifest:
             complain(f"{self.folder}: {UNKNOWN}. {self.again}")
             return
         known = {name: item for name, item in self.known.items() if item.get("part") in PARTS}
-        sets = [each for folder in self.data.values() for each in sets_in(folder)[0]]
+        of_whole = self.table[self.table["set"].isin(self.recipe["whole"])]
+        whole = {file.rpartition("_")[0] for file in of_whole["file"]}
+        gone = [folder for folder in self.data.values() if not folder.is_dir()]
+        for folder in gone:
+            complain(f"{folder}: is gone, so whether its test photographs are still kept out is not checked.")
+        sets = [each for folder in self.data.values() if folder not in gone for each in sets_in(folder)[0]]
         for problem in [problem for each in sets for problem in each.problems]:
             complain(problem)
         found = {place_of(own.path, self.data): own for each in sets for own in each.photographs}
-        here = {name: self._now(item, found[place]) for name, item in known.items()
+        here = {name: _now(item, found[place], name in whole) for name, item in known.items()
                 if (place := item["photograph"]["path"]) in found}
         changes = differences(known, recorded(here, self.data, known))
         if changes:
@@ -161,17 +165,13 @@ class Manifest:
         files = {path_at(place, self.data): file for place, file in files.items()}
         self._refuse(leaks + copies_in_parts(files))
 
-    def _now(self, item, photograph):
-        """Returns an item of what augment.py used as it is now, its part if that is still possible."""
-        kept_out = photograph.split == "test" and not self.recipe["whole"]
-        part = "test" if kept_out else item["part"]
-        return {"part": part, "patient": photograph.patient, "photograph": photograph.path,
-                "mask": photograph.mask, "FOV": photograph.fov}
-
     @property
     def drawn(self):
         """Whether they are of the drawn samples alone."""
-        return set(self.table["source sha256"]) <= samples.sums()
+        return self._are_drawn(self.table["set"] != "")
+
+    def _are_drawn(self, which):
+        return set(self.table["source sha256"][which]) <= samples.sums()
 
     def _sources(self, part):
         return [row for _, row in self.parts[part].drop_duplicates("path").iterrows()]
@@ -202,4 +202,14 @@ class Manifest:
 
     def licence(self):
         """Returns the licences of the photographs for the card."""
-        return licences_of(set(self.table["set"]))
+        return licences_of(set(self.table["set"]), self._are_drawn(self.table["set"] == "samples"))
+
+
+def _now(item, photograph, whole):
+    """Returns an item of what augment.py used as it is now, its part if that is still possible.
+
+    whole: whether the test part of its set was learned from as well.
+    """
+    part = "test" if photograph.split == "test" and not whole else item["part"]
+    return {"part": part, "patient": photograph.patient, "photograph": photograph.path,
+            "mask": photograph.mask, "FOV": photograph.fov}

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, linux_only
 
+from fitting.observed_pen import pens_in_table
 from fitting.pairs import Pairs, lit_crop
 from running.command import Problem
 from running.files import read_json, sha256, write_json
@@ -47,6 +48,17 @@ def test_a_photograph_among_the_training_pairs_and_in_another_split_is_refused(f
     other = {"validation": "train/images/eye3", "test": "test/images/eye4"}[part]
     with pytest.raises(Problem, match=f"/train/images/eye0.png and .*/{other}.png are the same photograph"):
         Pairs(folder)
+
+
+@pytest.mark.parametrize("name", ["007", "1e3"])
+def test_a_set_whose_name_is_a_number_keeps_it(name, command, draw, tmp_path):
+    """pandas made a number of it: a training of an hour ended without a card."""
+    folder = draw.plain(tmp_path / name, train=3, test=1)
+    words = "--data", folder, "--out", tmp_path / "p", "--copies", 1, "--workers", 1
+    assert command("augment", *words).code == 0
+    pairs = Pairs(tmp_path / "p")
+    assert pairs.licence() == f"{name}: as its owner says" and list(pairs.sources()) == [name]
+    assert list(pens_in_table(pairs.parts["train"])["pens"]) == [name]
 
 
 def test_a_copy_of_a_test_photograph_under_another_name_is_found(refused, draw, tmp_path):

@@ -323,6 +323,34 @@ def test_a_photograph_that_a_list_has_made_one_of_the_test_part_is_not_trained_o
         Pairs(tmp_path / "out")
 
 
+def test_that_one_set_is_learned_from_whole_lets_no_test_photograph_of_another_in(command, draw, tmp_path):
+    draw.stare(tmp_path / "data/STARE")
+    for number in range(1, 5):
+        rgb, mask, _ = draw.eye(number)
+        draw.put(tmp_path / f"data/AV/image/00{number}_N.png", rgb)
+        draw.put(tmp_path / f"data/AV/annotation/00{number}_N.png", mask)
+    lists = tmp_path / "data/AV/training.txt", tmp_path / "data/AV/testing.txt"
+    lists[0].write_text("001_N.png\n002_N.png\n003_N.png\n")
+    lists[1].write_text("004_N.png\n")
+    words = "--data", tmp_path / "data", "--out", tmp_path / "out", "--copies", 1, "--workers", 1
+    assert command("augment", *words, "--whole", "STARE").code == 0 and Pairs(tmp_path / "out")
+    lists[0].write_text("002_N.png\n003_N.png\n")
+    lists[1].write_text("001_N.png\n004_N.png\n")
+    with pytest.raises(Problem, match="1 photograph moved to another part or patient .AV/image/001_N.png."):
+        Pairs(tmp_path / "out")
+
+
+def test_a_folder_of_which_only_test_photographs_were_used_may_be_gone(command, draw, tmp_path, capsys):
+    """Training ended with "No such file or directory", though it needs nothing of it."""
+    draw.plain(tmp_path / "mine", train=3, test=None)
+    draw.plain(tmp_path / "ext", train=0, test=2, size=(120, 130))
+    words = "--data", tmp_path / "mine", tmp_path / "ext", "--out", tmp_path / "out", "--copies", 1
+    assert command("augment", *words, "--workers", 1).code == 0
+    shutil.rmtree(tmp_path / "ext")
+    assert len(Pairs(tmp_path / "out").photographs("train")) == 2
+    assert f"{tmp_path / 'ext'}: is gone, so " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("flags", [[], ["--validation", "0.4", "--seed", "3"]])
 def test_the_command_that_training_gives_makes_these_pairs_anew(flags, command, draw, tmp_path, monkeypatch):
     """It was python augment.py --overwrite, of other data, into another folder."""
