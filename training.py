@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from model import DEPTH, WIDTH, shape_of
 from pictures import draw_curves
 from running.again import make_way, mark, same_as_before
-from running.command import Problem, run, say, seed_number
+from running.command import Problem, run, say, seed_number, typed
 from running.files import is_there, read_json, sha256
 from running.machine import processors
 from running.tensorflow_start import start_tensorflow
@@ -204,7 +204,7 @@ def tell(out, card, finished_before=False):
     """Says how good the model is, where it lies and what comes next."""
     dice, roc_auc, dice_with_tta = (f"{score:.4f}" for score in (
         card["validation"]["dice"], card["validation"]["roc_auc"], card["tta"]["validation"]["dice"]))
-    following = "python testing.py" + ("" if out == Path("checkpoints") else f" --model {out / BEST}")
+    following = typed("python", "testing.py", *["--model", out / BEST] * (out != Path("checkpoints")))
     tuned = card.get("fine-tuning", {"share": 1})
     if "kept" in tuned:
         say(tuned["kept"])

@@ -5,15 +5,18 @@ fine-tuned ones, with the smallest share of the latter that is as good on the va
 (WiSE-FT: Wortsman et al. 2022, arXiv 2109.01903; docs/fine-tuning.md has what it is worth).
 """
 
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 
+import samples
 from card import Card, Plan, pens_in
 from checkpoint import load_network
 from fitting.best_pen import as_before
 from fitting.threshold import as_used, examples_of, right_at_best, smallest_within, tune
 from model import shape_of, unet
+from photographs.reading import read_photograph
 from prediction.pen import HABIT
 from running.command import complain, with_example
 from sets.licences import licences_of
@@ -36,7 +39,8 @@ def card_of(init, shape, data):
     if learned := learned_before(card, data):
         complain(f"{init} has learned from {with_example(learned, 'photograph')} of those kept aside here: "
                  "their scores will be too good, and the card says so. To keep the same aside as there, give "
-                 "augment.py the --seed and --validation that its pairs had.")
+                 "augment.py the --seed and --validation that its pairs had; if photographs were added, "
+                 "these draw others, so put those of then into val/.")
     known = card.get("data", {})
     for name in sorted(card.get("pens", {}).keys() & data.keys()):
         if not shas_of(known.get(name, {})) & shas_of(data[name]):
@@ -58,14 +62,14 @@ def learned_before(card, data):
             if met.get(sha) in ("train", "both")]
 
 
-def fine_tuned(init, first, last, card, predictor_of, validation):
+def fine_tuned(init, first, last, card, predictor_of, validation, shared=()):
     """Returns the network to keep and its Card: a mean of both, or the first as it was if that is better.
 
     init: file of the first model. first: its Card. last, card: the fine-tuned network and what its Card says
-    before anything is chosen. predictor_of: (network, Plan) -> Predictor.
+    before anything is chosen. predictor_of: (network, Plan) -> Predictor. shared: see `cameras_of`.
     """
     start, learned = load_network(init), learned_before(first, card["data"])
-    means = {share: (mean_of(start, last, share), cameras_of(first, card, share)) for share in SHARES}
+    means = {share: (mean_of(start, last, share), cameras_of(first, card, share, shared)) for share in SHARES}
     examples = list(examples_of(validation))  # read once for all shares
     right = {share: right_at_best(predictor_of(network, Plan(pens=pens_in(known))), examples)
              for share, (network, known) in means.items()}
@@ -135,9 +139,20 @@ def mean_of(first, last, share):
     return network
 
 
-def cameras_of(first, seen, share):
+def shared_sizes(photographs):
+    """Returns the sizes, [width, height] in px, of pictures that several sets of these photographs have."""
+    if len({own.set for own in photographs}) < 2:
+        return []
+    sets = defaultdict(set)
+    for own in photographs:
+        sets[read_photograph(own.path).shape[1::-1]].add(own.set)
+    return [list(size) for size, names in sets.items() if len(names) > 1]
+
+
+def cameras_of(first, seen, share, shared=()):
     """Returns what a card says of cameras: those of the `first` card and those `seen` by the fine-tuned one.
 
+    A size of pictures that both have, or several new ones, the `shared`, no longer tells the first one's.
     A first model without pens has learned its observers' own, of which the mean keeps its part. Their cameras
     are drawn as it learned to.
     """
@@ -151,7 +166,7 @@ def cameras_of(first, seen, share):
                  | {name: share * pen for name, pen in seen["pens"].items()},
                  "habit": seen["habit"] - less} if share else {}
     known, new = first.get("picture sizes", {}), seen["picture sizes"]
-    taken = [size for sizes in new.values() for size in sizes]
+    taken = [*shared, *(size for sizes in new.values() for size in sizes)]
     sizes = {name: [size for size in known.get(name, []) if size not in taken] + new.get(name, [])
              for name in {**known, **new}}
     least, sides = first.get("photographs", {}), first.get("fov sides") or seen["fov sides"]
@@ -166,7 +181,8 @@ def learned_from(first, data):
     known = first.get("data", {})
     data = {name: {part: both(known.get(name, {}).get(part, {}), data.get(name, {}).get(part, {}))
                    for part in ("train", "validation")} for name in sorted({*known, *data})}
-    return {"data": data, "licence": licences_of(data)}
+    drawn = shas_of(data.get("samples", {})) <= samples.sums()
+    return {"data": data, "licence": licences_of(data, drawn)}
 
 
 def both(known, new):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from card import WEIGHTS, Card, Plan, pens_in
 from checkpoint import load_network, save, weights_sum
-from fitting.fine_tuning import fine_tuned
+from fitting.fine_tuning import fine_tuned, shared_sizes
 from fitting.observed_pen import pens_in_table
 from fitting.threshold import native_dice, tune
 from photographs.quality import seen_in
@@ -51,7 +51,8 @@ def finish(best, last, history, pairs, settings, began, first):
         "best epoch": int(row["epoch"]), "best validation square": scores})
     if settings["init"]:
         tuned = load_network(last)
-        network, card = fine_tuned(settings["init"], first, tuned, card, predictor_of, validation)
+        network, card = fine_tuned(settings["init"], first, tuned, card, predictor_of, validation,
+                                   shared_sizes(pairs.photographs("train") + validation))
         save(network, best)
     else:
         card |= tune(seen_by(file), validation)

@@ -7,10 +7,18 @@ import pytest
 from conftest import ROOT, SMALL, same_weights, weights_in
 from networks import DEPTH, WIDTH, shaken
 
+import data
 import training
 from card import MEANINGS, Card, pens_in
 from fitting import fine_tuning
-from fitting.fine_tuning import cameras_of, card_of, learned_from, mean_of, predicts_as_before
+from fitting.fine_tuning import (
+    cameras_of,
+    card_of,
+    learned_from,
+    mean_of,
+    predicts_as_before,
+    shared_sizes,
+)
 from fitting.threshold import smallest_within
 from model import unet
 from running.command import Problem
@@ -99,6 +107,19 @@ def test_a_model_that_goes_on_still_knows_the_cameras_that_it_knew():
     pens = pens_in(known)
     assert pens.share(3200, (2336, 3504)) == -0.0004 and pens.share(1050, (1100, 1200)) == -0.001
     assert pens.share(540, (584, 565)) == -0.001, "pictures as large as another's are of the newer camera"
+
+
+def test_a_size_that_two_new_cameras_share_no_longer_tells_a_known_one(draw, tmp_path):
+    """Their photographs were drawn with its pen."""
+    seen = {**SEEN, "picture sizes": {"mine": [], "yours": []}, "pens": {"mine": -0.001, "yours": 0.002}}
+    known = pens_in(cameras_of(FIRST, seen, 1, [[565, 584]]))
+    assert known.name((584, 565)) == "default" and known.name((2336, 3504)) == "HRF"
+    sites = [draw.plain(tmp_path / site, train=1, test=None) for site in ("A", "B")]
+    draw.plain(tmp_path / "B", train=2, test=None, size=(120, 110))
+    draw.put(sites[1] / "images/eye0.png", draw.eye(1)[0])
+    draw.put(sites[1] / "masks/eye0.png", draw.eye(1)[1])
+    assert shared_sizes(data.photographs_of([tmp_path], "all")) == [[110, 100]]
+    assert shared_sizes(data.photographs_of(sites[:1], "all")) == []
 
 
 def test_a_set_that_was_known_is_known_anew():
@@ -252,7 +273,7 @@ def test_a_model_without_its_card_can_be_gone_on_with(tuned, tiny_training, monk
 
 
 def test_what_is_kept_aside_but_was_learned_from_is_told(command, tiny_pairs, tiny_training, tmp_path):
-    """As after another --seed of augment.py."""
+    """As after another --seed of augment.py, or photographs that were added."""
     model = shutil.copy(tiny_training / "model.keras", tmp_path)
     known = read_json(tiny_training / "model.json")
     (name, parts), = known["data"].items()
@@ -262,6 +283,7 @@ def test_what_is_kept_aside_but_was_learned_from_is_told(command, tiny_pairs, ti
         out = tmp_path / f"c{count}"
         ended = command("training", *words, "--out", out, "--init", first)
         assert ended.code == 0 and (f"{first} has learned from {count} photo" in ended.err) == (count > 0)
+        assert ("these draw others, so put those of then into val/" in ended.err) == (count > 0)
         assert read_json(out / "model.json")["fine-tuning"]["learned before"] == count
 
 
