@@ -69,16 +69,17 @@ def fine_tuned(init, first, last, card, predictor_of, validation, shared=()):
     before anything is chosen. predictor_of: (network, Plan) -> Predictor. shared: see `cameras_of`.
     """
     start, learned = load_network(init), learned_before(first, card["data"])
-    means = {share: (mean_of(start, last, share), cameras_of(first, card, share, shared)) for share in SHARES}
+    knew = renamed_as(first, card["data"])
+    means = {share: (mean_of(start, last, share), cameras_of(knew, card, share, shared)) for share in SHARES}
     examples = list(examples_of(validation))  # read once for all shares
     right = {share: right_at_best(predictor_of(network, Plan(pens=pens_in(known))), examples)
              for share, (network, known) in means.items()}
     del examples  # some hundred MB, which `tune` will want
-    forgets = first.get("data", {}).keys() - card["data"].keys()
+    forgets = knew.get("data", {}).keys() - card["data"].keys()
     share = smallest_within(right, TOLERANCE if forgets else 0)
     network, known = means[share]
     card = Card({key: value for key, value in card.items() if key not in PENS} | known
-                | learned_from(first, card["data"]))
+                | learned_from(knew, card["data"]))
     if predicts_as_before(first, known, forgets):
         card = as_before(lambda plan: predictor_of(network, plan),
                          Card(card | {key: first[key] for key in PREDICTS if key in first}), validation)
@@ -174,6 +175,21 @@ def cameras_of(first, seen, share, shared=()):
         "fov sides": [min(sides[0], seen["fov sides"][0]), max(sides[1], seen["fov sides"][1])],
         "picture sizes": sizes,
         "photographs": {key: min(value, least.get(key, value)) for key, value in seen["photographs"].items()}}
+
+
+def renamed_as(first, data):
+    """Returns a first Card in which sets have the names that `data` gives them by now, as a card has it.
+
+    Such a set is one all of whose photographs are in one of `data`, while neither knows the other's name.
+    """
+    known, names = first.get("data", {}), {}
+    for old in sorted(known.keys() - data.keys()):
+        met = shas_of(known[old])
+        new = next((name for name in sorted(data.keys() - known.keys())
+                    if met and met <= shas_of(data[name])), old)
+        names[old] = old if new in names.values() else new
+    return Card(first | {key: {names.get(name, name): value for name, value in first[key].items()}
+                         for key in ("data", "pens", "picture sizes") if key in first})
 
 
 def learned_from(first, data):

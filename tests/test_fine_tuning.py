@@ -17,6 +17,7 @@ from fitting.fine_tuning import (
     learned_from,
     mean_of,
     predicts_as_before,
+    renamed_as,
     shared_sizes,
 )
 from fitting.threshold import smallest_within
@@ -160,6 +161,24 @@ def test_of_a_first_model_without_pens_a_mean_keeps_its_part_of_what_it_draws():
         assert pens.share(1000, (9, 9)) == pytest.approx(pens.of_sets["mine"], abs=1e-6)
 
 
+def test_a_set_whose_folder_was_renamed_is_no_second_camera():
+    """It lost its pictures' size, and its threshold stayed."""
+    known = {"mine": {"train": {"1": "a"}, "validation": {"2": "b"}}, "HRF": {"train": {"1": "c"}}}
+    first = Card({"data": known, "pens": {"mine": 1, "HRF": 2}, "habit": 3,
+                  "picture sizes": {"mine": [[7, 7]], "HRF": []}})
+    new = {"clinic": {"train": {"2": "b", "3": "d"}, "validation": {"1": "a"}}}
+    knew = renamed_as(first, new)
+    assert knew == {"data": {"clinic": known["mine"], "HRF": known["HRF"]}, "pens": {"clinic": 1, "HRF": 2},
+                    "picture sizes": {"clinic": [[7, 7]], "HRF": []}, "habit": 3}
+    assert Card(learned_from(knew, new)).parts_met() == {"a": "both", "b": "both", "c": "train", "d": "train"}
+    for others in ({"clinic": {"train": {"1": "a"}}}, {"HRF": {"train": {"1": "a", "2": "b"}}},
+                   {**new, "mine": {"train": {"4": "e"}}}, {}):
+        assert renamed_as(first, others) == first, "some are others, or a name is known"
+    one = {"both": {"train": {"1": "a", "2": "b", "3": "c"}}}
+    assert len(renamed_as(first, one)["data"]) == 2, "nothing is lost"
+    assert renamed_as(Card(), new) == {}
+
+
 def test_without_a_first_card_the_new_cameras_are_all_that_is_known():
     assert cameras_of({}, SEEN, 1) == {**SEEN}
 
@@ -238,6 +257,7 @@ def test_a_model_of_other_cameras_predicts_as_it_did_with_pens_for_the_new_ones(
     model = shutil.copy(tiny_training / "model.keras", tmp_path)
     first = read_json(tiny_training / "model.json")
     (name, parts), = first["data"].items()
+    parts = {part: {each: sha[::-1] for each, sha in own.items()} for part, own in parts.items()}
     first |= {"data": {"other": parts}, "pens": {"other": 0.0005}, "picture sizes": {"other": [[9, 9]]},
               "threshold": 0.123}
     write_json(tmp_path / "model.json", first)

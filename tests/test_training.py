@@ -14,7 +14,7 @@ import losses
 import training
 from fitting import layers
 from fitting.pairs import Pairs
-from running.command import Problem
+from running.command import Problem, typed
 from running.files import read_json, write_json
 
 # ---- what is written -------------------------------------------------------------------------------------
@@ -197,3 +197,13 @@ def test_a_fit_without_flags_ends_within_the_hour_and_sooner_on_the_samples(
     monkeypatch.setattr(Pairs, "drawn", samples)
     sentence = refused("training", "--pairs", tiny_pairs, "--out", tmp_path / "c", *SMALL, *words)
     assert f"minutes: {minutes}." in sentence
+
+
+def test_what_comes_next_can_be_pasted_whatever_the_folder_is_called(tmp_path, capsys):
+    scores = {"validation": {"dice": 0.8, "roc_auc": 0.9}}
+    card = {**scores, "tta": scores, "epochs": 1, "best epoch": 1}
+    training.tell(tmp_path / "my models", card)
+    following = typed("python", "testing.py", "--model", tmp_path / "my models/model.keras")
+    assert capsys.readouterr().out.endswith(f"Next: {following}\n") and following.endswith(("'", '"'))
+    training.tell(training.Path("checkpoints"), card)
+    assert capsys.readouterr().out.endswith("Next: python testing.py\n")
