@@ -26,13 +26,14 @@ from photographs.labelled import Labelled
 from photographs.reading import summed_up
 from photographs.square import SIDE
 from pictures import contact_sheet, outlined
-from running.again import lacks, make_way, mark, same_as_before
+from running.again import lacks, make_way, mark, run_in, same_as_before
 from running.command import Problem, counted, run, say, seed_number, typed
 from running.files import as_csv, is_there, read_png, sha256, write_png, write_text
 from running.machine import processors
 from running.sources import Sources
 from running.workers import process_pool
 from samples import FOLDER as SAMPLES
+from sets.beside import under_former_sets
 from sets.leaks import copies_in_parts, in_several_parts
 
 OUT, KINDS = Path("augmented"), ("images", "masks")
@@ -175,14 +176,14 @@ def main():
         make_way(options.out, WRITTEN, [*paths, *WRITTEN[2:]], read, options.overwrite, numbered=True)
         from fitting.manifest import manifest_rows  # and with it pandas
 
-        mark(options.out, settings, finished=False, **sources.for_run())
+        known = {"sets": {name: own.set for own, name in names.items()}, **sources.for_run()}
+        mark(options.out, settings, finished=False, **known)
         pens = write_all(options, parts, names, copies)
         if changes := sources.changed_meanwhile():
             raise sources.mixed("pairs", f"{changes} meanwhile")
         rows = manifest_rows(parts, files, names, sources, pens, options.seed)
         write_text(options.out / "manifest.csv", as_csv(rows))
-        mark(options.out, settings, finished=True, manifest=sha256(options.out / "manifest.csv"),
-             **sources.for_run())
+        mark(options.out, settings, finished=True, manifest=sha256(options.out / "manifest.csv"), **known)
     if options.preview:
         draw_preview(options.out, names, copies)
     train, pairs = counted(len(parts["train"]), "photograph"), counted(sum(copies.values()), "pair")
@@ -206,7 +207,8 @@ def parts_of(folders, options):
     sums = {name: item["photograph"]["sha256"] for name, item in sources.now.items()}
     files = {own.path: (part, sums[names[own]]) for part, photographs in parts.items() for own in photographs}
     data.refuse(copies_in_parts(files), folders)
-    return parts, sources.called_as_before(names), sources
+    former = {} if options.overwrite else run_in(options.out).get("sets", {})
+    return *under_former_sets(parts, sources.called_as_before(names), former), sources
 
 
 def write_all(options, parts, names, copies):
@@ -214,9 +216,7 @@ def write_all(options, parts, names, copies):
     for folder in [options.out / part / kind for part in ("train", "validation") for kind in KINDS]:
         folder.mkdir(parents=True, exist_ok=True)
     with process_pool(options.workers) as pool:
-        learned = {own.set for own in parts["train"]}
-        others = [own for own in parts["validation"] if own.set not in learned]
-        pens = pens_of_sets(pool, parts["train"] + others)
+        pens = pens_of_sets(pool, parts["train"], parts["validation"])
         jobs = [(photograph, names[photograph], range(copies[photograph])[start:start + COPIES_AT_ONCE],
                   options.out / "train", options.seed)
                  for start in range(0, max(copies.values()), COPIES_AT_ONCE)

@@ -36,11 +36,14 @@ def without_pen(mask, pen, side):
     return np.rint(soft * 255).astype(np.uint8)
 
 
-def pens_of_sets(pool, training):
+def pens_of_sets(pool, training, validation=()):
     """Returns {set: its pen}, measured on `training` by the workers of a pool, and says them.
 
-    Raises Problem if one is wider than any vessel.
+    A set of which all is of `validation` is measured on that. Raises Problem if a pen is wider than any
+    vessel.
     """
+    learned = {photograph.set for photograph in training}
+    training = [*training, *(photograph for photograph in validation if photograph.set not in learned)]
     sets = {name: [photograph for photograph in training if photograph.set == name]
             for name in sorted({photograph.set for photograph in training})}
     chosen = [own[::-(-len(own) // PHOTOGRAPHS)] for own in sets.values()]

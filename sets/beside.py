@@ -1,9 +1,11 @@
 """Sets beside each other: what each of them is called, and whether two are parts of one.
 
-    sets = told_apart(sets)      each once, no two of one name
+    sets = told_apart(sets)                                 each once, no two of one name
+    parts, names = under_former_sets(parts, names, former)  of pairs whose sets were renamed since
 """
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import combinations
 
 from prediction.pen import DEFAULT, NONE
@@ -67,3 +69,13 @@ def _names_of_patients(found):
     for own in found.photographs:
         names[own.patient].add(folded(own.name))
     return names
+
+
+def under_former_sets(parts, names, former):
+    """Returns {part: photographs} and {photograph: name} with the sets' names that a run before had.
+
+    former: {name of a photograph: its set} of that run, by which its pairs were drawn.
+    """
+    called = {own: replace(own, set=former.get(name, own.set)) for own, name in names.items()}
+    return ({part: [called[own] for own in photographs] for part, photographs in parts.items()},
+            {called[own]: name for own, name in names.items()})

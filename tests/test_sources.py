@@ -244,6 +244,23 @@ def test_a_renamed_set_whose_names_another_has_too_keeps_its_pairs(command, draw
     assert "now: 1 mask changed (C/train/masks/eye0.png) since" in command("augment", *words).err
 
 
+def test_a_pair_that_is_lost_after_its_set_was_renamed_is_made_as_it_was(command, draw, tmp_path):
+    """It had another content, and the manifest another sum: no training could be resumed."""
+    draw.plain(tmp_path / "A", train=2, test=1)
+    words = "--out", tmp_path / "out", "--copies", 1, "--workers", 1
+    assert command("augment", "--data", tmp_path / "A", *words).code == 0
+    before = {path.name: path.read_bytes() for path in [*(tmp_path / "out").rglob("train/*/*.png"),
+                                                        tmp_path / "out/manifest.csv"]}
+    (tmp_path / "A").rename(tmp_path / "B")
+    words = "--data", tmp_path / "B", *words
+    assert "is noted" in command("augment", *words).out
+    for path in (tmp_path / "out/train").glob("*/*.png"):
+        path.unlink()
+    assert command("augment", *words).code == 0
+    assert before == {path.name: path.read_bytes() for path in [*(tmp_path / "out").rglob("train/*/*.png"),
+                                                                tmp_path / "out/manifest.csv"]}
+
+
 # ---- what training.py notices ----------------------------------------------------------------------------
 
 def test_training_refuses_pairs_on_whose_two_sides_one_patient_is_now(project, refused, tmp_path, capsys):
