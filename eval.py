@@ -105,6 +105,7 @@ def predicted(options, photographs):
     else:
         results.write(results.folder.remove, "contact_sheet.png")  # an earlier command's
     results.write(page.write, rows, options.photographs)
+    results.complete &= not page.unread
     results.finish(*given)
     tell(results.folder, predictor.plan, rows)
     if options.show:

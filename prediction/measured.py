@@ -46,14 +46,18 @@ class MeasuredResults(FolderResults):
         self.remarks = []  # see photographs.reading
         rows = Rows(Folder(self.before))
         rows.read()
-        self.predicted = {made_of(row)["photograph"]["sha256"]: row for row in rows.values()}
-        self.lay = {where(place_of(row)): made_of(row)["photograph"] for row in rows.values()}
         if lost := lacking(table_in(Folder(self.before)), rows):
             complain(f"{told_lacking(self.before, lost)}: masks are not compared with these. "
                      "Copy that hidden folder along.")
+        rows = {name: row for name, row in rows.items() if "mask" not in row}  # others are of measured masks
+        self.predicted = {made_of(row)["photograph"]["sha256"]: row for row in rows.values()}
+        self.lay = {where(place_of(row)): made_of(row)["photograph"] for row in rows.values()}
         if before and not rows:
             raise Problem(f"--before {before}: holds no predictions. Give the --out with which eval.py "
                           "predicted these photographs, or leave --before out.")
+        if rows and where(path) == where(self.before):
+            raise Problem(f"--out {path}: holds the predictions that the masks are compared with. "
+                          "Choose another --out.")
         settings = {"masks": masks.as_posix(), "compared with": self.before.as_posix() if rows else None}
         super().__init__(path, settings, overwrite)
         self.known = places_known(rows) | self.known

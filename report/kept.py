@@ -4,7 +4,7 @@ import numpy as np
 
 import pictures
 from running.again import make_way
-from running.files import write_png
+from running.files import remove, write_png
 
 KINDS = "probabilities", "masks", "comparisons"  # of pictures, each in a folder of --out
 CURVES = "roc.png", "pr.png"
@@ -40,7 +40,7 @@ def remove_stale(out, sources):
     """Removes the pictures whose photograph or FOV is another now: a probability that is there is kept."""
     for name in sources.stale(("photograph", "FOV")):
         for file in pictures_of([name]):
-            (out / file).unlink(missing_ok=True)
+            remove(out / file)
 
 
 def write_pictures(out, name, title, comparison, threshold):

@@ -17,7 +17,7 @@ from photographs.reading import read_photograph
 from prediction.mask_names import file_of
 from prediction.measured import PREDICTIONS
 from prediction.rows import made_of
-from running.command import counted, typed
+from running.command import Problem, complain, counted, typed
 from running.files import read_levels, sha256
 from viewer.photographs import Sheet, assembled, contents, write_page
 
@@ -33,6 +33,7 @@ class Review:
     def __init__(self, folder, threshold, most):
         self.folder, self.threshold, self.most = folder, threshold, most
         self.taken, self.lock = {}, threading.Lock()  # {name: (row, what the page holds of it)}
+        self.unread = set()  # names of photographs that the page lacks, since a file of theirs cannot be read
 
     def chosen(self, *more):
         rows = [*(row for row, _ in self.taken.values()), *more]
@@ -67,12 +68,18 @@ class Review:
 
         rows: of all photographs; places: the files and folders of photographs that eval.py was given.
         """
-        chosen = least_certain(rows, self.most)
-        if not chosen:
+        shown = {}
+        for row in least_certain(rows, self.most):
+            try:
+                shown[row["name"]] = self.taken.get(row["name"]) or (row, self.read(row))
+            except Problem as problem:
+                self.unread.add(row["name"])
+                complain(f"left out of {self.folder / 'review.html'}: {problem}")
+        if not shown:
             return self.folder.remove("review.html")
-        facts = facts_of(self.folder, rows, chosen, self.most, places)
-        taken = (self.taken.get(row["name"]) or (row, self.read(row)) for row in chosen)
-        write_page(self.folder / "review.html", template(), facts, (each for _, each in taken))
+        rows = [row for row in rows if row["name"] not in self.unread]
+        facts = facts_of(self.folder, rows, [row for row, _ in shown.values()], self.most, places)
+        write_page(self.folder / "review.html", template(), facts, (each for _, each in shown.values()))
 
 
 def template():

@@ -242,7 +242,7 @@ def read_levels(path):
     """Returns a probability PNG as (H, W) uint16, 65535 = 1; raises Problem if it is anything else."""
     levels = read_png(path, cv2.IMREAD_UNCHANGED)
     if levels is None or levels.dtype != np.uint16 or levels.ndim != 2:
-        raise Problem(f"{path}: is not a 16-bit probability picture. Say --overwrite to make it again.")
+        raise Problem(f"{path}: is not a 16-bit probability. Remove it, and the same command makes it again.")
     return levels
 
 

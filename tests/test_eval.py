@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import os
 import shutil
 import sys
 
@@ -531,3 +532,21 @@ def test_without_ray_a_sentence_says_what_to_install(refused, monkeypatch, tmp_p
     sentence = refused("eval", tmp_path, "--ray", "local", "--out", tmp_path / "o")
     assert "pip install -r requirements.txt -r requirements-ray.txt" in sentence
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("damage", ["probability", "photograph"])
+def test_an_earlier_photograph_that_cannot_be_read_is_left_out_of_the_review_and_named(
+        evaluate, photographs, draw, tmp_path, damage):
+    """Each later command ended there, whatever was added."""
+    out = tmp_path / "out"
+    assert evaluate(out, photographs).code == 0
+    draw.put(photographs / "p3.png", draw.eye(60)[0])
+    damaged = {"probability": out / "p0_probability.png", "photograph": photographs / "p0.png"}[damage]
+    kept = damaged.stat()
+    damaged.write_bytes(bytes(kept.st_size))
+    os.utime(damaged, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    ended = evaluate(out, photographs)
+    assert ended.code == 1 and f"{damaged}" in ended.err and "Traceback" not in ended.err
+    assert sorted(table_of(out).index) == ["p0", "p1", "p2", "p3"]
+    page = (out / "review.html").read_text()
+    assert '"p3"' in page and '"p1"' in page and '"p0"' not in page

@@ -329,6 +329,25 @@ def test_before_without_predictions_is_refused_and_without_that_of_a_photograph_
         assert ended.code == 0 and "1 mask (" in ended.err and "left.png) not compared" in ended.err
 
 
+def test_the_predictions_that_masks_are_compared_with_are_not_overwritten(
+        measure, command, eyes, tiny_model, everything, tmp_path):
+    """Each mask was compared with itself, and the predictions were gone."""
+    out = tmp_path / "predictions"
+    command("eval", eyes[0], "--model", tiny_model, "--precision", "float32", "--out", out)
+    before = everything(out)
+    ended = measure("--overwrite", out="predictions")
+    assert ended.code == 2 and "predictions that the masks are compared with" in ended.err
+    assert everything(out) == before
+
+
+def test_measured_masks_are_no_predictions_to_compare_with(command, refused, measure, eyes, drawn, tmp_path):
+    """They were compared with themselves, as if these had been predicted."""
+    assert measure().code == 0
+    sentence = refused("eval", eyes[0], "--masks", drawn, "--before", tmp_path / "measured",
+                       "--out", tmp_path / "o")
+    assert "measured: holds no predictions" in sentence
+
+
 @pytest.mark.parametrize("flags", [
     ["--tta"], ["--threshold", "0.4"], ["--pen", "none"], ["--model", "weights/vessels.keras"],
     ["--precision", "float32"], ["--review", "3"]])
