@@ -28,7 +28,7 @@ from running.command import Problem, complain, counted, run, say
 from running.files import as_csv, is_there, read_levels, sha256, write_json, write_text, written
 from running.sources import UNKNOWN, Sources
 from running.tensorflow_start import start_tensorflow
-from sets.leaks import refuse_learned_from
+from sets.leaks import patient_of, patients_met, refuse_learned_from
 from sets.validation import validation_of
 from viewer.photographs import Sheet
 
@@ -37,7 +37,8 @@ PROTOCOL = ("Scored at native size, inside the FOV, against the first observer, 
 CHOSEN = "the card's threshold, which was chosen on validation photographs"
 GIVEN = "a threshold of {}, given with --threshold"
 UNSCORED = "Predicted and pictured; there are no reference masks here, so nothing can be scored."
-NOTES = {"train": "trained on", "both": "trained on", "validation": "validation: threshold chosen on it"}
+NOTES = {"train": "trained on", "both": "trained on", "validation": "validation: threshold chosen on it",
+         "patient": "of a patient whom the model has met"}
 
 
 def arguments():
@@ -99,7 +100,7 @@ def main():
         complain(f"{changes} meanwhile: run the same command again.")
     mark(options.out, settings, finished=not (scores.failed or changes) and all_written,
          files=files_of(scores), **sources.for_run())
-    return tell(options.out, summary) or int(not all_written)
+    return tell(options.out, summary) or int(bool(changes) or not all_written)
 
 
 def sources_of(options, folders, named):
@@ -107,6 +108,7 @@ def sources_of(options, folders, named):
     items = {name: {"photograph": photograph.path, "mask": photograph.mask, "FOV": photograph.fov,
                     "second observer's mask": photograph.second} for name, photograph in named.items()}
     sources = Sources(options.out, folders, items, options.overwrite)
+    sources.refuse_strangers("test")
     if sources.changes:
         say(f"{options.out}: {sources.changes} since. What that concerns is tested anew.")
     if sources.unknown:
@@ -130,7 +132,7 @@ def chosen_photographs(folders, split, card):
 def segment_and_score(predictor, out, named, card):
     """Segments, pictures and scores the photographs {name: Photograph}; returns their Scores."""
     threshold, parts = predictor.plan.threshold, card.parts_met()
-    scores, remarks = Scores(threshold), []
+    scores, remarks, met = Scores(threshold), [], patients_met(named.values(), parts)
 
     def compute(name, given):
         rgb, fov, reference, second = given
@@ -138,7 +140,8 @@ def segment_and_score(predictor, out, named, card):
 
     def finish(name, comparison):
         write_pictures(out, name, named[name].path.name, comparison, threshold)
-        return scores_of(name, comparison, threshold, NOTES.get(parts.get(sha256(named[name].path)), ""))
+        part = parts.get(sha256(named[name].path), "patient" if patient_of(named[name]) in met else None)
+        return scores_of(name, comparison, threshold, NOTES.get(part, ""))
 
     results = overlapped(named, lambda name: read(named[name], remarks), compute, finish,
                          memory=lambda name: memory_of(named[name].path))

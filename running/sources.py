@@ -87,6 +87,17 @@ class Sources:
         if self.unknown:
             complain(f"{self.out}: {UNKNOWN}. --overwrite makes the {results} anew.")
 
+    def refuse_strangers(self, results):
+        """Raises Problem if the results in `out` are of other photographs throughout.
+
+        results: what they are, in words.
+        """
+        before, now = ({*items, *(item["photograph"]["sha256"] for item in items.values())}
+                       for items in (self.before or {}, self.now))
+        if before and not before & now:
+            raise Problem(f"{self.out}: holds the {results} of other photographs. "
+                          "Choose another --out, or say --overwrite.")
+
     def mixed(self, results, why):
         return Problem(f"{self.out}: its {results} are not of the data as it is now: {why}. "
                        "Say --overwrite to make all of them anew, or choose another --out.")

@@ -3,6 +3,7 @@
     sentences = in_several_parts(photographs)          for the doctor, and for augment.py and training.py to
     sentences = copies_in_parts(files)                 refuse
     refuse_learned_from(tested, everyone, shas)        for testing.py
+    patients = patients_met(tested, shas)
 """
 
 from collections import defaultdict
@@ -58,6 +59,17 @@ def copies_in_parts(files):
 
 def same_photograph(paths):
     return f"{' and '.join(map(str, paths))} are the same photograph. Remove all but one."
+
+
+def patient_of(photograph):
+    """Returns (set, patient), or None of one whose patient nobody tells."""
+    return (photograph.set, photograph.patient) if photograph.told else None
+
+
+def patients_met(photographs, learned):
+    """Returns the patients, as of patient_of, of whom a photograph's sum is among `learned`."""
+    return {patient_of(own) for own in photographs
+            if learned and own.told and sha256(own.path) in learned}
 
 
 def refuse_learned_from(tested, everyone, learned):

@@ -554,3 +554,24 @@ def test_no_model_that_comes_with_the_project_is_warned_of():
 def test_more_folders_than_before_are_refused(tmp_path):
     with pytest.raises(Problem, match="got 1 of them for .*, here are 2"):
         room.folders_of({"data": {"": "x"}}, tmp_path, [tmp_path, tmp_path])
+
+
+def test_the_finished_test_of_other_photographs_is_not_lost(
+        command, refused, tiny_set, tiny_model, draw, everything, tmp_path):
+    """All of it was removed without --overwrite when another set was tested into the same folder."""
+    for name, eye in (("images", draw.eye(77)[0]), ("masks", draw.eye(77)[1])):
+        draw.put(tmp_path / f"other/{name}/z.png", eye)
+    words = "--model", tiny_model, "--precision", "float32", "--out", tmp_path / "o", "--data"
+    assert command("testing", *words, tiny_set).code == 0
+    before = everything(tmp_path / "o")
+    sentence = refused("testing", *words, tmp_path / "other")
+    assert "holds the test of other photographs" in sentence and everything(tmp_path / "o") == before
+    assert command("testing", *words, tmp_path / "other", "--overwrite").code == 0
+
+
+def test_a_file_that_changes_while_it_is_tested_is_no_success(
+        command, tiny_set, tiny_model, tmp_path, monkeypatch):
+    """A script would go on with scores of two versions of a photograph."""
+    monkeypatch.setattr(Sources, "changed_meanwhile", lambda self: "1 photograph changed")
+    ended = command("testing", "--data", tiny_set, "--out", tmp_path / "o", "--model", tiny_model)
+    assert ended.code == 1 and "1 photograph changed meanwhile: run the same command again" in ended.err

@@ -583,3 +583,14 @@ def test_the_other_eye_of_a_patient_whom_the_model_has_met_is_refused(
     assert not (tmp_path / "o").exists()
     draw.put(folder / "train/images/eye0.png", draw.eye(99)[0])
     assert test(folder, tmp_path / "o").code == 0
+
+
+def test_another_photograph_of_a_patient_whom_the_model_has_met_is_noted(test, tiny_set, tmp_path):
+    """It looked untouched in the table of all, where no part is kept out."""
+    folder = shutil.copytree(tiny_set, tmp_path / "s")
+    (folder / "patients.csv").write_text("name,patient\neye0,Ann\neye4,Ann\n")
+    assert test(folder, tmp_path / "o", "--split", "all").code == 0
+    notes = table_of(tmp_path / "o")["note"]
+    assert notes["eye0"] == "trained on" and notes["eye4"] == "of a patient whom the model has met"
+    assert notes.drop(["eye0", "eye4"]).isin(["trained on", "validation: threshold chosen on it"]).sum() >= 1
+    assert notes["eye5"] != notes["eye5"], "nothing is noted of others"
