@@ -1,4 +1,4 @@
-"""Draws README's pictures with the shipped model: scikit-image's CC0 retina, and one of the drawn samples.
+"""Draws the pages' pictures with the shipped model: scikit-image's CC0 retina, and one of the drawn samples.
 
     python docs/pictures.py
 """
@@ -18,6 +18,8 @@ from pictures import in_a_row, outlined, shrunk  # noqa: E402
 from running.files import write_bytes  # noqa: E402
 from running.tensorflow_start import start_tensorflow  # noqa: E402
 
+PART = slice(380, 680), slice(600, 900)  # px of the retina: the disc's edge, thick vessels and thin ones
+
 
 def main():
     start_tensorflow()
@@ -35,8 +37,28 @@ def main():
         shown = [rgb, (segmented.levels >> 8).astype(np.uint8), outline]
         row = in_a_row([shrunk(picture, 480) for picture in shown],
                        ["photograph", "probability", "prediction, outlined"])
-        content = cv2.imencode(".jpg", row[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
-        write_bytes(ROOT / "docs" / f"{name}.jpg", content.tobytes())
+        write_jpeg(name, row)
+    write_jpeg("altered", altered(predictor, retina()))
+
+
+def altered(predictor, rgb):
+    """Returns the vessels that are found in a part of a photograph as it is and after it was altered."""
+    small = cv2.resize(rgb, None, fx=1 / 4, fy=1 / 4, interpolation=cv2.INTER_AREA)
+    compressed = cv2.imdecode(cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, 10])[1], cv2.IMREAD_COLOR)
+    pictures = {"as published": rgb, "a quarter of its size": small, "JPEG quality 10": compressed,
+                "blurred, sigma 6": cv2.GaussianBlur(rgb, (0, 0), 6), "an eighth of the light": rgb // 8}
+    shown = []
+    for picture in pictures.values():
+        mask = predictor.segment(picture, find_fov(picture)).mask
+        large, mask = (cv2.resize(each, rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+                       for each in (picture, mask.view(np.uint8)))
+        shown.append(outlined(large, mask.view(bool))[PART])
+    return in_a_row(shown, pictures)
+
+
+def write_jpeg(name, picture):
+    content = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])[1]
+    write_bytes(ROOT / "docs" / f"{name}.jpg", content.tobytes())
 
 
 if __name__ == "__main__":
