@@ -41,7 +41,7 @@ class Earlier:
 
         Those that are among them are done anew, which is said. removed: names whose rows are to go.
         """
-        gone = lacking(self.table, self.rows, [*self.names, *removed])
+        gone = lacking(self.table, self.rows, removed)
         now = {in_cell(name): in_cell(path.as_posix()) for path, name in named.items()}
         lost = [name for name, file in gone.items() if now.get(name) != file]
         if lost:

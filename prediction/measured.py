@@ -51,7 +51,6 @@ class MeasuredResults(FolderResults):
                      "Copy that hidden folder along.")
         rows = {name: row for name, row in rows.items() if "mask" not in row}  # others are of measured masks
         self.predicted = {made_of(row)["photograph"]["sha256"]: row for row in rows.values()}
-        self.lay = {where(place_of(row)): made_of(row)["photograph"] for row in rows.values()}
         if before and not rows:
             raise Problem(f"--before {before}: holds no predictions. Give the --out with which eval.py "
                           "predicted these photographs, or leave --before out.")
@@ -76,17 +75,20 @@ class MeasuredResults(FolderResults):
         return {photograph: name for photograph, name in names.items() if photograph in self.mask_of}
 
     def names(self, photographs):
-        """As FolderResults.names; what was predicted has its name from there, wherever it lies now.
+        """As FolderResults.names; where the name is another prediction's, the content tells the right one.
 
-        Of several photographs of one content their places tell which is which.
+        So photographs that were moved keep their names. Of several of one content their places tell.
         """
-        contents = {path: described(path, as_cell(path.absolute()), self.lay.get(where(path)))["sha256"]
-                    for path in photographs if self.lay}
-        given, predicted = Counter(contents.values()), Counter(file["sha256"] for file in self.lay.values())
+        lay = {where(place_of(row)): made_of(row)["photograph"]
+               for row in [*self.predicted.values(), *self.rows.values()]}
+        rows = {row["name"]: content for content, row in self.predicted.items()}
+        contents = {path: described(path, as_cell(path.absolute()), lay.get(where(path)))["sha256"]
+                    for path, name in super().names(photographs).items() if name in rows}
+        given, predicted = Counter(contents.values()), Counter(rows.values())
         found = {where(path): self.predicted[content]["name"] for path, content in contents.items()
                  if given[content] == predicted[content] == 1}
-        others = {place: name for place, name in self.known.items() if name not in found.values()}
-        self.known = others | found
+        taken = set(found.values())
+        self.known = {place: name for place, name in self.known.items() if name not in taken} | found
         return super().names(photographs)
 
     # ---- what is done

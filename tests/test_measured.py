@@ -315,6 +315,23 @@ def test_a_photograph_that_was_moved_since_it_was_predicted_keeps_its_mask(
             assert len(found) == len(given) and not found[["added_px", "erased_px"]].to_numpy().any(), found
 
 
+def test_a_photograph_that_has_a_name_of_its_own_gets_the_mask_of_that_name(
+        command, draw, tiny_model, tmp_path):
+    """By its content it would be the one that was predicted, and get the mask of another of that name."""
+    for k, name in enumerate("yz"):
+        draw.put(tmp_path / f"masks/{name}.png", draw.eye(60 + k)[1])
+    draw.put(tmp_path / "eyes/y.png", draw.eye(61)[0])
+    with contextlib.chdir(tmp_path):
+        assert command("eval", "eyes", "--model", tiny_model, "--precision", "float32").code == 0
+        os.rename("eyes/y.png", "eyes/z.png")
+        assert command("eval", "eyes", "--masks", "masks", "--out", "renamed").code == 0
+        assert table(tmp_path / "renamed")["mask"].to_dict() == {"z": "masks/z.png"}
+        shutil.copy("eyes/z.png", "eyes/y.png")
+        for given in (["eyes"], ["eyes/z.png"]):
+            assert command("eval", *given, "--masks", "masks", "--out", "copied").code == 0
+            assert table(tmp_path / "copied")["mask"].to_dict() == {"y": "masks/y.png", "z": "masks/z.png"}
+
+
 def test_before_without_predictions_is_refused_and_without_that_of_a_photograph_is_said(
         command, refused, measure, eyes, drawn, tiny_model, tmp_path):
     (tmp_path / "empty").mkdir()

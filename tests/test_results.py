@@ -146,6 +146,14 @@ def test_a_damaged_row_is_left_out_and_done_anew(done, photographs, segmented, c
     assert left(done, photographs) == ("finished", [])
 
 
+def test_a_damaged_row_whose_photograph_is_not_given_is_not_lost_from_the_table(done, photographs):
+    """The table is the last place that has its measures."""
+    (done / ".rows/x.json").write_bytes(b"{")
+    results = FolderResults(done, SETTINGS)
+    with pytest.raises(Problem, match="holds 1 row .x. that .rows beside it lacks"):
+        results.begin({path: name for path, name in results.names(photographs).items() if name != "x"})
+
+
 def test_a_row_that_cannot_be_read_for_a_moment_is_not_done_anew(done, photographs, monkeypatch):
     read_text = Path.read_text
 
