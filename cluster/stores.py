@@ -18,11 +18,11 @@ from photographs.finding import not_passed_over, photographs_among, tell_left_ou
 from prediction.any_results import Results
 from prediction.earlier import earlier_run
 from prediction.results import names_apart
-from prediction.rows import ROWS
+from prediction.rows import PARQUET, ROWS
 from running.command import Problem, complain, counted, say, with_example
 from running.files import remove, write_bytes
 
-TABLE, SECONDS = "predictions.parquet", 60  # a part of the table is written when so many seconds have passed
+TABLE, SECONDS = PARQUET, 60  # a part of the table is written when so many seconds have passed
 TEXT = ("name", "file", "pen", "warnings", "status", "error")  # every other column is a number
 
 
@@ -143,7 +143,8 @@ class StoredResults(Results):
     """
 
     def __init__(self, place, settings, overwrite=False):
-        super().__init__(Store(place), settings, ("mask",), overwrite, ROWS)
+        store = Store(place)
+        super().__init__(store, settings, ("mask",), overwrite, ROWS * store.has(ROWS))
 
     def rows(self, columns):
         """Returns these columns of the table so far, as a pyarrow table."""

@@ -200,9 +200,9 @@ def _check_header(picture, content, path):
         raise Problem(f"{path}: would take very long to read. Convert it to PNG.")
     tags = getattr(picture, "tag_v2", {})
     if (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (1,))) > 8
-            and len(picture.getbands()) > 1):  # Pillow misreads uncompressed ones, OpenCV any
-        raise Problem(f"{path}: is a TIFF of more than 8 bits with its colours in planes, which is not read "
-                      "here. Convert it to PNG, or write each pixel's colours together (contiguous).")
+            and len(picture.getbands()) > 1 and picture.info.get("compression") == "raw"):
+        raise Problem(f"{path}: is an uncompressed TIFF of more than 8 bits with its colours in planes, "
+                      "which is not read here. Convert it to PNG, or write each pixel's colours together.")
 
 
 def _orientation(picture):

@@ -10,12 +10,12 @@ class Results:
     """What all results folders do alike; prediction.results and cluster.stores say where rows are.
 
     folder: a running.files.Folder or cluster.stores.Store; kinds: which of KINDS each photograph gets.
-    theirs: by what a folder is known whose results are kept otherwise, with --ray or without it.
+    theirs: a name in the folder by which its results are kept otherwise, with --ray or without it, if any.
     """
 
     def __init__(self, folder, settings, kinds, overwrite, theirs):
         """Raises Problem if the folder holds results of other settings or other files; changes nothing."""
-        if folder.has(theirs):
+        if theirs:
             raise Problem(f"{folder}/{theirs}: is of a run that keeps its results otherwise, with --ray or "
                           "without it. Choose another --out.")
         self.folder, self.settings, self.kinds, self.overwrite = folder, settings, kinds, overwrite

@@ -22,7 +22,7 @@ from prediction.any_results import Results
 from prediction.drawn import CELL, MOST_ON_SHEET, picture_of, sheet_of
 from prediction.earlier import Earlier
 from prediction.places import lay_in, names_known, places_known, replacing
-from prediction.rows import TABLE, Rows, in_cell, made_of, place_of, table_of
+from prediction.rows import TABLE, Rows, in_cell, made_of, of_ray, place_of, table_of
 from prediction.segmented import row_of
 from running.again import lacks, refuse_data, run_in
 from running.command import Problem, complain, with_example
@@ -77,11 +77,11 @@ class FolderResults(Results):
     """Results on this machine: each photograph's row is a JSON file, predictions.csv their table."""
 
     def __init__(self, path, settings, overwrite=False):
-        self.rows, self.changed = Rows(Folder(path)), set()  # the second: names of what is to be done anew
-        self.begun, self.removed = set(), set()  # names, see prediction/earlier.py
+        folder, self.changed = Folder(path), set()  # names of what is to be done anew
+        self.rows, self.begun, self.removed = Rows(folder), set(), set()  # see prediction/earlier.py
         self.noted = {}  # {path: what it was made of when it was read}
         self.small = {}  # {name: overlay of this run as the sheet shows it}, not to be read again
-        super().__init__(Folder(path), settings, kinds_of(settings), overwrite, "predictions.parquet")
+        super().__init__(folder, settings, kinds_of(settings), overwrite, of_ray(folder))
 
     def read_known(self):
         """Returns {place: name} of all that earlier runs have done; see places_known."""

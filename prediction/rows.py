@@ -21,6 +21,7 @@ from running.files import as_csv, from_cell, remove, write_json
 from running.names import folded
 
 ROWS, TABLE = ".rows", "predictions.csv"
+PARQUET = "predictions.parquet"  # a folder: the table of cluster/stores.py
 MADE_OF = "made of"
 OLD = {"photograph": "sha256", "mask": "mask sha256", "prediction": "prediction sha256"}  # of version 1.1
 HIDDEN = {MADE_OF, *OLD.values()}  # keys that are not in the table
@@ -127,6 +128,11 @@ def lacking(table, rows, more=()):
     known = set(map(in_cell, [*rows, *more]))
     renamed = {in_cell(row["file"]) for name, row in rows.items() if in_cell(name) not in table}
     return {name: file for name, file in table.items() if name not in known and file not in renamed}
+
+
+def of_ray(folder):
+    """Returns PARQUET if a Folder holds the results of a run with --ray, else ""."""
+    return PARQUET * (folder / PARQUET).is_dir()
 
 
 def told_lacking(folder, names):

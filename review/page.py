@@ -78,7 +78,8 @@ class Review:
         if not shown:
             return self.folder.remove("review.html")
         rows = [row for row in rows if row["name"] not in self.unread]
-        facts = facts_of(self.folder, rows, [row for row, _ in shown.values()], self.most, places)
+        most = self.most - len(self.unread)
+        facts = facts_of(self.folder, rows, [row for row, _ in shown.values()], most, places)
         write_page(self.folder / "review.html", template(), facts, (each for _, each in shown.values()))
 
 
