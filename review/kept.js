@@ -128,10 +128,9 @@ function workFrom(record, { key, fingerprint, level }) {
 async function findAllWork() {
   const found = new Map((await findWorks()).map(work => [work.key, work]));
   for (const photograph of view.photographs) {
-    const { key, fingerprint } = photograph;
-    const former = found.get(key.slice(0, key.lastIndexOf(" "))); // in 1.1.0, without the content's checksum
-    const record = found.get(key) ?? (former?.fingerprint === fingerprint ? former : null);
-    photograph.work = workFrom(record, photograph);
+    const { key } = photograph;
+    const former = key.slice(0, key.lastIndexOf(" ")); // of 1.1.0, without the content's checksum
+    photograph.work = workFrom(found.get(key) ?? found.get(former), photograph);
   }
   tellOfOthers([...found.values()]);
 }

@@ -216,22 +216,25 @@ def test_another_photograph_of_the_name_begins_anew_and_the_work_on_the_first_on
     assert np.array_equal(mask_of(browser), first)
 
 
-def test_the_work_that_version_1_1_0_kept_is_found(browser):
+@pytest.mark.parametrize("made_anew", [False, True])
+def test_the_work_that_version_1_1_0_kept_is_found(browser, made_anew):
     stroke(browser, "add", *LINE)
     mask = mask_of(browser)
-    browser.execute_async_script("""const [done] = arguments;
+    browser.execute_async_script("""const done = arguments[1];
         const { work, steps } = view.data;
         const key = work.key.replace(/ [0-9a-f]{64}$/, "");
         const former = { ...work, key, written: "before" };
+        if (arguments[0]) former.fingerprint = "of another prediction";
         within("readwrite", (works, ofSteps) => {
           works.clear();
           ofSteps.clear();
           works.put(former);
           ofSteps.put({ key, number: 0, to: steps[0].to, runs: runsOf(steps[0].at) });
-        }).then(() => done());""")
-    for _ in range(2):
+        }).then(() => done());""", made_anew)
+    for turn in range(2):
         again(browser)
         assert np.array_equal(mask_of(browser), mask) and "corrected" in words(browser, "list")
+        assert ("predicted anew since" in words(browser, "list")) == (made_anew and not turn)
         stroke(browser, "erase", (60, 30), (60, 80))
         mask = mask_of(browser)
 
