@@ -36,7 +36,7 @@ function lost() {
   }
 }
 
-addEventListener("beforeunload", event => unkept.size && event.preventDefault());
+const ask = event => event.preventDefault(); // whoever leaves the page
 
 // Calls `act(work, steps)` with the stores in one transaction; resolves to what the request it returns gives.
 async function within(mode, act) {
@@ -74,6 +74,7 @@ async function keep(photograph) {
     unkept.set(work.key, error.message);
   }
   const [why] = unkept.values();
+  (why ? addEventListener : removeEventListener)("beforeunload", ask);
   byId("unkept").hidden = !why;
   byId("unkept").textContent =
     `This browser could not keep all of your work (${why}): save the masks before you close the page.`;

@@ -79,7 +79,7 @@ def test_a_browser_that_keeps_nothing_says_so_and_work_goes_on(browser):
     show(browser, 1)
     show(browser, 0)
     assert np.array_equal(mask_of(browser), mask)
-    browser.execute_script("unkept.clear()")  # or leaving would be asked about
+    browser.execute_script("removeEventListener('beforeunload', ask)")
 
 
 def test_strokes_that_could_not_be_kept_are_kept_with_the_next_one(browser, rows):
