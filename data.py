@@ -92,7 +92,8 @@ def photographs_of(folders, split, whole_sets=()):
             raise Problem(f"--whole {name}: is none of the sets here: {', '.join(own.name for own in sets)}.")
     for found in sets:
         is_whole = split == "training" and found.name in whole_sets
-        if is_whole and any(own.split in ("training", "validation") for own in found.photographs):
+        splits = {own.split for own in found.photographs}
+        if is_whole and ("training" in splits or {"validation", "test"} <= splits):
             raise Problem(f"{found.folder}: {found.name} has an official split; "
                           "its test photographs are not for training.")
         chosen += found.photographs if is_whole or split == "all" else found.of(split)

@@ -79,7 +79,7 @@ def fine_tuned(init, first, last, card, predictor_of, validation, shared=()):
     share = smallest_within(right, TOLERANCE if forgets else 0)
     network, known = means[share]
     card = Card({key: value for key, value in card.items() if key not in PENS} | known
-                | learned_from(knew, card["data"]))
+                | learned_from(first, card["data"]))
     if predicts_as_before(first, known, forgets):
         card = as_before(lambda plan: predictor_of(network, plan),
                          Card(card | {key: first[key] for key in PREDICTS if key in first}), validation)
@@ -194,11 +194,12 @@ def renamed_as(first, data):
 
 def learned_from(first, data):
     """Returns `data` and `licence` of the card of a model that has learned from `data` after a first one."""
-    known = first.get("data", {})
+    licensed = {*first.get("data", {}), *data}  # a set that was renamed keeps its licence
+    known = renamed_as(first, data).get("data", {})
     data = {name: {part: both(known.get(name, {}).get(part, {}), data.get(name, {}).get(part, {}))
                    for part in ("train", "validation")} for name in sorted({*known, *data})}
     drawn = shas_of(data.get("samples", {})) <= samples.sums()
-    return {"data": data, "licence": licences_of(data, drawn)}
+    return {"data": data, "licence": licences_of(licensed, drawn)}
 
 
 def both(known, new):

@@ -160,6 +160,8 @@ def _decoded(content, path):
     values, alpha = _values_and_alpha(picture, path)
     # Pillow keeps the upper eight of 16 bits a colour: of 10 or 12 bits, it keeps two or four.
     if deep_colours and values.dtype == np.uint8 and values.max() < 64:
+        if _is_in_planes(picture):  # which OpenCV misreads
+            raise _in_planes(path)
         values = _in_full_depth(content, page, values)
     return Picture(turned(values, orientation), None if alpha is None else turned(alpha, orientation),
                    is_float=picture.mode == "F", remarks=remarks)
@@ -198,11 +200,19 @@ def _check_header(picture, content, path):
     scans = content.count(b"\xff\xda") if picture.format in ("JPEG", "MPO") else 1
     if width * height * (1000 if in_words else scans) > 25 * LARGEST_PICTURE:
         raise Problem(f"{path}: would take very long to read. Convert it to PNG.")
+    if _is_in_planes(picture) and picture.info.get("compression") == "raw":  # which Pillow misreads
+        raise _in_planes(path)
+
+
+def _is_in_planes(picture):
     tags = getattr(picture, "tag_v2", {})
-    if (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (1,))) > 8
-            and len(picture.getbands()) > 1 and picture.info.get("compression") == "raw"):
-        raise Problem(f"{path}: is an uncompressed TIFF of more than 8 bits with its colours in planes, "
-                      "which is not read here. Convert it to PNG, or write each pixel's colours together.")
+    return (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (1,))) > 8
+            and len(picture.getbands()) > 1)
+
+
+def _in_planes(path):
+    return Problem(f"{path}: is a TIFF of more than 8 bits with its colours in planes, which is not read "
+                   "here. Convert it to PNG, or write each pixel's colours together.")
 
 
 def _orientation(picture):

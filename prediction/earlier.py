@@ -46,7 +46,8 @@ class Earlier:
         lost = [name for name, file in gone.items() if now.get(name) != file]
         if lost:
             raise Problem(f"{told_lacking(self.folder, lost)}. Copy that hidden folder from where the "
-                          "results came, choose another --out, or say --overwrite to make all anew.")
+                          "results came, give these photographs too, choose another --out, or say "
+                          "--overwrite to make all anew.")
         if gone:
             complain(f"{told_lacking(self.folder, gone)}. These photographs are done anew.")
 

@@ -19,7 +19,7 @@ from photographs.fov import found_fov
 from photographs.labelled import OF_ANOTHER, vessels_of
 from photographs.reading import read_photograph, summed_up
 from prediction.drawn import picture_of
-from prediction.mask_names import assigned, lies_deeper, masks_in
+from prediction.mask_names import assigned, file_of, lies_deeper, masks_in
 from prediction.places import places_known
 from prediction.results import FolderResults
 from prediction.rows import TABLE, Rows, lacking, made_of, place_of, table_in, told_lacking
@@ -75,18 +75,21 @@ class MeasuredResults(FolderResults):
         return {photograph: name for photograph, name in names.items() if photograph in self.mask_of}
 
     def names(self, photographs):
-        """As FolderResults.names; where the name is another prediction's, the content tells the right one.
+        """As FolderResults.names; what was moved since it was predicted keeps its name from there.
 
-        So photographs that were moved keep their names. Of several of one content their places tell.
+        The content tells, where a name is that of a prediction or of no mask. Of several of one content their
+        places tell.
         """
+        masks = {mask.relative_to(self.place).as_posix() for mask in self.masks}
         lay = {where(place_of(row)): made_of(row)["photograph"]
                for row in [*self.predicted.values(), *self.rows.values()]}
         rows = {row["name"]: content for content, row in self.predicted.items()}
         contents = {path: described(path, as_cell(path.absolute()), lay.get(where(path)))["sha256"]
-                    for path, name in super().names(photographs).items() if name in rows}
-        given, predicted = Counter(contents.values()), Counter(rows.values())
-        found = {where(path): self.predicted[content]["name"] for path, content in contents.items()
-                 if given[content] == predicted[content] == 1}
+                    for path, name in super().names(photographs).items()
+                    if name in rows or file_of(name) not in masks}
+        given, names = Counter(contents.values()), {content: name for name, content in rows.items()}
+        found = {where(path): names[content] for path, content in contents.items()
+                 if given[content] == 1 and file_of(names.get(content, "")) in masks}
         taken = set(found.values())
         self.known = {place: name for place, name in self.known.items() if name not in taken} | found
         return super().names(photographs)

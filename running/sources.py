@@ -92,7 +92,7 @@ class Sources:
 
         results: what they are, in words.
         """
-        before, now = ({*items, *(item["photograph"]["sha256"] for item in items.values())}
+        before, now = ({item["photograph"]["sha256"] for item in items.values()}
                        for items in (self.before or {}, self.now))
         if before and not before & now:
             raise Problem(f"{self.out}: holds the {results} of other photographs. "
