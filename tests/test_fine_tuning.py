@@ -312,3 +312,9 @@ def test_a_card_that_cannot_be_used_is_refused_before_the_fit(train, tiny_traini
     write_json(tmp_path / "first.json", read_json(tiny_training / "model.json") | {"threshold": 5})
     ended = train(tmp_path / "c", "--init", model)
     assert ended.code == 2 and "first.json: its threshold" in ended.err and not (tmp_path / "c").exists()
+
+
+def test_a_set_that_was_renamed_keeps_its_licence():
+    known, new = {"HRF": {"train": {"1": "a"}}}, {"eyes": {"train": {"1": "a"}}}
+    learned = learned_from(Card({"data": known}), new)
+    assert list(learned["data"]) == ["eyes"] and "HRF: CC BY 4.0" in learned["licence"]

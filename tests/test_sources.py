@@ -560,7 +560,7 @@ def test_the_finished_test_of_other_photographs_is_not_lost(
         command, refused, tiny_set, tiny_model, draw, everything, tmp_path):
     """All of it was removed without --overwrite when another set was tested into the same folder."""
     for name, eye in (("images", draw.eye(77)[0]), ("masks", draw.eye(77)[1])):
-        draw.put(tmp_path / f"other/{name}/z.png", eye)
+        draw.put(tmp_path / f"other/{name}/eye4.png", eye)  # a name that the first has, too
     words = "--model", tiny_model, "--precision", "float32", "--out", tmp_path / "o", "--data"
     assert command("testing", *words, tiny_set).code == 0
     before = everything(tmp_path / "o")
