@@ -43,7 +43,8 @@ def test_an_interrupted_command_ends_at_once_with_one_sentence(working, tiny_set
     """Workers that were just starting printed tracebacks; others did what they had been given, for 30 s."""
     words = ("--data", tiny_set, "--out", tmp_path / "out", "--copies", 500, "--workers", 2)
     command = subprocess.Popen([sys.executable, ROOT / "augment.py", *map(str, words)],
-                               start_new_session=True, stderr=subprocess.PIPE, text=True)
+                               start_new_session=True, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # not ignored
     watched = psutil.Process(command.pid)
     for _ in range(6000):
         if list(tmp_path.glob("out/train/images/*.png")) if working else watched.children():
