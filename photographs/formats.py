@@ -160,8 +160,7 @@ def _decoded(content, path):
     values, alpha = _values_and_alpha(picture, path)
     # Pillow keeps the upper eight of 16 bits a colour: of 10 or 12 bits, it keeps two or four.
     if deep_colours and values.dtype == np.uint8 and values.max() < 64:
-        if _is_in_planes(picture):  # which OpenCV misreads
-            raise _in_planes(path)
+        _refuse_planes(picture, path)  # OpenCV misreads them
         values = _in_full_depth(content, page, values)
     return Picture(turned(values, orientation), None if alpha is None else turned(alpha, orientation),
                    is_float=picture.mode == "F", remarks=remarks)
@@ -200,26 +199,21 @@ def _check_header(picture, content, path):
     scans = content.count(b"\xff\xda") if picture.format in ("JPEG", "MPO") else 1
     if width * height * (1000 if in_words else scans) > 25 * LARGEST_PICTURE:
         raise Problem(f"{path}: would take very long to read. Convert it to PNG.")
-    if _is_in_planes(picture) and picture.info.get("compression") == "raw":  # which Pillow misreads
-        raise _in_planes(path)
+    if picture.info.get("compression") == "raw":  # Pillow reads compressed planes alone
+        _refuse_planes(picture, path)
 
 
-def _is_in_planes(picture):
-    tags = getattr(picture, "tag_v2", {})
-    return (tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (1,))) > 8
-            and len(picture.getbands()) > 1)
-
-
-def _in_planes(path):
-    return Problem(f"{path}: is a TIFF of more than 8 bits with its colours in planes, which is not read "
-                   "here. Convert it to PNG, or write each pixel's colours together.")
+def _refuse_planes(picture, path):
+    tags, several = getattr(picture, "tag_v2", {}), len(picture.getbands()) > 1
+    if several and tags.get(PLANAR_CONFIGURATION) == 2 and max(tags.get(BITSPERSAMPLE, (1,))) > 8:
+        raise Problem(f"{path}: is a TIFF of more than 8 bits with its colours in planes, which is not read "
+                      "here. Convert it to PNG, or write each pixel's colours together.")
 
 
 def _orientation(picture):
-    try:
+    orientation = 1
+    with contextlib.suppress(Exception):  # EXIF that cannot be read says nothing about the pixels
         orientation = picture.getexif().get(0x0112)
-    except Exception:  # EXIF that cannot be read says nothing about the pixels
-        return 1
     return orientation if orientation in range(1, 9) else 1
 
 
@@ -252,6 +246,5 @@ def _in_full_depth(content, page, values):
     _, pages = cv2.imdecodemulti(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED,
                                  range=(page, page + 1))
     deep = pages[0] if pages else values
-    if deep.dtype != np.uint16 or deep.ndim != 3 or deep.shape[:2] != values.shape[:2]:
-        return values
-    return deep[..., 2::-1].astype(np.float32)
+    is_deep = deep.dtype == np.uint16 and deep.ndim == 3 and deep.shape[:2] == values.shape[:2]
+    return deep[..., 2::-1].astype(np.float32) if is_deep else values

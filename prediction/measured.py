@@ -83,11 +83,12 @@ class MeasuredResults(FolderResults):
         masks = {mask.relative_to(self.place).as_posix() for mask in self.masks}
         lay = {where(place_of(row)): made_of(row)["photograph"]
                for row in [*self.predicted.values(), *self.rows.values()]}
-        rows = {row["name"]: content for content, row in self.predicted.items()}
+        names = {content: row["name"] for content, row in self.predicted.items()}
+        ours = set(names.values())
         contents = {path: described(path, as_cell(path.absolute()), lay.get(where(path)))["sha256"]
                     for path, name in super().names(photographs).items()
-                    if name in rows or file_of(name) not in masks}
-        given, names = Counter(contents.values()), {content: name for name, content in rows.items()}
+                    if name in ours or file_of(name) not in masks}
+        given = Counter(contents.values())
         found = {where(path): names[content] for path, content in contents.items()
                  if given[content] == 1 and file_of(names.get(content, "")) in masks}
         taken = set(found.values())

@@ -320,6 +320,23 @@ def driver(browser_with, tmp_path_factory):
         yield driver
 
 
+@pytest.fixture(scope="module")
+def rows(draw, tmp_path_factory):
+    """The rows of three predicted photographs, see tests/reviewed.py."""
+    import reviewed
+
+    return reviewed.drawn(draw, tmp_path_factory.mktemp("review"))
+
+
+@pytest.fixture
+def browser(driver, rows):
+    """A browser that shows their review."""
+    import reviewed
+
+    with reviewed.afresh(driver, rows):
+        yield driver
+
+
 # ---- training --------------------------------------------------------------------------------------------
 
 @pytest.fixture

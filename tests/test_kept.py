@@ -5,23 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import hands, mask_of, pointed_at, settled, show, slide, stroke, until, until_shown, words
-from reviewed import LINE, THRESHOLD, afresh, again, almost, drawn, in_chromium, write
+from reviewed import LINE, THRESHOLD, again, almost, in_chromium, write
 from shapes import near
 
 import metrics
 from prediction.rows import MADE_OF
 from running.files import sha256, write_png
-
-
-@pytest.fixture(scope="module")
-def rows(draw, tmp_path_factory):
-    return drawn(draw, tmp_path_factory.mktemp("review"))
-
-
-@pytest.fixture
-def browser(driver, rows):
-    with afresh(driver, rows):
-        yield driver
 
 
 def test_work_is_found_again_after_closing_with_its_undo(browser, rows):

@@ -25,7 +25,7 @@ from browser import (
     until_shown,
     words,
 )
-from reviewed import LINE, THRESHOLD, afresh, again, almost, drawn, in_chromium, write
+from reviewed import LINE, THRESHOLD, again, almost, in_chromium, write
 from shapes import near
 
 import metrics
@@ -34,18 +34,6 @@ from prediction.mask_names import file_of
 from prediction.segmented import Segmented
 from review import page
 from running.files import Folder, write_png
-
-
-@pytest.fixture(scope="module")
-def rows(draw, tmp_path_factory):
-    return drawn(draw, tmp_path_factory.mktemp("review"))
-
-
-@pytest.fixture
-def browser(driver, rows):
-    with afresh(driver, rows):
-        yield driver
-
 
 # ---- correcting ------------------------------------------------------------------------------------------
 

@@ -324,14 +324,20 @@ def test_training_says_which_photographs_it_does_without(project, draw, capsys):
     assert "1 photograph added (" in said and f"train{os.sep}images{os.sep}eye77.png) since" in said
 
 
-def test_a_photograph_that_a_list_has_made_one_of_the_test_part_is_not_trained_on(command, draw, tmp_path):
+def with_lists(draw, folder):
+    """Four photographs, the last for testing; returns the lists that say so."""
     for number in range(1, 5):
         rgb, mask, _ = draw.eye(number)
-        draw.put(tmp_path / f"AV/image/00{number}_N.png", rgb)
-        draw.put(tmp_path / f"AV/annotation/00{number}_N.png", mask)
-    lists = tmp_path / "AV/training.txt", tmp_path / "AV/testing.txt"
+        draw.put(folder / f"image/00{number}_N.png", rgb)
+        draw.put(folder / f"annotation/00{number}_N.png", mask)
+    lists = folder / "training.txt", folder / "testing.txt"
     lists[0].write_text("001_N.png\n002_N.png\n003_N.png\n")
     lists[1].write_text("004_N.png\n")
+    return lists
+
+
+def test_a_photograph_that_a_list_has_made_one_of_the_test_part_is_not_trained_on(command, draw, tmp_path):
+    lists = with_lists(draw, tmp_path / "AV")
     words = "--data", tmp_path / "AV", "--out", tmp_path / "out", "--copies", 1, "--workers", 1
     assert command("augment", *words).code == 0 and Pairs(tmp_path / "out")
     lists[0].write_text("002_N.png\n003_N.png\n")
@@ -342,13 +348,7 @@ def test_a_photograph_that_a_list_has_made_one_of_the_test_part_is_not_trained_o
 
 def test_that_one_set_is_learned_from_whole_lets_no_test_photograph_of_another_in(command, draw, tmp_path):
     draw.stare(tmp_path / "data/STARE")
-    for number in range(1, 5):
-        rgb, mask, _ = draw.eye(number)
-        draw.put(tmp_path / f"data/AV/image/00{number}_N.png", rgb)
-        draw.put(tmp_path / f"data/AV/annotation/00{number}_N.png", mask)
-    lists = tmp_path / "data/AV/training.txt", tmp_path / "data/AV/testing.txt"
-    lists[0].write_text("001_N.png\n002_N.png\n003_N.png\n")
-    lists[1].write_text("004_N.png\n")
+    lists = with_lists(draw, tmp_path / "data/AV")
     words = "--data", tmp_path / "data", "--out", tmp_path / "out", "--copies", 1, "--workers", 1
     assert command("augment", *words, "--whole", "STARE").code == 0 and Pairs(tmp_path / "out")
     lists[0].write_text("002_N.png\n003_N.png\n")

@@ -3,19 +3,8 @@
 import numpy as np
 import pytest
 from browser import hands, mask_of, pointed_at, settled, show, until_shown, words
-from reviewed import LINE, afresh, almost, drawn
+from reviewed import LINE, almost
 from shapes import near
-
-
-@pytest.fixture(scope="module")
-def rows(draw, tmp_path_factory):
-    return drawn(draw, tmp_path_factory.mktemp("tools"))
-
-
-@pytest.fixture
-def browser(driver, rows):
-    with afresh(driver, rows):
-        yield driver
 
 
 def whose_steps(browser):
