@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import psutil
+from numpy._core._multiarray_umath import __cpu_features__ as cpu_features
 
+# What decides how to compute: {Linux's name: numpy's}. Every processor with AMX has the third as well.
+FLAGS = {"avx2": "AVX2", "avx512f": "AVX512F", "avx512_bf16": "AVX512BF16"}
 M_MMAP_THRESHOLD = -3  # of malloc.h
 CGROUP = Path("/sys/fs/cgroup")  # where a container sees its own limits
 CGROUP_FILES = (  # of Linux's cgroups, version 2 and 1: the limit, what is in use, and of what kinds it is
@@ -28,12 +31,11 @@ def processors():
 
 
 def processor_flags():
-    """Returns the names of the processor's instruction sets as Linux lists them for x86, elsewhere none."""
-    try:
-        return set(re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"),
-                             re.MULTILINE)[1].split())
-    except (OSError, TypeError):  # not Linux, or a processor that describes itself otherwise
-        return set()
+    """Returns which of FLAGS the processor has, by Linux's names; none where it is not of the x86 family.
+
+    numpy asks the processor itself, on Windows as well, where oneDNN computes as on Linux.
+    """
+    return {flag for flag, name in FLAGS.items() if cpu_features.get(name)}
 
 
 def gpu_capabilities():
@@ -55,7 +57,7 @@ def hardware_precision(choice="auto"):
     capabilities = gpu_capabilities()
     if capabilities:
         return "bfloat16" if min(capabilities) >= (8, 0) else "float32"
-    return "bfloat16" if processor_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+    return "bfloat16" if "avx512_bf16" in processor_flags() else "float32"
 
 
 def free_memory():

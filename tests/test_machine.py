@@ -11,33 +11,31 @@ import pytest
 from conftest import linux_only
 
 from running import machine
-from running.machine import free_memory, hardware_precision, processors
+from running.machine import free_memory, hardware_precision, processor_flags, processors
 
 # ---- precision ---------------------------------------------------------------------------------------------
 
-@pytest.fixture
-def cpuinfo(monkeypatch):
-    """Sets what /proc/cpuinfo holds on a machine without GPU."""
-    def described(text):
-        monkeypatch.setattr(machine, "gpu_capabilities", lambda: [])
-        monkeypatch.setattr(Path, "read_text", lambda self, **how: text)
-
-    return described
-
-
-@pytest.mark.parametrize("flags, precision", [
-    ("fpu avx512f avx512_bf16 amx_tile", "bfloat16"), ("fpu amx_bf16", "bfloat16"),
-    ("fpu avx2 avx512f", "float32")])
-def test_bfloat16_only_where_the_processor_computes_in_it(cpuinfo, flags, precision):
-    cpuinfo(f"processor\t: 0\nmodel name\t: made up\nflags\t\t: {flags}\nbogomips\t: 1\n")
+@pytest.mark.parametrize("features, precision", [
+    (["AVX2", "AVX512F", "AVX512BF16"], "bfloat16"), (["AVX2", "AVX512F"], "float32"),
+    (["ASIMD"], "float32")])
+def test_bfloat16_only_where_the_processor_computes_in_it(monkeypatch, features, precision):
+    monkeypatch.setattr(machine, "gpu_capabilities", lambda: [])
+    monkeypatch.setattr(machine, "cpu_features", dict.fromkeys(features, True))
     assert hardware_precision("auto") == precision
     assert hardware_precision("float32") == "float32"
     assert hardware_precision("bfloat16") == "bfloat16"
 
 
-def test_an_unknown_processor_computes_in_float32(cpuinfo):
-    cpuinfo("Features : fp asimd\n")
-    assert hardware_precision() == "float32"
+def test_the_processor_itself_is_asked_on_systems_without_linux_list_of_it(monkeypatch):
+    monkeypatch.setattr(Path, "read_text", lambda self, **how: pytest.fail(f"{self} is not there"))
+    monkeypatch.setattr(machine, "cpu_features", {"AVX2": True, "AVX512F": False, "SSE2": True})
+    assert processor_flags() == {"avx2"}
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").is_file(), reason="this system has no such list")
+def test_what_is_found_is_what_linux_lists():
+    listed = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    assert processor_flags() == machine.FLAGS.keys() & listed
 
 
 @pytest.mark.parametrize("capability, precision", [
