@@ -11,10 +11,11 @@ from fitting.layers import trainable
 from model import copy_weights, unet
 
 
-@pytest.fixture(params=["whole", "by products", "in strips"])
+@pytest.fixture(params=["whole", "by products", "in strips", "not composed"])
 def way(request, monkeypatch):
-    """How gradients of kernels are computed."""
+    """How gradients of kernels, and convolutions on the way up, are computed."""
     monkeypatch.setattr(kernel_gradient, "AVX2_ALONE", request.param == "by products")
+    monkeypatch.setattr(fused, "_composing_pays", lambda *arguments: request.param != "not composed")
     if request.param == "in strips":
         for module in (fused, kernel_gradient):
             monkeypatch.setattr(module, "strips_of", lambda inputs: 4 if inputs.shape[1] % 8 == 0 else 1)
@@ -127,6 +128,15 @@ def test_a_kernels_gradient_is_keras_gradient(way, rows):
         assert kernel_gradient.by_products(layer.kernel) == (way == "by products")
     for ours, stock in zip(*results, strict=True):
         np.testing.assert_allclose(ours, stock, rtol=1e-5, atol=1e-4)
+
+
+def test_kernels_are_composed_where_that_saves_multiplications():
+    grow, kernel = tf.zeros((2, 2, 128, 256)), tf.zeros((3, 3, 128, 128))
+    # a pixel below takes 720,896 multiplications apart, 524,288 composed; composing takes 150,994,944
+    for pixels, pays in (((2, 16, 16), False), ((1, 16, 48), False),
+                         ((1, 16, 49), True), ((4, 32, 32), True)):
+        assert fused._composing_pays(tf.zeros((*pixels, 256)), grow, kernel) == pays
+    assert fused._composing_pays(tf.zeros((2, 16, 16, 256), "bfloat16"), grow, kernel)
 
 
 def test_only_large_photographs_in_bfloat16_are_cut_in_strips():
