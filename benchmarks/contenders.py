@@ -85,6 +85,13 @@ def report(task, rows, all_ours):
     in_markdown([f"{task}, ms a photograph", "it", "ours in the same turns", "ours is faster by"], cells())
 
 
+def suits(name):
+    """Returns whether people would choose it on this processor: bfloat16 only where that is fast."""
+    if hardware_precision() == "float32":
+        return not name.endswith("bfloat16")
+    return name != "PyTorch, channels_last, float32"
+
+
 def installed(names):
     """Returns those of {name: (packages needed, function)} that can run here; says which cannot."""
     ready = []
@@ -145,7 +152,8 @@ def side_by_side(task, about, repetitions, rounds, passes):
                         help="one repetition of a small picture: does it run?")
     options = parser.parse_args()
     shape = Shape(options.width, options.batch, 128 if options.quick else 512)
-    others = [options.only] if options.only else [name for name in installed(TASKS[task]) if name != OURS]
+    names = {name: needed for name, needed in TASKS[task].items() if name != OURS and suits(name)}
+    others = [options.only] if options.only else installed(names)
     print(describe())
     repetitions = 1 if options.quick else options.repetitions
     own = []
@@ -261,21 +269,21 @@ def _torch_unet(width):
     return UNet()
 
 
-def _torch(shape, fast):
-    """Returns network, photographs, context: as people write it, or if `fast` channels_last with bfloat16."""
+def _torch(shape, layout, precision):
+    """Returns network, photographs, context; as people write it, layout is torch.contiguous_format."""
     import torch
 
     torch.set_num_threads(processors())
-    layout = torch.channels_last if fast else torch.contiguous_format
+    layout = getattr(torch, layout)
     network = _torch_unet(shape.width).to(memory_format=layout)
     photographs = torch.rand(shape.batch, 3, shape.side, shape.side).to(memory_format=layout)
-    return network, photographs, lambda: torch.autocast("cpu", dtype=torch.bfloat16, enabled=fast)
+    return network, photographs, lambda: torch.autocast("cpu", torch.bfloat16, precision == "bfloat16")
 
 
-def _torch_training(shape, fast):
+def _torch_training(shape, layout, precision):
     import torch
 
-    network, photographs, context = _torch(shape, fast)
+    network, photographs, context = _torch(shape, layout, precision)
     masks = (torch.rand(shape.batch, 1, shape.side, shape.side) > 0.9).float()
     adam = torch.optim.Adam(network.parameters(), 1e-3)
 
@@ -291,10 +299,10 @@ def _torch_training(shape, fast):
     return step
 
 
-def _torch_prediction(shape, fast):
+def _torch_prediction(shape, layout, precision):
     import torch
 
-    network, photographs, context = _torch(shape, fast)
+    network, photographs, context = _torch(shape, layout, precision)
     network.eval()
 
     def predict():
@@ -345,6 +353,14 @@ def _openvino(shape, precision):
     return lambda: request.infer({0: photographs})
 
 
+def _by_torch(work):
+    """Returns {name: (packages, function)} of `work`, one of the two functions above, in its three ways."""
+    ways = {"PyTorch as people write it, float32": ("contiguous_format", "float32"),
+            "PyTorch, channels_last, float32": ("channels_last", "float32"),
+            "PyTorch, channels_last, bfloat16": ("channels_last", "bfloat16")}
+    return {name: (("torch",), lambda shape, way=way: work(shape, *way)) for name, way in ways.items()}
+
+
 def _stock_training(precision):
     return (), lambda shape: _keras_training(lambda: _stock(shape, precision), shape)
 
@@ -359,15 +375,13 @@ TASKS = {  # {task: {name: (packages that it needs, function that returns what o
         OURS: ((), lambda shape: _keras_training(lambda: _own(shape), shape)),
         "Keras, stock layers, float32": _stock_training("float32"),
         "Keras, stock layers, bfloat16": _stock_training("bfloat16"),
-        "PyTorch as people write it, float32": (("torch",), lambda shape: _torch_training(shape, False)),
-        "PyTorch, channels_last, bfloat16": (("torch",), lambda shape: _torch_training(shape, True)),
+        **_by_torch(_torch_training),
     },
     "prediction": {
         OURS: ((), _own_prediction),
         "Keras, stock layers, float32": _stock_prediction("float32"),
         "Keras, stock layers, bfloat16": _stock_prediction("bfloat16"),
-        "PyTorch as people write it, float32": (("torch",), lambda shape: _torch_prediction(shape, False)),
-        "PyTorch, channels_last, bfloat16": (("torch",), lambda shape: _torch_prediction(shape, True)),
+        **_by_torch(_torch_prediction),
         "ONNX Runtime, float32": (("onnxruntime", "tf2onnx", "onnx"), _onnxruntime),
         "OpenVINO, float32": (("openvino",), lambda shape: _openvino(shape, "f32")),
         "OpenVINO, bfloat16": (("openvino",), lambda shape: _openvino(shape, "bf16")),
