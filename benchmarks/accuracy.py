@@ -16,13 +16,11 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from machine import ROOT, as_process, describe, flags, in_markdown
+
+from running.tensorflow_start import start_tensorflow
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # also of the processes started here
-
-from machine import as_process, describe, flags, in_markdown  # noqa: E402
-
-from running.tensorflow_start import start_tensorflow  # noqa: E402
 
 TRAININGS = {"this project": [ROOT / "training.py"],
              "Keras, stock layers, float32": [__file__, "stock"]}

@@ -11,16 +11,13 @@ import re
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE)]
+from machine import ROOT, flags
 
-from machine import flags  # noqa: E402
+from running.files import write_text
 
-from running.files import write_text  # noqa: E402
-
-PAGE = HERE.parent / "docs" / "speed.md"
+HERE = ROOT / "benchmarks"
+PAGE = ROOT / "docs" / "speed.md"
 NAMES = "training_step", "forward_pass", "commands", "epoch", "sizes"
 
 

@@ -8,21 +8,16 @@
 kept in --out, so that another --pen costs seconds.
 """
 
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+from machine import command, flags
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import flags  # noqa: E402
-
-from running.again import mark  # noqa: E402
-from running.command import say  # noqa: E402
-from running.files import read_json, sha256, write_table  # noqa: E402
-from running.tensorflow_start import start_tensorflow  # noqa: E402
+from running.again import mark
+from running.command import say
+from running.files import read_json, sha256, write_table
+from running.tensorflow_start import start_tensorflow
 
 CHOOSING = 3  # validation photographs of each set that choose the threshold of a fold
 
@@ -77,11 +72,10 @@ def fold_model(options, pairs, left, folder):
     """
     model = folder / "model" / "model.keras"
     write_fold(pairs, left, folder / "pairs")
-    command = [sys.executable, ROOT / "training.py", "--pairs", folder / "pairs", "--out", folder / "model",
-               "--loss", "dice+bce", "--minutes", options.minutes, "--rate", options.rate]
-    command += ["--init", options.init] if options.init else []
-    command += ["--resume"] if (folder / "model/run.json").is_file() else []
-    subprocess.run(list(map(str, command)), check=True)
+    words = ["--init", options.init] if options.init else []
+    words += ["--resume"] if (folder / "model/run.json").is_file() else []
+    command("training", "--pairs", folder / "pairs", "--out", folder / "model", "--loss", "dice+bce",
+            "--minutes", options.minutes, "--rate", options.rate, *words)
     return model
 
 

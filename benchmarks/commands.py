@@ -15,16 +15,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from machine import ROOT, alternate, as_process, cores, describe, flags, in_markdown, table
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import alternate, as_process, cores, describe, flags, in_markdown, table  # noqa: E402
-
-from photographs.fov import found_fov  # noqa: E402
-from photographs.reading import read_photograph  # noqa: E402
-from running.machine import processors  # noqa: E402
-from running.tensorflow_start import start_tensorflow  # noqa: E402
+from photographs.fov import found_fov
+from photographs.reading import read_photograph
+from running.machine import processors
+from running.tensorflow_start import start_tensorflow
 
 SAMPLES = sorted((ROOT / "samples/test/images").glob("*.png"))
 IMPORT = "import tensorflow"

@@ -20,14 +20,13 @@ import warnings
 from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
 from machine import describe, flags, in_markdown
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+from running.machine import hardware_precision, processors
+from running.tensorflow_start import set_switches, start_tensorflow
 
-from running.machine import hardware_precision, processors  # noqa: E402
-from running.tensorflow_start import set_switches, start_tensorflow  # noqa: E402
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 DEPTH = 4
 Shape = namedtuple("Shape", "width batch side")
@@ -111,13 +110,10 @@ def operations(width):
     total = 0
     for layer in unet(width, DEPTH).layers:
         if "Conv2D" in type(layer).__name__:
-            level = int(layer.name[len("down"):].split("_")[0]) if layer.name.startswith("down") else (
-                DEPTH if layer.name.startswith("bottom") else
-                int(layer.name[len("up"):].split("_")[0]) if layer.name.startswith("up") else 0)
-            kernel = layer.kernel.shape
-            # With stride 2 each pixel has one tap.
-            taps = 1 if layer.name.endswith("_grow") else kernel[0] * kernel[1]
-            total += 2 * taps * kernel[2] * kernel[3] / 4**level
+            down, across, *channels = layer.kernel.shape
+            # With stride 2 each pixel has one tap. Where channels are twice as many, pixels are a quarter.
+            taps = 1 if layer.name.endswith("_grow") else down * across
+            total += 2 * taps * channels[0] * channels[1] / max(1, layer.filters / width) ** 2
     return total
 
 
@@ -168,29 +164,28 @@ def _timed(work, rounds):
     return time.perf_counter() - began
 
 
+def _photographs(shape):
+    return np.random.default_rng(0).random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
+
+
 # ---- Keras
 
-def _keras_training(build, shape):
+def _keras_training(network, shape):
     import keras
-    import numpy as np
     import tensorflow as tf
 
     from losses import loss
 
-    network = build()
     network.compile(keras.optimizers.Adam(1e-3), loss("dice"), jit_compile=False)
     network.make_train_function()
-    rng = np.random.default_rng(0)
-    photographs = rng.random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
-    masks = (rng.random((shape.batch, shape.side, shape.side, 1)) > 0.9).astype(np.float32)
-    batches = iter(tf.data.Dataset.from_tensors((photographs, masks)).repeat())
+    masks = (_photographs(shape)[..., :1] > 0.9).astype(np.float32)
+    batches = iter(tf.data.Dataset.from_tensors((_photographs(shape), masks)).repeat())
     return lambda: network.train_function(batches)
 
 
-def _keras_prediction(build, shape):
+def _keras_prediction(network, shape):
     import tensorflow as tf
 
-    network = build()
     photographs = tf.random.uniform((shape.batch, shape.side, shape.side, 3))
     predict = tf.function(lambda photographs: network(photographs, training=False))
     return lambda: predict(photographs)
@@ -328,19 +323,17 @@ def _exported(shape, form):
 
 
 def _onnxruntime(shape):
-    import numpy as np
     import onnxruntime
 
     path = _exported(shape, "onnx")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = processors()
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    photographs = np.random.default_rng(0).random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
+    photographs = _photographs(shape)
     return lambda: session.run(None, {session.get_inputs()[0].name: photographs})
 
 
 def _openvino(shape, precision):
-    import numpy as np
     import openvino
 
     core = openvino.Core()
@@ -349,7 +342,7 @@ def _openvino(shape, precision):
     hints = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY",
              "INFERENCE_NUM_THREADS": processors()}
     request = core.compile_model(network, "CPU", hints).create_infer_request()
-    photographs = np.random.default_rng(0).random((shape.batch, shape.side, shape.side, 3), dtype=np.float32)
+    photographs = _photographs(shape)
     return lambda: request.infer({0: photographs})
 
 
@@ -362,17 +355,17 @@ def _by_torch(work):
 
 
 def _stock_training(precision):
-    return (), lambda shape: _keras_training(lambda: _stock(shape, precision), shape)
+    return (), lambda shape: _keras_training(_stock(shape, precision), shape)
 
 
 def _stock_prediction(precision):
-    return (), lambda shape: _keras_prediction(lambda: _stock(shape, precision), shape)
+    return (), lambda shape: _keras_prediction(_stock(shape, precision), shape)
 
 
 OURS = "this project"
 TASKS = {  # {task: {name: (packages that it needs, function that returns what one round calls)}}
     "training": {
-        OURS: ((), lambda shape: _keras_training(lambda: _own(shape), shape)),
+        OURS: ((), lambda shape: _keras_training(_own(shape), shape)),
         "Keras, stock layers, float32": _stock_training("float32"),
         "Keras, stock layers, bfloat16": _stock_training("bfloat16"),
         **_by_torch(_torch_training),

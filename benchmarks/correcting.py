@@ -19,35 +19,22 @@ first moves each photograph's threshold, in steps of STEP, until vessels have ab
 
 import random
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+from cameras import mean_width
+from machine import ROOT, command, flags
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from cameras import mean_width  # noqa: E402
-from machine import flags  # noqa: E402
-
-import metrics  # noqa: E402
-from data import photographs_of, split_validation  # noqa: E402
-from fitting.centrelines import REACH, SEEN, long_pieces, near  # noqa: E402
-from photographs.labelled import Labelled  # noqa: E402
-from running.command import Problem, run, say  # noqa: E402
-from running.files import (  # noqa: E402
-    read_json,
-    read_levels,
-    read_png,
-    sha256,
-    write_json,
-    write_png,
-    write_table,
-)
-from running.tensorflow_start import start_tensorflow  # noqa: E402
+import metrics
+from data import photographs_of, split_validation
+from fitting.centrelines import REACH, SEEN, long_pieces, near
+from photographs.labelled import Labelled
+from running.command import Problem, run, say
+from running.files import read_json, read_levels, read_png, sha256, write_json, write_png, write_table
+from running.tensorflow_start import start_tensorflow
 
 STEP = 0.05  # of the threshold, in which a person looks for the right width
 FOUND = 0.5  # of a piece's centreline that the following brush must find, or it is painted
@@ -145,10 +132,6 @@ def commands(options, folder):
     resumed = ["--resume"] if (folder / "model/run.json").is_file() else []
     yield "training", ("--pairs", folder / "pairs", "--init", options.model, "--out", folder / "model",
                        *options.training.split(), *resumed)
-
-
-def command(script, *words):
-    subprocess.run([sys.executable, ROOT / f"{script}.py", *map(str, words)], check=True)
 
 
 def keep_first(file, step, begun):

@@ -13,12 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+from machine import ROOT, alternate, as_process, describe, flags, in_markdown, table
 
-from machine import alternate, as_process, describe, flags, in_markdown, table  # noqa: E402
-
-from running.tensorflow_start import start_tensorflow  # noqa: E402
+from running.tensorflow_start import start_tensorflow
 
 
 def main():

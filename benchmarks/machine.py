@@ -16,6 +16,9 @@ from pathlib import Path
 
 import psutil
 
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # benchmarks import this file before the project's own: they find those then
+
 
 def flags(doc):
     """Returns a parser of flags whose help is the docstring of its script."""
@@ -24,7 +27,7 @@ def flags(doc):
 
 def commit():
     """Returns the commit that is measured, with a + if more than pages differs; without Git 'unknown'."""
-    git = ["git", "-C", str(Path(__file__).parent.parent)]
+    git = ["git", "-C", ROOT]
     name = [*git, "describe", "--always", "--exclude=*"]
     changed = [*git, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs"]
     try:
@@ -99,6 +102,11 @@ PEAK = """import resource, subprocess, sys
 code = subprocess.call(sys.argv[1:])
 print("\\n", resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, sep="", end="")
 sys.exit(code)"""
+
+
+def command(script, *words, **how):
+    """Runs a script of this project to its end; how: of subprocess.run. Raises CalledProcessError."""
+    subprocess.run([sys.executable, ROOT / f"{script}.py", *map(str, words)], check=True, **how)
 
 
 def as_process(*command, cwd=None):

@@ -13,18 +13,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from machine import flags, in_markdown
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import flags  # noqa: E402
-
-from data import photographs_of  # noqa: E402
-from photographs.fov import fov_of  # noqa: E402
-from photographs.measures import measures  # noqa: E402
-from photographs.reading import read_photograph, read_vessels  # noqa: E402
-from running.command import Problem, run, say  # noqa: E402
+from data import photographs_of
+from photographs.fov import fov_of
+from photographs.measures import measures
+from photographs.reading import read_photograph, read_vessels
+from running.command import Problem, run
 
 
 def arguments():
@@ -56,22 +52,22 @@ def movement(rows, who, key):
     return (np.median(np.abs(moved)), np.median(moved)) if len(moved) else (np.nan, np.nan)
 
 
-def table(rows):
-    """Returns a table in Markdown, a line for each measure but for shares, which move as their pixels do."""
-    others = [who for who in ("second", "prediction") if any(who in row for row in rows)]
-    counts = [sum(who in row for row in rows) for who in others]
-    heads = [f"{who} ({count} photographs)" for who, count in zip(others, counts, strict=True)]
-    heads = ["measure", "first observer", "between eyes", *heads]
-    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+def others_in(rows):
+    """Returns who is compared with the first observer, {'second' or 'prediction': number of photographs}."""
+    counts = {who: sum(who in row for row in rows) for who in ("second", "prediction")}
+    return {who: count for who, count in counts.items() if count}
+
+
+def lines_of(rows):
+    """Yields a line of the table for each measure but for shares, which move as their pixels do."""
     for key in rows[0]["first"]:
         if key == "fov_diameter_px" or key.endswith("_share"):
             continue
         values = np.array([row["first"][key] for row in rows])
         middle = np.nanmedian(values)
         between_eyes = np.nanmedian(np.abs(values - middle)) / middle
-        moved = ["{:.1%} ({:+.1%})".format(*movement(rows, who, key)) for who in others]
-        lines.append("| " + " | ".join([key, f"{middle:.5g}", f"{between_eyes:.1%}", *moved]) + " |")
-    return "\n".join(lines)
+        moved = ["{:.1%} ({:+.1%})".format(*movement(rows, who, key)) for who in others_in(rows)]
+        yield key, f"{middle:.5g}", f"{between_eyes:.1%}", *moved
 
 
 def main():
@@ -83,9 +79,10 @@ def main():
     if options.masks and not any("prediction" in row for row in rows):
         raise Problem(f"{options.masks}: holds no mask of these photographs (NAME.png). "
                       "Give the folder that testing.py wrote.")
-    if not any(len(row) > 1 for row in rows):
+    if not others_in(rows):
         raise Problem(f"{options.data}: there is no second observer to compare with. Give --masks.")
-    say(table(rows))
+    heads = [f"{who} ({count} photographs)" for who, count in others_in(rows).items()]
+    in_markdown(["measure", "first observer", "between eyes", *heads], lines_of(rows))
 
 
 if __name__ == "__main__":

@@ -8,28 +8,20 @@ photographs, one look, native size, inside the FOV. It takes about a quarter of 
 
 import json
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
+from subprocess import DEVNULL
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import describe, flags  # noqa: E402
+from machine import command, describe, flags
 
 PRECISIONS = ("float32", "bfloat16")
 SCORES = ("dice", "roc_auc")
 
 
-def command(script, *words):
-    subprocess.run([sys.executable, ROOT / script, *map(str, words)], check=True, stdout=subprocess.DEVNULL)
-
-
 def trained(work, precision, seed, epochs):
     out = work / f"{precision} {seed}"
-    command("training.py", "--pairs", work / "pairs", "--out", out, "--precision", precision, "--seed", seed,
-            "--epochs", epochs, "--loss", "dice+bce", "--minutes", 0, "--crop", 512)
+    command("training", "--pairs", work / "pairs", "--out", out, "--precision", precision, "--seed", seed,
+            "--epochs", epochs, "--loss", "dice+bce", "--minutes", 0, "--crop", 512, stdout=DEVNULL)
     card = json.loads((out / "model.json").read_text())
     return {score: card["validation"][score] for score in SCORES}
 
@@ -45,7 +37,8 @@ def main():
     found = {precision: [] for precision in PRECISIONS}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        command("augment.py", "--data", *options.data, "--copies", options.copies, "--out", work / "pairs")
+        command("augment", "--data", *options.data, "--copies", options.copies, "--out", work / "pairs",
+                stdout=DEVNULL)
         for seed in range(options.seeds):
             for precision in PRECISIONS:
                 found[precision].append(trained(work, precision, seed, options.epochs))

@@ -16,20 +16,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from machine import ROOT, flags, in_markdown
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import flags  # noqa: E402
-
-from data import find_sets  # noqa: E402
-from photographs.fov import find_fov  # noqa: E402
-from photographs.quality import describe, warnings_of  # noqa: E402
-from photographs.reading import read_photograph  # noqa: E402
-from photographs.square import Square, box_of  # noqa: E402
-from running.command import run, say  # noqa: E402
-from running.files import read_json  # noqa: E402
+from data import find_sets
+from photographs.fov import find_fov
+from photographs.quality import describe, warnings_of
+from photographs.reading import read_photograph
+from photographs.square import Square, box_of
+from running.command import run
+from running.files import read_json
 
 
 def compressed(rgb, quality):
@@ -177,10 +173,8 @@ def main():
     least = read_json(options.card).get("photographs", {})
     columns = {found.folder.name: column_of(found, least, options.damaged)
                for found in find_sets(options.data, strict=False)}
-    say("| | " + " | ".join(columns) + " |")
-    say("|---" * (1 + len(columns)) + "|")
-    for name in next(iter(columns.values())):
-        say(f"| {name} | " + " | ".join(column[name] for column in columns.values()) + " |")
+    in_markdown(["", *columns], ([name, *(column[name] for column in columns.values())]
+                                 for name in next(iter(columns.values()))))
 
 
 if __name__ == "__main__":

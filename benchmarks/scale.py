@@ -24,13 +24,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pandas as pd
+from machine import ROOT, cores, flags
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import cores, flags  # noqa: E402
-
-from running.command import Problem, run, say  # noqa: E402
+from running.command import Problem, run, say
 
 SCALES = (1.0, 1.6, 2.6, 4.2)  # of the samples: 0.3 to 5.7 megapixels
 DAMAGED = {"empty.png": b"", "text.jpg": b"no picture", "cut.jpg": b"\xff\xd8\xff\xe0" + bytes(300),
@@ -259,8 +255,7 @@ def table(found, few, many):
     rates = {}
     for way, (short, long, memory_few, memory_many) in found.items():
         rate = rates[way] = (many - few) / (long - short)
-        used = 2 if "2" in way else 1
-        lines.append(f"| {way} | {short - few / rate:.0f} | {rate:.2f} | {used / rate:.2f} "
+        lines.append(f"| {way} | {short - few / rate:.0f} | {rate:.2f} | {WAYS[way] / rate:.2f} "
                      f"| {memory_few / 1e9:.2f} | {memory_many / 1e9:.2f} |")
     return lines, rates
 

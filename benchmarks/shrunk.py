@@ -11,18 +11,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from machine import flags
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import flags  # noqa: E402
-
-from data import photographs_of  # noqa: E402
-from photographs.fov import fov_of  # noqa: E402
-from photographs.measures import measures  # noqa: E402
-from photographs.reading import read_photograph  # noqa: E402
-from running.command import run, say  # noqa: E402
-from running.tensorflow_start import start_tensorflow  # noqa: E402
+from data import photographs_of
+from photographs.fov import fov_of
+from photographs.measures import measures
+from photographs.reading import read_photograph
+from running.command import run, say
+from running.tensorflow_start import start_tensorflow
 
 KEYS = {"vessel_density": "density", "width_mean_share": "width"}
 

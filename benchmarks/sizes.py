@@ -12,13 +12,9 @@ import tempfile
 from pathlib import Path
 
 import cv2
+from machine import ROOT, as_process, cores, describe, flags, in_markdown
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import as_process, cores, describe, flags, in_markdown  # noqa: E402
-
-from running.machine import processors  # noqa: E402
+from running.machine import processors
 
 SAMPLES = sorted((ROOT / "samples/test/images").glob("*.png"))
 FEW, MORE = 3, 10  # photographs of one size in a folder

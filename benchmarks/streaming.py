@@ -11,16 +11,12 @@ import time
 from pathlib import Path
 
 import pandas as pd
+from machine import flags
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
-
-from machine import flags  # noqa: E402
-
-from running.command import Problem, run, say  # noqa: E402
-from running.files import read_json, sha256, write_json  # noqa: E402
-from running.machine import processors  # noqa: E402
-from running.tensorflow_start import start_tensorflow  # noqa: E402
+from running.command import Problem, run, say
+from running.files import read_json, sha256, write_json
+from running.machine import processors
+from running.tensorflow_start import start_tensorflow
 
 
 def arguments():
