@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import re
 import time
 
 import numpy as np
@@ -50,6 +51,26 @@ def words(browser, name):
     return browser.execute_script(f"return document.getElementById('{name}').textContent")
 
 
+def until_said(browser, name, text):
+    until(lambda: text in words(browser, name))
+
+
+def click(browser, name):
+    browser.find_element("id", name).click()
+
+
+def press(browser, key):
+    browser.find_element("tag name", "body").send_keys(key)
+
+
+def fetches_nothing(page):
+    """Makes sure that a page names no address but its own parts, and forbids itself all others."""
+    content = re.sub(r'<script type="text/plain".*?</script>', "", page.read_text(encoding="utf-8"))
+    assert set(re.findall(r"https?://[^\s\"']*", content)) <= {"http://www.w3.org/2000/svg"}
+    assert not re.search(r"""(src|href)=["'](?!#|data:)""", content)
+    assert "default-src 'none'" in content
+
+
 @contextlib.contextmanager
 def as_telephone(browser):
     browser.resize(TELEPHONE)
@@ -79,6 +100,11 @@ def stroke(browser, tool, *points, size=7):
     slide(browser, "size", size)
     browser.drag([on_screen(browser, *point) for point in points])
     settled(browser)
+
+
+def painted(browser, x, y):
+    """Adds a stroke that begins here, and does not wait until it is kept."""
+    browser.execute_script("beginStroke(ADDED); sweep([...arguments], [60, 50], 4, 0); endStroke()", x, y)
 
 
 def hands(browser, *events):

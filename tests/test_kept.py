@@ -4,7 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browser import hands, mask_of, pointed_at, settled, show, slide, stroke, until, until_shown, words
+from browser import (
+    click,
+    hands,
+    mask_of,
+    painted,
+    pointed_at,
+    press,
+    settled,
+    show,
+    slide,
+    stroke,
+    until,
+    until_said,
+    until_shown,
+    words,
+)
 from reviewed import LINE, THRESHOLD, again, almost, in_chromium, write
 from shapes import near
 
@@ -20,15 +35,15 @@ def test_work_is_found_again_after_closing_with_its_undo(browser, rows):
     slide(browser, "threshold", 90)
     before = mask_of(browser)
     again(browser)
-    until(lambda: "corrected" in words(browser, "list"))
+    until_said(browser, "list", "corrected")
     assert np.array_equal(mask_of(browser), before)
-    browser.find_element("tag name", "body").send_keys("z")
+    press(browser, "z")
     slide(browser, "threshold", browser.execute_script("return view.current.level"))
     assert np.array_equal(mask_of(browser), first)
     again(browser)
-    browser.find_element("tag name", "body").send_keys("z")
+    press(browser, "z")
     assert np.array_equal(mask_of(browser), rows[0]["mask"])
-    browser.find_element("tag name", "body").send_keys("y")
+    press(browser, "y")
     assert np.array_equal(mask_of(browser), first)
 
 
@@ -62,8 +77,8 @@ def test_a_prediction_that_changed_underneath_is_noticed_and_strokes_stay(browse
 
 def test_a_browser_that_keeps_nothing_says_so_and_work_goes_on(browser):
     browser.execute_script("store = Promise.resolve(null)")
-    browser.execute_script("beginStroke(ADDED); sweep([30, 50], [60, 50], 4, 0); endStroke()")
-    until(lambda: "could not keep" in words(browser, "unkept"))
+    painted(browser, 30, 50)
+    until_said(browser, "unkept", "could not keep")
     mask = mask_of(browser)
     show(browser, 1)
     show(browser, 0)
@@ -73,11 +88,10 @@ def test_a_browser_that_keeps_nothing_says_so_and_work_goes_on(browser):
 
 def test_strokes_that_could_not_be_kept_are_kept_with_the_next_one(browser, rows):
     browser.execute_script("window.database = store; store = Promise.resolve(null)")
-    stroke_without_waiting = "beginStroke(ADDED); sweep([arguments[0], 50], [60, 50], 4, 0); endStroke()"
-    browser.execute_script(stroke_without_waiting, 30)
-    until(lambda: "could not keep" in words(browser, "unkept"))
+    painted(browser, 30, 50)
+    until_said(browser, "unkept", "could not keep")
     browser.execute_script("store = database")
-    browser.execute_script(stroke_without_waiting, 80)
+    painted(browser, 80, 50)
     until(lambda: not browser.find_element("id", "unkept").is_displayed())
     mask = mask_of(browser)
     again(browser)
@@ -112,7 +126,7 @@ def test_a_tab_takes_over_what_another_has_done_when_one_comes_back_to_it(two_ta
     go(0)
     stroke(browser, "add", *LINE)
     go(1)
-    until(lambda: "corrected" in words(browser, "list"))
+    until_said(browser, "list", "corrected")
     until_shown(browser)
     first = mask_of(browser)
     assert first.sum() > rows[0]["mask"].sum()
@@ -120,7 +134,7 @@ def test_a_tab_takes_over_what_another_has_done_when_one_comes_back_to_it(two_ta
     go(0)
     until(lambda: browser.execute_script("return view.data?.work.done === 2"))
     assert mask_of(browser).sum() < first.sum()
-    browser.find_element("tag name", "body").send_keys("z")
+    press(browser, "z")
     assert np.array_equal(mask_of(browser), first)
     settled(browser)
     again(browser)
@@ -139,7 +153,7 @@ def test_two_tabs_at_once_do_not_undo_each_others_work_and_the_second_says_so(tw
     go(0)
     for points in (((30, 40), (70, 50)), ((30, 60), (70, 60))):
         stroke(browser, "add", *points)
-        until(lambda: "another tab or window has changed this photograph" in words(browser, "unkept"))
+        until_said(browser, "unkept", "another tab or window has changed this photograph")
     show(browser, 1)
     stroke(browser, "add", *LINE)
     assert browser.find_element("id", "unkept").is_displayed(), "those on the other one are not kept yet"
@@ -158,7 +172,7 @@ def kept(browser):
 
 def test_the_cards_threshold_is_kept_when_one_goes_back_to_it(browser, rows):
     slide(browser, "threshold", 180)
-    browser.find_element("id", "reset").click()
+    click(browser, "reset")
     settled(browser)
     level, own = browser.execute_script("return [view.data.work.level, view.current.level]")
     assert level == own and np.array_equal(mask_of(browser), rows[0]["mask"])
@@ -168,15 +182,14 @@ def test_the_cards_threshold_is_kept_when_one_goes_back_to_it(browser, rows):
 
 def test_strokes_are_kept_of_a_photograph_that_is_opened_twice_at_once(browser):
     """As when all are saved while it is being opened."""
-    painted = "beginStroke(ADDED); sweep([30, arguments[0]], [60, 50], 4, 0); endStroke()"
-    browser.execute_script(painted, 50)
+    painted(browser, 30, 50)
     again(browser)
     browser.execute_async_script("""const [done] = arguments, [first, other] = view.photographs;
         show(other).then(() => {
           first.steps = null; // as if it had not been opened yet
           return Promise.all([show(first), pngOfPhotograph(first)]);
         }).then(() => done());""")
-    browser.execute_script(painted, 70)
+    painted(browser, 30, 70)
     mask = mask_of(browser)
     again(browser)
     assert kept(browser)[0][:2] == [2, 2] and np.array_equal(mask_of(browser), mask)
@@ -193,7 +206,7 @@ def test_another_photograph_of_the_name_begins_anew_and_the_work_on_the_first_on
         draw.put(file, draw.eye(123)[0])
         other = row | {MADE_OF: {"photograph": {"sha256": sha256(file)}}}
         again(browser, write(row["folder"], [other, *rows[1:]]))
-        until(lambda: "1 photograph that you have worked on before" in words(browser, "about"))
+        until_said(browser, "about", "1 photograph that you have worked on before")
         assert "corrected" not in words(browser, "list") and words(browser, "remark") == ""
         assert browser.find_element("id", "save-all").get_property("disabled")
         assert kept(browser)[0][:2] == [0, 0]
@@ -231,11 +244,11 @@ def test_the_work_that_version_1_1_0_kept_is_found(browser, made_anew):
 def test_work_that_is_not_in_the_page_is_counted(browser, rows):
     assert "worked on" not in words(browser, "about")
     show(browser, 2)
-    browser.find_element("id", "approved").click()
+    click(browser, "approved")
     again(browser, write(rows[0]["folder"], rows, most=2))
-    until(lambda: "1 photograph that you have worked on before" in words(browser, "about"))
+    until_said(browser, "about", "1 photograph that you have worked on before")
     again(browser, write(rows[0]["folder"], rows))
-    until(lambda: "looked over" in words(browser, "list"))
+    until_said(browser, "list", "looked over")
     assert "that you have worked on before" not in words(browser, "about")
 
 
@@ -248,7 +261,7 @@ def test_a_new_threshold_of_the_card_counts_where_nobody_has_moved_it(browser, r
     show(browser, 2)
     slide(browser, "threshold", 180)
     again(browser, write(folder, rows, threshold=0.6))
-    until(lambda: "corrected" in words(browser, "list"))
+    until_said(browser, "list", "corrected")
     new = browser.execute_script("return view.current.level")
     assert [level for *_, level in kept(browser)] == [new, new, 180]
     assert "Save all 2 " in words(browser, "save-all") and words(browser, "list").count("moved") == 1
@@ -263,7 +276,7 @@ def test_a_threshold_that_was_moved_stays_on_a_new_prediction_and_the_page_says_
     try:
         write_png(file, np.where(row["levels"] > 64000, np.uint16(64000), row["levels"]))
         again(browser, write(row["folder"], rows))
-        until(lambda: "threshold moved, predicted anew since" in words(browser, "list"))
+        until_said(browser, "list", "threshold moved, predicted anew since")
         assert kept(browser)[0][2] == 180 == browser.execute_script("return view.level")
         assert "a threshold that you have moved is where you left it" in words(browser, "remark")
         slide(browser, "threshold", 170)
@@ -273,8 +286,7 @@ def test_a_threshold_that_was_moved_stays_on_a_new_prediction_and_the_page_says_
 
 
 def test_work_goes_on_being_kept_after_the_browser_has_closed_the_database(browser):
-    painted = "beginStroke(ADDED); sweep([30, arguments[0]], [60, 50], 4, 0); endStroke()"
-    browser.execute_script(painted, 40)
+    painted(browser, 30, 40)
     settled(browser)
     browser.execute_async_script("""const [done] = arguments; // as when its data is thrown away
         const thrown = within("readwrite", (works, steps) => (works.clear(), steps.clear()));
@@ -287,7 +299,7 @@ def test_work_goes_on_being_kept_after_the_browser_has_closed_the_database(brows
           database.dispatchEvent(new Event("close"));
           done();
         });""")
-    browser.execute_script(painted, 70)
+    painted(browser, 30, 70)
     mask = mask_of(browser)
     again(browser)
     assert kept(browser)[0][:2] == [2, 2] and np.array_equal(mask_of(browser), mask)
@@ -295,14 +307,13 @@ def test_work_goes_on_being_kept_after_the_browser_has_closed_the_database(brows
 
 def test_who_leaves_while_work_is_not_kept_is_asked(browser):
     leave = "return dispatchEvent(new Event('beforeunload', { cancelable: true }))"
-    painted = "beginStroke(ADDED); sweep([30, arguments[0]], [60, 50], 4, 0); endStroke()"
     assert browser.execute_script(leave)
     browser.execute_script("window.database = store; store = Promise.resolve(null)")
-    browser.execute_script(painted, 40)
-    until(lambda: "could not keep" in words(browser, "unkept"))
+    painted(browser, 30, 40)
+    until_said(browser, "unkept", "could not keep")
     assert not browser.execute_script(leave)
     browser.execute_script("store = database")
-    browser.execute_script(painted, 70)
+    painted(browser, 30, 70)
     until(lambda: not browser.find_element("id", "unkept").is_displayed())
     assert browser.execute_script(leave)
 
@@ -320,7 +331,7 @@ def test_who_comes_back_to_a_window_by_painting_in_it_gets_no_conflict(two_tabs,
     browser.execute_script("byId('stage').scrollIntoView(); hold('erase')")
     hands(browser, ("down", (60, 30)), ("move", (60, 80)))
     browser.execute_script("lookAgain()")
-    until(lambda: "Draw your stroke again" in words(browser, "status"))
+    until_said(browser, "status", "Draw your stroke again")
     hands(browser, ("move", (60, 90)), ("up", (60, 90)))
     assert np.array_equal(mask_of(browser), written)
     stroke(browser, "erase", (60, 30), (60, 80))

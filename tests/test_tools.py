@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from browser import hands, mask_of, pointed_at, settled, show, until_shown, words
+from browser import click, hands, mask_of, pointed_at, press, settled, show, until_shown, words
 from reviewed import LINE, almost
 from shapes import near
 
@@ -30,12 +30,12 @@ def test_a_key_of_a_tool_and_a_release_that_nobody_saw_end_a_stroke(browser, row
     browser.execute_script("byId('stage').scrollIntoView(); hold('add')")
     hands(browser, ("down", LINE[0]), ("move", LINE[1]))
     painted = mask_of(browser)
-    browser.find_element("tag name", "body").send_keys("h")
+    press(browser, "h")
     hands(browser, ("move", LINE[2]), ("up", LINE[2]))
     assert np.array_equal(mask_of(browser), painted) and whose_steps(browser)[0] == 1
-    browser.find_element("tag name", "body").send_keys("z")
+    press(browser, "z")
     assert np.array_equal(mask_of(browser), rows[0]["mask"])
-    browser.find_element("tag name", "body").send_keys("b")
+    press(browser, "b")
     hands(browser, ("down", LINE[0]), ("move", LINE[1]), ("move", LINE[2], {"buttons": 0}))
     assert np.array_equal(mask_of(browser), painted) and whose_steps(browser)[0] == 1
 
@@ -70,7 +70,7 @@ def test_a_palm_beside_a_pen_does_nothing(browser, rows, first):
 
 
 def test_arrows_go_on_to_the_next_photograph_after_a_box_was_ticked(browser):
-    browser.find_element("id", "approved").click()
+    click(browser, "approved")
     browser.execute_script("""document.activeElement.dispatchEvent(
         new KeyboardEvent("keydown", { key: "ArrowRight", bubbles: true }));""")
     until_shown(browser, 1)
@@ -83,7 +83,7 @@ def test_until_a_photograph_is_open_nothing_is_said_of_it_and_keys_are_answered(
         show(view.photographs[1]);""")
     box = browser.find_element("id", "approved")
     assert box.get_property("disabled") and not box.get_property("checked")
-    browser.find_element("tag name", "body").send_keys("d")
+    press(browser, "d")
     assert words(browser, "status") == "The photograph is still being opened."
     browser.execute_script("unpacked = found; unpacking = null")
     show(browser, 0)
