@@ -2,143 +2,97 @@
 
 const BOX = { left: 50, right: 338, top: 34, bottom: 262 };
 
-const horizontal = (y, stroke) => drawn("line", { x1: BOX.left, x2: BOX.right, y1: y, y2: y, stroke });
-
-// A frame with axes from `x` and `y` = [first, last]; returns the picture and the two scales.
+// A frame with axes from `x` and `y` = [first, last]; `put` draws an element in it, by the two scales.
 function frame(heading, xName, yName, x = [0, 1], y = [0, 1]) {
   const toX = value => BOX.left + ((value - x[0]) / (x[1] - x[0])) * (BOX.right - BOX.left);
   const toY = value => BOX.bottom - ((value - y[0]) / (y[1] - y[0])) * (BOX.bottom - BOX.top);
   const picture = drawn("svg", { viewBox: "0 0 360 305", role: "img", "aria-label": heading });
-  picture.append(drawn("text", { x: BOX.left, y: 18, class: "heading" }, heading));
+  const put = (...element) => picture.append(drawn(...element));
+  const write = (attributes, text) => put("text", { "text-anchor": "middle", ...attributes }, text);
+  put("text", { x: BOX.left, y: 18, class: "heading" }, heading);
+  const digits = range => (range[1] > 1.5 ? 0 : 2);
   for (const part of [0, 0.25, 0.5, 0.75, 1]) {
-    const [xValue, yValue] = [x[0] + part * (x[1] - x[0]), y[0] + part * (y[1] - y[0])];
-    const digits = range => (range[1] > 1.5 ? 0 : 2);
-    picture.append(
-      horizontal(toY(yValue), colour(part ? "grid" : "axis")),
-      drawn("text", { x: BOX.left - 6, y: toY(yValue) + 4, "text-anchor": "end" }, yValue.toFixed(digits(y))),
-      drawn(
-        "text",
-        { x: toX(xValue), y: BOX.bottom + 17, "text-anchor": "middle" },
-        xValue.toFixed(digits(x)),
-      ),
-    );
+    const [xValue, yValue] = [x, y].map(range => range[0] + part * (range[1] - range[0]));
+    const [y1, y2] = [toY(yValue), toY(yValue)];
+    put("line", { x1: BOX.left, x2: BOX.right, y1, y2, stroke: colour(part ? "grid" : "axis") });
+    write({ x: BOX.left - 6, y: y1 + 4, "text-anchor": "end" }, yValue.toFixed(digits(y)));
+    write({ x: toX(xValue), y: BOX.bottom + 17 }, xValue.toFixed(digits(x)));
   }
-  picture.append(
-    drawn("text", { x: (BOX.left + BOX.right) / 2, y: 298, "text-anchor": "middle" }, xName),
-    drawn(
-      "text",
-      { transform: `translate(12 ${(BOX.top + BOX.bottom) / 2}) rotate(-90)`, "text-anchor": "middle" },
-      yName,
-    ),
-  );
-  return { picture, toX, toY };
+  write({ x: (BOX.left + BOX.right) / 2, y: 298 }, xName);
+  write({ transform: `translate(12 ${(BOX.top + BOX.bottom) / 2}) rotate(-90)` }, yName);
+  return { picture, put, toX, toY };
 }
 
-function path({ toX, toY }, xs, ys, attributes) {
+function path({ put, toX, toY }, xs, ys, attributes = { stroke: colour("blue") }) {
   const points = xs
     .map((x, i) => (x === null || ys[i] === null ? "" : `${toX(x).toFixed(1)},${toY(ys[i]).toFixed(1)}`))
-    .filter(Boolean);
-  return drawn("polyline", {
-    points: points.join(" "),
-    fill: "none",
-    "stroke-width": 2,
-    "stroke-linejoin": "round",
-    ...attributes,
+    .filter(Boolean)
+    .join(" ");
+  put("polyline", { points, fill: "none", "stroke-width": 2, "stroke-linejoin": "round", ...attributes });
+}
+
+const diagonal = axes =>
+  path(axes, [0, 1], [0, 1], { stroke: colour("axis"), "stroke-dasharray": "4 4", "stroke-width": 1 });
+
+const dot = ({ put }, cx, cy) =>
+  put("circle", { cx, cy, r: 5, fill: colour("blue"), stroke: "#ffffff", "stroke-width": 1.5 });
+
+const diamond = ({ put }, x, y) =>
+  put("path", {
+    d: `M${x} ${y - 7}L${x + 7} ${y}L${x} ${y + 7}L${x - 7} ${y}Z`,
+    fill: "#ffffff",
+    stroke: colour("vermilion"),
+    "stroke-width": 2.5,
   });
-}
 
-// The threshold as a filled circle, the second observer as an open diamond: which differ without colour.
-function mark({ toX, toY }, x, y, person) {
-  const [cx, cy] = [toX(x), toY(y)];
-  return person
-    ? drawn("path", {
-        d: `M${cx} ${cy - 7}L${cx + 7} ${cy}L${cx} ${cy + 7}L${cx - 7} ${cy}Z`,
-        fill: "#ffffff",
-        stroke: colour("vermilion"),
-        "stroke-width": 2.5,
-      })
-    : drawn("circle", { cx, cy, r: 5, fill: colour("blue"), stroke: "#ffffff", "stroke-width": 1.5 });
-}
-
+// Marks where the threshold and the second observer are, at point(row): as a filled circle and as an open
+// diamond, which differ without colour. Returns what the marks mean.
 function operating(axes, point) {
   const marks = [
-    [summary("pooled"), false],
-    [human("pooled"), true],
-  ].filter(([row]) => row && point(row).every(value => value !== null));
-  axes.picture.append(...marks.map(([row, person]) => mark(axes, ...point(row), person)));
-  return (
-    (marks.some(([, person]) => !person) ? "Circle: at the threshold. " : "") +
-    (marks.some(([, person]) => person) ? "Diamond: the second observer." : "")
-  );
+    [summary("pooled"), dot, "Circle: at the threshold. "],
+    [human("pooled"), diamond, "Diamond: the second observer."],
+  ].filter(([row]) => row && !point(row).includes(null));
+  for (const [row, drawMark] of marks) {
+    const [x, y] = point(row);
+    drawMark(axes, axes.toX(x), axes.toY(y));
+  }
+  return marks.map(([, , meaning]) => meaning).join("");
 }
 
-const figure = (axes, caption) =>
-  byId("curves").append(make("figure", {}, axes.picture, make("figcaption", {}, caption)));
+const figure = ({ picture }, caption) =>
+  byId("curves").append(make("figure", {}, picture, make("figcaption", {}, caption)));
 
-function writeCurves() {
-  const { roc, pr, reliability } = facts.curves;
-  if (roc) {
-    const axes = frame("ROC", "false positive rate", "recall (true positive rate)");
-    axes.picture.append(
-      path(axes, [0, 1], [0, 1], { stroke: colour("axis"), "stroke-dasharray": "4 4", "stroke-width": 1 }),
-      path(axes, roc.x, roc.y, { stroke: colour("blue") }),
-    );
-    const specificity = row => score(row, "specificity");
-    figure(
-      axes,
-      operating(axes, row => [
-        specificity(row) === null ? null : 1 - specificity(row),
-        score(row, "recall"),
-      ]) + " Dashes: chance.",
-    );
-  }
-  if (pr) {
-    const axes = frame("Precision and recall", "recall", "precision");
-    axes.picture.append(path(axes, pr.x, pr.y, { stroke: colour("blue") }));
-    figure(
-      axes,
-      operating(axes, row => [score(row, "recall"), score(row, "precision")]),
-    );
-  }
-  if (reliability) writeReliability(reliability);
-  writeHistogram(facts.table.photographs.map(row => score(row, "dice")).filter(value => value !== null));
+function writeRoc({ x, y }) {
+  const axes = frame("ROC", "false positive rate", "recall (true positive rate)");
+  diagonal(axes);
+  path(axes, x, y);
+  const falsePositives = specificity => (specificity === null ? null : 1 - specificity);
+  const point = row => [falsePositives(score(row, "specificity")), score(row, "recall")];
+  figure(axes, operating(axes, point) + " Dashes: chance.");
+}
+
+function writePrecision({ x, y }) {
+  const axes = frame("Precision and recall", "recall", "precision");
+  path(axes, x, y);
+  figure(axes, operating(axes, row => [score(row, "recall"), score(row, "precision")]));
 }
 
 function writeReliability({ probability, share, count }) {
   const axes = frame("Reliability", "predicted probability", "share that is vessel");
+  const { put, toX, toY } = axes;
   const most = Math.log10(Math.max(...count) + 1) || 1;
   const width = ((BOX.right - BOX.left) / probability.length) * 0.7;
-  probability.forEach((x, i) => {
-    const height = (50 * Math.log10(count[i] + 1)) / most;
-    if (x !== null)
-      axes.picture.append(
-        drawn("rect", {
-          x: axes.toX(x) - width / 2,
-          y: BOX.bottom - height,
-          width,
-          height,
-          fill: colour("bars"),
-        }),
-      );
-  });
-  axes.picture.append(
-    path(axes, [0, 1], [0, 1], { stroke: colour("axis"), "stroke-dasharray": "4 4", "stroke-width": 1 }),
-    path(axes, probability, share, { stroke: colour("blue") }),
-  );
-  probability.forEach((x, i) => {
-    if (x !== null && share[i] !== null)
-      axes.picture.append(
-        drawn(
-          "circle",
-          { cx: axes.toX(x), cy: axes.toY(share[i]), r: 3.5, fill: colour("blue") },
-          drawn(
-            "title",
-            {},
-            `${formatted(x)} predicted, ${formatted(share[i])} found, ${formatted(count[i])} pixels`,
-          ),
-        ),
-      );
-  });
+  const bins = probability.map((x, i) => ({ x, y: share[i], count: count[i] })).filter(({ x }) => x !== null);
+  for (const { x, count } of bins) {
+    const height = (50 * Math.log10(count + 1)) / most;
+    put("rect", { x: toX(x) - width / 2, y: BOX.bottom - height, width, height, fill: colour("bars") });
+  }
+  diagonal(axes);
+  path(axes, probability, share);
+  for (const { x, y, count } of bins.filter(({ y }) => y !== null)) {
+    const words = `${formatted(x)} predicted, ${formatted(y)} found, ${formatted(count)} pixels`;
+    put("circle", { cx: toX(x), cy: toY(y), r: 3.5, fill: colour("blue") }, drawn("title", {}, words));
+  }
   figure(axes, "Dashes: a probability that means what it says. Bars: pixels, on a logarithmic scale.");
 }
 
@@ -155,44 +109,31 @@ function writeHistogram(dice) {
   const last = first + wide;
   const bins = new Array(last - first).fill(0);
   for (const value of dice) bins[Math.min(Math.floor(value / step + 1e-9) - first, bins.length - 1)] += 1;
-  const axes = frame(
-    "Dice of the photographs",
-    "Dice",
-    "photographs",
-    [first * step, last * step],
-    [0, Math.ceil(Math.max(...bins) / 4) * 4],
-  );
-  bins.forEach((height, i) => {
-    const [left, right] = [axes.toX((first + i) * step) + 1, axes.toX((first + i + 1) * step) - 1];
-    if (height)
-      axes.picture.append(
-        drawn(
-          "rect",
-          {
-            x: left,
-            y: axes.toY(height),
-            width: Math.max(right - left, 1),
-            height: BOX.bottom - axes.toY(height),
-            fill: colour("pale-blue"),
-          },
-          drawn("title", {}, String(height)),
-        ),
-      );
+  const highest = Math.ceil(Math.max(...bins) / 4) * 4;
+  const range = [first * step, last * step];
+  const axes = frame("Dice of the photographs", "Dice", "photographs", range, [0, highest]);
+  const { put, toX, toY } = axes;
+  bins.forEach((count, i) => {
+    const [x, right] = [toX((first + i) * step) + 1, toX((first + i + 1) * step) - 1];
+    const bar = { x, y: toY(count), width: Math.max(right - x, 1), height: BOX.bottom - toY(count) };
+    if (count) put("rect", { ...bar, fill: colour("pale-blue") }, drawn("title", {}, String(count)));
   });
-  const upright = (value, attributes) =>
-    drawn("line", {
-      x1: axes.toX(value),
-      x2: axes.toX(value),
-      y1: BOX.top,
-      y2: BOX.bottom,
-      "stroke-width": 2,
-      ...attributes,
-    });
-  if (mean !== null) axes.picture.append(upright(mean, { stroke: colour("ink") }));
-  if (line !== null)
-    axes.picture.append(upright(line, { stroke: colour("vermilion"), "stroke-dasharray": "6 4" }));
+  const upright = (value, attributes) => {
+    const [x1, x2, y1, y2] = [toX(value), toX(value), BOX.top, BOX.bottom];
+    if (value !== null) put("line", { x1, x2, y1, y2, "stroke-width": 2, ...attributes });
+  };
+  upright(mean, { stroke: colour("ink") });
+  upright(line, { stroke: colour("vermilion"), "stroke-dasharray": "6 4" });
   const dashes = line === null ? "" : "Dashes: the second observer's mean.";
   figure(axes, (mean === null ? "" : "Line: mean. ") + dashes);
+}
+
+function writeCurves() {
+  const { roc, pr, reliability } = facts.curves;
+  if (roc) writeRoc(roc);
+  if (pr) writePrecision(pr);
+  if (reliability) writeReliability(reliability);
+  writeHistogram(facts.table.photographs.map(row => score(row, "dice")).filter(value => value !== null));
 }
 
 writeCurves();
