@@ -49,29 +49,25 @@ function mark(at) {
   put(view.data, at, stroke.to);
 }
 
+const point = ([x, y]) => ({ x, y, width: 0, height: 0 });
+
 // Marks what lies within `radius` of the line from a to b, each [x, y] in pixels of the photograph, where the
 // probability is at least that of level `floor`. Returns the part that may have changed.
 function sweep(a, b, radius, floor) {
-  const { width, height, codes } = view.data;
-  const [first, last] = [0, 1].map(axis => [Math.min(a[axis], b[axis]), Math.max(a[axis], b[axis])]).map(
-    ([low, high], axis) => [
-      Math.max(Math.floor(low - radius), 0),
-      Math.min(Math.ceil(high + radius), axis ? height : width),
-    ],
-  );
+  const { width: across, codes } = view.data;
+  const part = widened(around(point(a), point(b)), radius);
   const [dx, dy] = [b[0] - a[0], b[1] - a[1]];
   const length = dx * dx + dy * dy || 1;
-  for (let y = last[0]; y < last[1]; y++)
-    for (let x = first[0]; x < first[1]; x++) {
-      const at = y * width + x;
+  for (let y = part.y; y < part.y + part.height; y++)
+    for (let x = part.x; x < part.x + part.width; x++) {
+      const at = y * across + x;
       if ((codes[at] & 255) < floor) continue;
       const [px, py] = [x + 0.5 - a[0], y + 0.5 - a[1]];
       const along = Math.min(Math.max((px * dx + py * dy) / length, 0), 1);
       const [ox, oy] = [px - along * dx, py - along * dy];
       if (ox * ox + oy * oy <= radius * radius) mark(at);
     }
-  const size = { width: Math.max(first[1] - first[0], 0), height: Math.max(last[1] - last[0], 0) };
-  return { x: first[0], y: last[0], ...size };
+  return part;
 }
 
 // Returns the part that has changed, which a brush has painted already as it went; null if nothing has.
@@ -145,11 +141,11 @@ function changed(step) {
 
 // The vessel pixel, [x, y], that is nearest to a place, at most `reach` pixels away.
 function nearestVessel(x, y, reach) {
-  const { width, height, codes } = view.data;
+  const { width, codes } = view.data;
+  const part = widened(point([x, y]), reach);
   let [nearest, least] = [null, reach * reach];
-  const [left, top] = [x, y].map(middle => Math.max(Math.floor(middle - reach), 0));
-  for (let row = top; row < Math.min(y + reach, height); row++)
-    for (let column = left; column < Math.min(x + reach, width); column++) {
+  for (let row = part.y; row < part.y + part.height; row++)
+    for (let column = part.x; column < part.x + part.width; column++) {
       const code = codes[row * width + column];
       const away = (column + 0.5 - x) ** 2 + (row + 0.5 - y) ** 2;
       if (away > least || !isVessel(code & 255, code >> 8, view.level)) continue;

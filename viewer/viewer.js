@@ -15,24 +15,24 @@ const view = {
   y: 0,
   tool: null, // of what hands hold over the canvas; without one they move the photograph
   leave: null, // called before another photograph is opened
+  shown: null, // called after that
 };
 
 const dense = () => canvas.width / canvas.clientWidth;
 const scale = () =>
   view.zoom * Math.min(canvas.width / view.current.width, canvas.height / view.current.height);
-let asked = false;
 
-let waiting = null;
+let waiting; // what is to be painted before the next frame: that part, null for all, undefined for nothing
 
 // Paints before the next frame, all or that part of the photograph, {x, y, width, height}, which has changed.
 function repaint(part = null) {
-  if (!asked)
+  if (waiting === undefined)
     requestAnimationFrame(() => {
-      asked = false;
-      paint(waiting);
+      const now = waiting;
+      waiting = undefined;
+      paint(now);
     });
-  waiting = part && (!asked ? part : waiting && around(waiting, part));
-  asked = true;
+  waiting = waiting === undefined ? part : waiting && part && around(waiting, part);
 }
 
 function around(a, b) {
@@ -92,7 +92,7 @@ function widened(part, by) {
   const [x, y] = [part.x, part.y].map(low => Math.max(Math.floor(low - by), 0));
   const right = Math.min(Math.ceil(part.x + part.width + by), width);
   const bottom = Math.min(Math.ceil(part.y + part.height + by), height);
-  return { x, y, width: right - x, height: bottom - y };
+  return { x, y, width: Math.max(right - x, 0), height: Math.max(bottom - y, 0) };
 }
 
 function draw(kind, bare, opacity, part) {
