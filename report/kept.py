@@ -28,19 +28,14 @@ def pictures_of(names):
 def begin(out, named, sources, overwrite):
     """Removes what an earlier test left in `out` that is not to be used for {name: Photograph}.
 
-    Raises Problem if a file would be lost that no test wrote.
+    Pictures stay whose photograph and FOV are as they were: a probability that is there is used. Raises
+    Problem if a file would be lost that no test wrote.
     """
     data = [file for photograph in named.values() for file in photograph.files()]
     make_way(out, [*(f"{kind}/*.png" for kind in KINDS), *TOGETHER], [*pictures_of(named), *TOGETHER], data,
              overwrite)
-    remove_stale(out, sources)
-
-
-def remove_stale(out, sources):
-    """Removes the pictures whose photograph or FOV is another now: a probability that is there is kept."""
-    for name in sources.stale(("photograph", "FOV")):
-        for file in pictures_of([name]):
-            remove(out / file)
+    for file in pictures_of(sources.stale(("photograph", "FOV"))):
+        remove(out / file)
 
 
 def write_pictures(out, name, title, comparison, threshold):
