@@ -223,10 +223,10 @@ def about(summary, card):
 
 def sheets(predictor, out, named, scores):
     """Yields a Sheet of each photograph, which is read again: all of them might not fit into memory."""
-    for name, rows in scores.rows.items():
+    for name in scores.rows:
         rgb, fov, reference, _ = read(named[name])
-        probability = metrics.probability_of(read_levels(probability_file(out, name)))
-        yield Sheet(name, rgb, fov, probability, reference, rows["first"]["dice"], predictor.plan.threshold)
+        levels = read_levels(probability_file(out, name))
+        yield Sheet(name, rgb, fov, levels, predictor.plan.threshold, reference)
 
 
 def tell(out, summary):

@@ -9,8 +9,6 @@ const NAMES = {
   cldice: "clDice",
   ece: "calibration error",
 };
-const SCORES =
-  "dice iou precision recall specificity accuracy mcc roc_auc average_precision cldice ece".split(" ");
 const LESS_IS_BETTER = ["ece"];
 const label = column => NAMES[column] ?? String(column).replaceAll("_", " ");
 
@@ -37,23 +35,6 @@ const COLOURS = {
 const followsThreshold = kind => kind === "prediction" || kind === "agreement";
 const offered = (kind, photograph) => photograph.labelled || !["reference", "agreement"].includes(kind);
 
-// The scores of a photograph are its row of the table, found by name; two of one name are taken in order.
-function addScores(photographs) {
-  const rows = facts.table.photographs.map((row, place) => ({
-    row,
-    place,
-    name: String(row[0]),
-    free: true,
-  }));
-  for (const photograph of photographs) {
-    const found = rows.find(row => row.free && row.name === photograph.name);
-    if (found) found.free = false;
-    photograph.place = found?.place;
-    photograph.scores = Object.fromEntries(SCORES.map(name => [name, found ? score(found.row, name) : null]));
-    photograph.scores.dice ??= photograph.dice;
-  }
-}
-
 const marksOf = () => [];
 const opened = (photograph, data) => data;
 
@@ -75,8 +56,8 @@ function compared() {
 
 function figures() {
   const { both, predicted, reference } = compared();
-  const { labelled, dice } = view.current;
-  const part = (a, b) => (labelled && dice !== null && b > 0 ? (a / b).toFixed(4) : "–");
+  const { labelled, scores } = view.current;
+  const part = (a, b) => (scores.dice !== null && b > 0 ? (a / b).toFixed(4) : "–");
   const legend = [
     [BOTH, "both", both],
     [ONLY_PREDICTED, "only predicted", predicted],
@@ -93,12 +74,4 @@ function figures() {
       ? ""
       : "There is no reference for this photograph: nothing to compare the prediction with, and no score.",
   };
-}
-
-function begun() {
-  const places = view.photographs.map(photograph => photograph.place);
-  writeEach(places, place => {
-    show(view.photographs[places.indexOf(place)]);
-    byId("viewer").scrollIntoView();
-  });
 }

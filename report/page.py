@@ -8,7 +8,7 @@ viewer/photographs.py puts it together and says what of a photograph is in it.
 from pathlib import Path
 
 from metrics import thinned
-from report.scores_table import COLUMNS
+from report.scores_table import COLUMNS, SCORES
 from viewer.photographs import assembled, contents, write_page
 
 HERE = Path(__file__).parent
@@ -25,11 +25,13 @@ def write(path, about, scores, curves, sheets):
     """
     curves = {name: few_points(curve) for name, curve in curves.items()}
     facts = {"about": about, "table": table_of(scores), "curves": curves}
-    write_page(path, template(), facts, map(contents, sheets))
+    rows = {row["photograph"]: row for row in scores.photographs()}
+    photographs = (contents(sheet, scores={key: rows[sheet.name][key] for key in SCORES}) for sheet in sheets)
+    write_page(path, template(), facts, photographs)
 
 
 def template():
-    return assembled(HERE / "report.html", [HERE / "report.css"], SCRIPTS)
+    return assembled("Test report", HERE / "report.html", [HERE / "report.css"], SCRIPTS)
 
 
 def few_points(curve):

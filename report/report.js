@@ -3,14 +3,11 @@
 // ---- facts
 
 function writeAbout() {
-  const about = facts.about;
-  document.title = byId("title").textContent = about.title ?? "Test report";
-  byId("protocol").textContent = about.protocol ?? "";
-  const warnings = [about.warnings ?? []].flat();
-  byId("warnings").hidden = warnings.length === 0;
-  byId("warnings").append(...warnings.map(warning => make("li", {}, warning)));
-  for (const [name, value] of Object.entries(about)) {
-    if (["title", "protocol", "warnings"].includes(name) || value === null || value.length === 0) continue;
+  const { title, protocol, ...others } = facts.about;
+  document.title = byId("title").textContent = title;
+  byId("protocol").textContent = protocol;
+  for (const [name, value] of Object.entries(others)) {
+    if (value === null || value.length === 0) continue;
     const words = [value].flat().map(word => make("dd", {}, String(word)));
     byId("about").append(make("div", {}, make("dt", {}, label(name)), ...words));
   }
@@ -19,10 +16,10 @@ function writeAbout() {
 // ---- the table
 
 const columnAt = name => facts.table.columns.indexOf(name);
-const summary = name => facts.table.summaries.find(row => String(row[0]) === name);
-const human = kind => facts.table.summaries.find(row => isHuman(row) && String(row[0]).endsWith(kind));
-const isHuman = row => String(row[0]).toLowerCase().startsWith("second observer");
-const score = (row, column) => (row && columnAt(column) >= 0 ? row[columnAt(column)] : null);
+const summary = name => facts.table.summaries.find(row => row[0] === name);
+const human = kind => summary(`second observer, ${kind}`);
+const isHuman = row => row[0].toLowerCase().startsWith("second observer");
+const score = (row, column) => row?.[columnAt(column)] ?? null;
 
 function writeHeadline() {
   const mean = score(summary("mean"), "dice");
@@ -47,12 +44,9 @@ function writeHeadline() {
 // Columns in which no row has anything are left out: here they would only take room.
 function columnsOf(rows) {
   const words = index => rows.some(row => typeof row[index] === "string");
+  const kind = (name, index) => (name === "note" ? "words note" : words(index) ? "words" : "number");
   return facts.table.columns
-    .map((name, index) => ({
-      name,
-      index,
-      class: name === "note" ? "words note" : words(index) ? "words" : "number",
-    }))
+    .map((name, index) => ({ name, index, class: kind(name, index) }))
     .filter(({ index }) => rows.some(row => row[index] !== null && row[index] !== ""));
 }
 
@@ -66,25 +60,14 @@ function cell(row, column) {
   );
 }
 
-function line(row, columns, first = String(row[0])) {
-  return make(
-    "tr",
-    isHuman(row) ? { class: "human" } : {},
-    make("th", { scope: "row" }, first),
-    ...columns.slice(1).map(column => cell(row, column)),
-  );
+function line(row, columns, first = row[0]) {
+  const cells = columns.slice(1).map(column => cell(row, column));
+  return make("tr", isHuman(row) ? { class: "human" } : {}, make("th", { scope: "row" }, first), ...cells);
 }
 
 function head(columns, inner = column => label(column.name)) {
-  return make(
-    "thead",
-    {},
-    make(
-      "tr",
-      {},
-      ...columns.map(column => make("th", { scope: "col", class: column.class }, inner(column))),
-    ),
-  );
+  const cells = columns.map(column => make("th", { scope: "col", class: column.class }, inner(column)));
+  return make("thead", {}, make("tr", {}, ...cells));
 }
 
 function writeSummaries() {
@@ -98,26 +81,27 @@ function writeSummaries() {
   byId("summaries").append(head(columns), make("tbody", {}, ...rows.map(row => line(row, columns))));
 }
 
-// `open(place)` shows the photograph of that row in the viewer; rows of those that failed have none. Headings
-// sort.
-function writeEach(places, open) {
+// Rows of photographs that failed open none in the viewer. Headings sort.
+function writeEach() {
   const rows = facts.table.photographs;
   const columns = columnsOf(rows);
   const body = make("tbody");
   let sorted = null;
   let turn = 1;
-  const fill = () =>
-    body.replaceChildren(
-      ...rows
-        .map((row, place) => {
-          if (!places.includes(place)) return { row, line: line(row, columns) };
-          const button = make("button", { type: "button" }, String(row[0]));
-          button.addEventListener("click", () => open(place));
-          return { row, line: line(row, columns, button) };
-        })
-        .sort((a, b) => (sorted === null ? 0 : compare(a.row[sorted], b.row[sorted], turn)))
-        .map(entry => entry.line),
-    );
+  const lineOf = row => {
+    const photograph = view.photographs.find(({ name }) => name === row[0]);
+    if (!photograph) return line(row, columns);
+    const button = make("button", { type: "button" }, row[0]);
+    button.addEventListener("click", () => {
+      show(photograph);
+      byId("viewer").scrollIntoView();
+    });
+    return line(row, columns, button);
+  };
+  const fill = () => {
+    const order = (a, b) => (sorted === null ? 0 : compare(a[sorted], b[sorted], turn));
+    body.replaceChildren(...[...rows].sort(order).map(lineOf));
+  };
   const heading = column => {
     const button = make("button", { type: "button" }, label(column.name));
     button.addEventListener("click", () => {
@@ -131,6 +115,8 @@ function writeEach(places, open) {
   byId("each").append(head(columns, heading), body);
   fill();
 }
+
+const begun = writeEach; // once the viewer has read the photographs
 
 writeAbout();
 writeHeadline();

@@ -1,7 +1,6 @@
 // What the review shows of a photograph: its layers, and what a correction has changed. A correction lies on
 // the prediction as two flags, so that the threshold can still move beneath it.
 
-const SCORES = ["certainty"];
 const LESS_IS_BETTER = [];
 const label = name => name;
 
@@ -32,8 +31,6 @@ const COLOURS = {
 };
 const followsThreshold = kind => kind !== "probability";
 const offered = () => true;
-
-const addScores = () => {}; // each photograph has its own with it
 
 function marksOf({ work, level, fingerprint }) {
   if (!isWorkedOn(work, level)) return [];

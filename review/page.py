@@ -52,7 +52,7 @@ class Review:
     def contents(self, row, rgb, fov, levels):
         name = row["name"]
         content = made_of(row)["photograph"]["sha256"]  # another one of the name has work of its own
-        return contents(Sheet(name, rgb, fov, levels, None, None, self.threshold), file=file_of(name),
+        return contents(Sheet(name, rgb, fov, levels, self.threshold), file=file_of(name),
                         key=f"{Path(self.folder / name).resolve()} {row['width']}x{row['height']} {content}",
                         fingerprint=sha256(self.folder / f"{name}_probability.png"),
                         scores={"certainty": row["certainty"]})
@@ -84,7 +84,7 @@ class Review:
 
 
 def template():
-    return assembled(HERE / "review.html", [HERE / "review.css"], SCRIPTS, [HERE / "tools.html"])
+    return assembled("Review", HERE / "review.html", [HERE / "review.css"], SCRIPTS, [HERE / "tools.html"])
 
 
 def least_certain(rows, most):

@@ -5,28 +5,22 @@ function begun() {
   byId("about").append(...facts.about.map(sentence => make("p", {}, sentence)));
   byId("place").textContent = facts.place;
   byId("next-command").textContent = facts.command;
-  const words = { worst: "least certain", best: "most certain" };
-  for (const [value, text] of Object.entries(words))
-    byId("order").querySelector(`[value=${value}]`).textContent = text;
+  const [worst, best] = byId("order").options;
+  [worst.text, best.text] = ["least certain", "most certain"];
   listenToTools();
-  const listen = (id, answer) => byId(id).addEventListener("click", answer);
-  listen("save", saveThis);
-  listen("save-all", () => (saving ??= saveAll().finally(() => (saving = null))));
-  listen("copy", () => navigator.clipboard?.writeText(facts.command));
+  listen("save", "click", saveThis);
+  listen("save-all", "click", () => (saving ??= saveAll().finally(() => (saving = null))));
+  listen("copy", "click", () => navigator.clipboard?.writeText(facts.command));
   byId("copy").hidden = !navigator.clipboard;
   worksFound = findAllWork().then(() => {
     fillList();
     writeSaving();
     for (const back of ["focus", "visibilitychange"]) window.addEventListener(back, lookAgain);
   });
-  new MutationObserver(() => view.data && shown()).observe(byId("viewer"), {
-    attributeFilter: ["data-shown"],
-  });
 }
 
 // After a photograph has been opened.
 function shown() {
-  if (!("shown" in byId("viewer").dataset)) return;
   byId("floor").max = Math.max(view.current.level - 1, 1);
   setFloor(Math.min(pen.floor || Math.ceil(view.current.level / 3), byId("floor").max));
   setSize(pen.size);
@@ -42,9 +36,7 @@ const workedOn = () => view.photographs.filter(({ work, level }) => isWorkedOn(w
 function writeSaving() {
   const count = workedOn().length;
   byId("save-all").disabled = !count;
-  byId("save-all").textContent = count
-    ? `Save all ${count} that you have worked on …`
-    : "Save all that you have worked on …";
+  byId("save-all").textContent = `Save all ${count ? `${count} ` : ""}that you have worked on …`;
 }
 
 async function pngOfPhotograph(photograph) {

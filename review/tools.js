@@ -98,15 +98,13 @@ function setFloor(level) {
 
 function setApproved(approved) {
   if (!view.data) return tell("The photograph is still being opened.");
-  Object.assign(view.data.work, { approved, fingerprint: view.current.fingerprint });
-  keep(view.current);
-  writeState();
+  keepSetting({ approved });
 }
 
-// After the threshold has moved: that is part of the work too.
-function keepLevel() {
+// What is set of a photograph besides its strokes, its threshold too, is part of the work.
+function keepSetting(setting) {
   if (!view.data) return;
-  Object.assign(view.data.work, { level: view.level, fingerprint: view.current.fingerprint });
+  Object.assign(view.data.work, { ...setting, fingerprint: view.current.fingerprint });
   keep(view.current);
   writeState();
 }
@@ -138,8 +136,7 @@ function writeState() {
 // ---- hands and keys
 
 function listenToTools() {
-  const listen = (id, kind, answer) => byId(id).addEventListener(kind, answer);
-  view.leave = leave;
+  Object.assign(view, { leave, shown });
   byId("stage").append(ring);
   canvas.addEventListener("pointerleave", () => (ring.hidden = true));
   for (const button of document.querySelectorAll("[data-tool]"))
@@ -150,7 +147,7 @@ function listenToTools() {
   listen("redo", "click", redo);
   listen("over", "click", startOver);
   listen("approved", "change", event => setApproved(event.target.checked));
-  listen("threshold", "change", keepLevel);
+  listen("threshold", "change", () => keepSetting({ level: view.level }));
   document.addEventListener("keydown", event => {
     const typing = event.target.matches("select, [type=search], [type=number]");
     if (!typing && pressedTool(event)) event.preventDefault();

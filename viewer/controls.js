@@ -33,7 +33,6 @@ function listenToControls() {
   for (const radio of document.querySelectorAll("input[name=mode]"))
     radio.addEventListener("change", () => setWipe(radio.value === "wipe"));
   for (const id of ["text", "score", "order", "from", "to"]) byId(id).addEventListener("input", fillList);
-  const listen = (id, kind, answer) => byId(id).addEventListener(kind, answer);
   listen("mix", "input", event => setMix(Number(event.target.value)));
   listen("threshold", "input", event => setLevel(Number(event.target.value)));
   listen("reset", "click", () => {
@@ -187,23 +186,21 @@ function fit() {
   paint();
 }
 
+const say = sentence => (byId("waiting").textContent = sentence);
+
 function start() {
-  readPhotographs();
-  byId("waiting").hidden = view.photographs.length > 0;
-  byId("waiting").textContent = "There are no photographs here.";
-  const scored = SCORES.filter(name => view.photographs.some(({ scores }) => scores[name] !== null));
-  byId("score").append(
-    ...(scored.length ? scored : ["dice"]).map(name => make("option", { value: name }, label(name))),
-  );
+  const sheets = [...document.getElementsByClassName("photograph")];
+  view.photographs = sheets.map(sheet => JSON.parse(sheet.textContent));
+  const names = Object.keys(view.photographs[0]?.scores ?? {});
+  const scored = names.filter(name => view.photographs.some(({ scores }) => scores[name] !== null));
+  const choices = scored.length ? scored : names.slice(0, 1);
+  byId("score").append(...choices.map(name => make("option", { value: name }, label(name))));
   byId("last-layer").textContent = KINDS.length;
   begun();
-  if (!view.photographs.length) return;
-  if (!("DecompressionStream" in window)) {
-    byId("waiting").hidden = false;
-    byId("waiting").textContent =
-      "This browser cannot unpack the photographs: open the page in one from 2023 or later.";
-    return;
-  }
+  if (!view.photographs.length) return say("There are no photographs here.");
+  if (!("DecompressionStream" in window))
+    return say("This browser cannot unpack the photographs: open the page in one from 2023 or later.");
+  byId("waiting").hidden = true;
   byId("viewer").hidden = false;
   setWipe(view.wipe);
   setMix(view.mix);

@@ -5,25 +5,22 @@ const byId = id => document.getElementById(id);
 const facts = JSON.parse(byId("facts").textContent);
 const style = getComputedStyle(document.documentElement);
 const colour = name => style.getPropertyValue(`--${name}`).trim(); // of those in viewer.css
+const listen = (id, kind, answer) => byId(id).addEventListener(kind, answer);
 
-function make(tag, attributes = {}, ...children) {
-  return filled(document.createElement(tag), attributes, children);
-}
+// Both with attributes, {name: value}, and children: elements or text.
+const make = (tag, ...more) => filled(document.createElement(tag), ...more);
+const drawn = (tag, ...more) => filled(document.createElementNS("http://www.w3.org/2000/svg", tag), ...more);
 
-function drawn(tag, attributes = {}, ...children) {
-  return filled(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
-}
-
-function filled(element, attributes, children) {
+function filled(element, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
 }
 
-function formatted(value, digits = 3) {
+function formatted(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value !== "number") return String(value);
-  return Number.isInteger(value) && Math.abs(value) > 1 ? value.toLocaleString("en") : value.toFixed(digits);
+  return Number.isInteger(value) && Math.abs(value) > 1 ? value.toLocaleString("en") : value.toFixed(3);
 }
 
 // A number with its noun: 1 pixel, 2,000 pixels.

@@ -1,30 +1,11 @@
 // The list of photographs: sorted, filtered, and the one that is shown.
 
-function readPhotographs() {
-  const sheets = [...document.getElementsByClassName("photograph")];
-  view.photographs = sheets.map(sheet => JSON.parse(sheet.textContent));
-  addScores(view.photographs);
-}
-
 function entry(photograph) {
-  const picture = make("img", {
-    src: "data:image/jpeg;base64," + photograph.thumbnail,
-    alt: "",
-    loading: "lazy",
-  });
-  const value = photograph.scores[byId("score").value];
-  const button = make(
-    "button",
-    { type: "button" },
-    picture,
-    make(
-      "span",
-      { class: "caption" },
-      make("b", {}, formatted(value), ...marksOf(photograph)),
-      photograph.name,
-    ),
-  );
-  button.title = photograph.name;
+  const { name, thumbnail, scores } = photograph;
+  const picture = make("img", { src: `data:image/jpeg;base64,${thumbnail}`, alt: "", loading: "lazy" });
+  const value = make("b", {}, formatted(scores[byId("score").value]), ...marksOf(photograph));
+  const caption = make("span", { class: "caption" }, value, name);
+  const button = make("button", { type: "button", title: name }, picture, caption);
   button.addEventListener("click", () => show(photograph));
   photograph.button = button;
   return make("li", {}, button);
@@ -33,15 +14,12 @@ function entry(photograph) {
 function fillList() {
   const name = byId("score").value;
   const text = byId("text").value.toLowerCase();
-  const [from, to] = [byId("from"), byId("to")].map(input =>
-    input.value === "" ? null : Number(input.value),
-  );
+  const [from, to] = ["from", "to"].map(id => byId(id).valueAsNumber); // NaN where nothing is given
   const worst = LESS_IS_BETTER.includes(name) ? -1 : 1;
   const order = byId("order").value;
-  const fits = ({ name: title, scores }) =>
-    title.toLowerCase().includes(text) &&
-    (from === null || (scores[name] !== null && scores[name] >= from)) &&
-    (to === null || (scores[name] !== null && scores[name] <= to));
+  const within = score => (isNaN(from) || score >= from) && (isNaN(to) || score <= to);
+  const fits = photograph =>
+    photograph.name.toLowerCase().includes(text) && within(photograph.scores[name] ?? NaN);
   const byName = (a, b) => compare(a.name, b.name, 1);
   const byScore = (a, b) =>
     compare(a.scores[name], b.scores[name], order === "worst" ? worst : -worst) || byName(a, b);
@@ -105,6 +83,7 @@ async function show(photograph) {
   fillLayers(photograph);
   writeReadings();
   paint();
+  view.shown?.();
   byId("viewer").dataset.shown = photograph.number;
 }
 

@@ -1,7 +1,7 @@
 """Photographs in a page that needs no network, no server and no file beside it.
 
-    page = assembled(html, styles, scripts)      the page, plain HTML, CSS and JavaScript; no build step
-    write_page(path, page, facts, photographs)   with what it says and with `contents` of each photograph
+    page = assembled(title, html, styles, scripts)   the page, plain HTML, CSS and JavaScript; no build step
+    write_page(path, page, facts, photographs)       with what it says and with `contents` of each photograph
 
 Every photograph travels in the page at native size, as a JPEG and as one deflated block of numbers, which the
 browser unpacks when the photograph is opened. The block needs no canvas to be read back, so that neither
@@ -12,7 +12,6 @@ is Dice in the table.
 import base64
 import hashlib
 import json
-import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,33 +34,32 @@ QUALITY, QUALITY_OF_THUMBNAIL = 90, 80
 class Sheet:
     """What the page holds of one photograph.
 
-    rgb (H, W, 3) uint8; fov (H, W) bool; probability (H, W) float32 in [0, 1], or uint16, 65535 = 1;
-    reference (H, W) bool, or None; dice as in the table, or None; threshold in [0, 1].
+    rgb (H, W, 3) uint8; fov (H, W) bool; levels (H, W) uint16, the probability, 65535 = 1; threshold in
+    [0, 1]; reference (H, W) bool, or None.
     """
 
     name: str
     rgb: np.ndarray
     fov: np.ndarray
-    probability: np.ndarray
-    reference: np.ndarray | None
-    dice: float
+    levels: np.ndarray
     threshold: float
+    reference: np.ndarray | None = None
 
 
-def assembled(html, styles, scripts, tools=()):
-    """Returns a page: `html` with the viewer, the style and the scripts put where {{...}} stands.
+def assembled(title, html, styles, scripts, tools=()):
+    """Returns a page: page.html with all that belongs where {{...}} stands.
 
-    html: path; styles, scripts: paths of what the page has beside the viewer's own; tools: of what it has
-    above the photograph. The first script names the layers, so it comes before the viewer's. By the page's
-    policy nothing else runs and nothing is fetched.
+    html: path of its body; styles, scripts: paths of what it has beside the viewer's own; tools: of what it
+    has above the photograph. The first script names the layers, so it comes before the viewer's. By the
+    page's policy nothing else runs and nothing is fetched.
     """
     style = joined([HERE / "viewer.css", *styles])
     script = joined([HERE / "elements.js", HERE / "layers.js", scripts[0], *SCRIPTS, *scripts[1:]])
     policy = (f"default-src 'none'; img-src data:; style-src {fingerprint(style)}; "
               f"script-src {fingerprint(script)}; base-uri 'none'; form-action 'none'")
-    parts = {"viewer": joined([HERE / "viewer.html"]), "tools": joined(tools), "policy": policy,
-             "style": style, "script": script}
-    page = joined([html])
+    parts = {"body": joined([html]), "viewer": joined([HERE / "viewer.html"]), "tools": joined(tools),
+             "title": title, "policy": policy, "style": style, "script": script}
+    page = joined([HERE / "page.html"])
     for name, part in parts.items():
         page = page.replace(f"{{{{{name}}}}}", part)
     return page
@@ -94,10 +92,9 @@ def contents(sheet, **more):
     """Returns what the page holds of a Sheet: facts as a dict, with `more` of them, JPEG, numbers."""
     height, width = sheet.fov.shape
     facts = {"name": sheet.name, "width": width, "height": height,
-             "labelled": sheet.reference is not None, "dice": sheet.dice, "threshold": sheet.threshold,
+             "labelled": sheet.reference is not None, "threshold": sheet.threshold,
              "level": level_of(sheet.threshold), "thumbnail": base64_of(thumbnail(sheet.rgb)), **more}
-    numbers = packed(sheet.probability, sheet.fov, sheet.reference, sheet.threshold)
-    return facts, jpeg(sheet.rgb, QUALITY), numbers
+    return facts, jpeg(sheet.rgb, QUALITY), packed(sheet)
 
 
 def elements(number, facts, picture, numbers):
@@ -108,18 +105,16 @@ def elements(number, facts, picture, numbers):
             f'<script type="text/plain" id="numbers-{number}">{base64_of(numbers)}</script>\n')
 
 
-def packed(probability, fov, reference, threshold):
-    """Returns deflated bytes: H W levels of probability, each less the one before, then fov + 2 reference.
+def packed(sheet):
+    """Returns a Sheet's numbers, deflated: H W levels, each less the one before, then fov + 2 reference.
 
     The differences of a photograph of 3504 x 2336 deflate to 0.8 of the size of the levels themselves.
     """
-    sixteen = probability.dtype == np.uint16  # there are so few values that a table of them is faster
-    known = probability_of(np.arange(65536, dtype=np.uint16)) if sixteen else probability.ravel()
-    levels = np.searchsorted(edges(threshold), known, side="right").astype(np.uint8)
-    levels = levels[probability.ravel()] if sixteen else levels
-    flags = fov.astype(np.uint8)
-    if reference is not None:
-        flags |= reference.astype(np.uint8) << 1
+    known = probability_of(np.arange(65536, dtype=np.uint16))  # so few values that a table of them is faster
+    level = np.searchsorted(edges(sheet.threshold), known, side="right").astype(np.uint8)
+    levels, flags = level[sheet.levels.ravel()], sheet.fov.astype(np.uint8)
+    if sheet.reference is not None:
+        flags |= sheet.reference.astype(np.uint8) << 1
     deflate = zlib.compressobj(strategy=zlib.Z_RLE)  # a quarter of the time of the default, 2 % larger
     first = deflate.compress(np.diff(levels, prepend=np.uint8(0)))
     return first + deflate.compress(flags) + deflate.flush()
@@ -158,18 +153,10 @@ def base64_of(content):
 
 
 def as_json(value):
-    """Returns ASCII JSON that cannot end the script element it stands in, whatever a file is called."""
-    return json.dumps(plain(value), allow_nan=False).replace("<", "\\u003c").replace(">", "\\u003e")
+    """Returns ASCII JSON that cannot end the script element it stands in, whatever a file is called.
 
-
-def plain(value):
-    """Returns the value in JSON's own types: NaN and infinity as null, other objects as numbers or text."""
-    if isinstance(value, dict):
-        return {str(name): plain(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if value is None or isinstance(value, (str, int, float)) else str(value)
+    NaN and infinity, which JSON has not, become null; arrays and their numbers become lists and numbers.
+    """
+    text = json.dumps(value, default=lambda numbers: numbers.tolist())
+    known = json.loads(text, parse_constant=lambda _: None)
+    return json.dumps(known).replace("<", "\\u003c").replace(">", "\\u003e")
