@@ -223,7 +223,7 @@ def test_worst_first_filtered_and_no_wider_than_a_telephone(browser, sheets):
         assert widths[0] == 390 >= widths[1]
 
 
-@pytest.mark.parametrize("threshold", [0.001, 0.1, 1 / 3, THRESHOLD, 0.5, 0.6180339, 0.999])
+@pytest.mark.parametrize("threshold", [0.001, 0.1, 1 / 3, THRESHOLD, 0.4486, 0.5, 0.6180339, 0.999])
 def test_the_packed_numbers_keep_the_cut_and_the_masks(threshold):
     sheet = replace(drawn_sheet("name", 7), threshold=threshold)
     first = np.ceil(threshold * 65535)  # that counts as vessel
