@@ -11,6 +11,7 @@ import importlib
 import io
 import json
 import os
+import shutil
 import sys
 import zipfile
 from dataclasses import dataclass
@@ -216,6 +217,11 @@ def refused(command):
     return calling
 
 
+def picture(path):
+    """A picture as it lies on disk, of 8 or 16 bits; colours in the order of OpenCV."""
+    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+
+
 def contents(folder):
     """{path: (bytes, time of the last change)} of all files in a folder, to see that nothing was done."""
     return {path.relative_to(folder).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
@@ -282,6 +288,19 @@ def tiny_model(tmp_path_factory, tiny_training):
 
 
 @pytest.fixture
+def own_model(tiny_model, tmp_path):
+    """A copy of it, its card beside it, that a test may change."""
+    shutil.copy(tiny_model.with_suffix(".json"), tmp_path / "model.json")
+    return Path(shutil.copy(tiny_model, tmp_path / "model.keras"))
+
+
+@pytest.fixture
+def own_pairs(tiny_pairs, tmp_path):
+    """A copy of the pairs that a test may damage."""
+    return shutil.copytree(tiny_pairs, tmp_path / "augmented")
+
+
+@pytest.fixture
 def short_runs(tiny_set, tiny_pairs, tiny_model):
     """{command: the words of a short run of it, without --out}."""
     photographs = sorted((tiny_set / "test/images").iterdir())
@@ -289,6 +308,23 @@ def short_runs(tiny_set, tiny_pairs, tiny_model):
             "training": ("--pairs", tiny_pairs, "--epochs", 1, "--batch", 2, *SMALL),
             "testing": ("--data", tiny_set, "--model", tiny_model),
             "eval": (*photographs, "--model", tiny_model)}
+
+
+@pytest.fixture
+def held(monkeypatch):
+    """Makes the system refuse to replace files of these names, as Windows does while Excel has them open."""
+    from running import files
+
+    names, replace = set(), os.replace
+
+    def refusing(source, target):
+        if os.path.basename(target) in names:
+            raise PermissionError(13, "The process cannot access the file", os.fspath(target))
+        replace(source, target)
+
+    monkeypatch.setattr(files.os, "replace", refusing)
+    monkeypatch.setattr(files, "PAUSES", (0,))
+    return names
 
 
 @contextlib.contextmanager

@@ -82,21 +82,6 @@ def test_a_negative_seed_is_refused(script, command):
 
 # ---- a file that another program holds open --------------------------------------------------------------
 
-@pytest.fixture
-def held(monkeypatch):
-    """Makes the system refuse to replace files of these names, as Windows does while Excel has them open."""
-    names, replace = set(), os.replace
-
-    def refusing(source, target):
-        if os.path.basename(target) in names:
-            raise PermissionError(13, "The process cannot access the file", os.fspath(target))
-        replace(source, target)
-
-    monkeypatch.setattr(files.os, "replace", refusing)
-    monkeypatch.setattr(files, "PAUSES", (0,))
-    return names
-
-
 def test_a_held_file_is_a_sentence_and_keeps_its_content(held, tmp_path, capsys):
     write_bytes(tmp_path / "a.csv", b"before")
     held.add("a.csv")
@@ -117,15 +102,3 @@ def test_a_training_goes_on_while_its_history_is_open_in_another_program(held, t
     history.on_epoch_end(1, {"loss": 0.4})
     assert pd.read_csv(tmp_path / "history.csv")["loss"].tolist() == [0.5, 0.4] and len(seen) == 2
     assert "history.csv: is open in another program" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("file", ["metrics.csv", "summary.json"])
-def test_a_test_whose_table_is_open_elsewhere_writes_all_else_and_goes_on_afterwards(
-        file, held, command, tiny_set, tiny_model, tmp_path):
-    words = "--data", tiny_set, "--model", tiny_model, "--out", tmp_path / "results"
-    held.add(file)
-    ended = command("testing", *words)
-    assert ended.code == 1 and f"{file}: is open in another program" in ended.err
-    assert (tmp_path / "results/report.html").exists() and not (tmp_path / "results" / file).exists()
-    held.clear()
-    assert command("testing", *words).code == 0 and (tmp_path / "results" / file).exists()

@@ -1,14 +1,13 @@
 """Scores and pictures of a split: right to the last digit, whole after a kill, honest about what has none."""
 
-import os
 import shutil
 import tracemalloc
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import picture
 from PIL import Image
 from sklearn import metrics as judge
 
@@ -20,7 +19,6 @@ from photographs.fov import fov_of
 from photographs.labelled import ELSEWHERE
 from predict import Predictor
 from report.scores_table import SCORES
-from running import files
 from running.files import read_json, sha256, write_json
 
 
@@ -50,10 +48,6 @@ def results(tested, tmp_path):
 
 def table_of(out):
     return pd.read_csv(out / "metrics.csv").set_index("photograph")
-
-
-def picture(path):
-    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
 def perfect(monkeypatch, folder):
@@ -227,16 +221,15 @@ def test_validation_is_what_the_card_names(test, tiny_set, tmp_path):
 
 
 def test_validation_photographs_that_are_gone_or_changed_are_counted(
-        command, draw, tiny_set, tiny_model, tmp_path):
+        command, draw, tiny_set, own_model, tmp_path):
     """The Dice of two of four was given as if it were that of the card."""
-    model = shutil.copy(tiny_model, tmp_path / "model.keras")
-    card = read_json(tiny_model.with_suffix(".json"))
+    card = read_json(tmp_path / "model.json")
     ((name, parts),) = card["data"].items()
     parts["validation"] |= {each: parts["train"].pop(each) for each in ("eye0", "eye1")}
     card["data"]["other"] = {"train": {}, "validation": {"a": "0"}}  # of this set nothing is here
     write_json(tmp_path / "model.json", card)
     folder = shutil.copytree(tiny_set, tmp_path / "s")
-    words = "testing", "--data", folder, "--model", model, "--split", "validation", "--out"
+    words = "testing", "--data", folder, "--model", own_model, "--split", "validation", "--out"
     ended = command(*words, tmp_path / "all")
     assert ended.code == 0 and ended.err == "" and "of 3 photographs" in ended.out
     for kind in ("images", "masks", "fovs"):
@@ -249,13 +242,12 @@ def test_validation_photographs_that_are_gone_or_changed_are_counted(
 
 
 def test_what_the_first_model_had_learned_from_is_left_out_of_validation_and_told(
-        command, refused, tiny_set, tiny_model, tmp_path):
-    model = shutil.copy(tiny_model, tmp_path / "model.keras")
-    card = read_json(tiny_model.with_suffix(".json"))
+        command, refused, tiny_set, own_model, tmp_path):
+    card = read_json(tmp_path / "model.json")
     (parts,) = card["data"].values()
     parts["train"] |= parts["validation"]
     write_json(tmp_path / "model.json", card)
-    words = "--data", tiny_set, "--model", model, "--out", tmp_path / "r"
+    words = "--data", tiny_set, "--model", own_model, "--out", tmp_path / "r"
     sentence = refused("testing", *words, "--split", "validation")
     assert "(1 validation photograph left out" in sentence and "none of the model's" in sentence
     assert "4 of them trained on" in command("testing", *words, "--split", "all").out
@@ -269,16 +261,22 @@ def test_validation_is_refused_without_the_models_validation_photographs(refused
 
 # ---- the second observer -----------------------------------------------------------------------------------
 
-def test_the_second_observer_is_a_row_of_its_own(test, draw, tmp_path):
-    folder = draw.chase(tmp_path / "CHASE_DB1", children=(11, 12))
-    assert test(folder, tmp_path / "r").code == 0
-    table, counts = table_of(tmp_path / "r"), 0
-    for photograph in data.photographs_of([folder], "test"):
+def dice_of_second_observers(folder, split):
+    """The Dice of all pixels in the FOVs of a set, of its second observer against its first."""
+    counts = 0
+    for photograph in data.photographs_of([folder], split):
         fov = fov_of(photograph, reading.read_photograph(photograph.path))
         second, first = reading.read_mask(photograph.second), reading.read_mask(photograph.mask)
         counts = counts + metrics.histogram(second, first, fov)
+    return metrics.scores(counts, 0.5)["dice"]
+
+
+def test_the_second_observer_is_a_row_of_its_own(test, draw, tmp_path):
+    folder = draw.chase(tmp_path / "CHASE_DB1", children=(11, 12))
+    assert test(folder, tmp_path / "r").code == 0
+    table = table_of(tmp_path / "r")
     human = table.loc["second observer, pooled"]
-    assert human["dice"] == pytest.approx(metrics.scores(counts, 0.5)["dice"], abs=1e-9)
+    assert human["dice"] == pytest.approx(dice_of_second_observers(folder, "test"), abs=1e-9)
     assert 0.3 < human["dice"] < 1
     assert human[["roc_auc", "average_precision", "ece"]].isna().all(), "a drawing ranks nothing"
     assert {"second observer, mean", "second observer, standard deviation"} <= set(table.index)
@@ -287,12 +285,7 @@ def test_the_second_observer_is_a_row_of_its_own(test, draw, tmp_path):
 
 
 def test_the_second_observer_of_chase_agrees_as_published(shared):
-    counts = 0
-    for photograph in data.photographs_of([shared / "CHASE_DB1"], "all"):
-        fov = fov_of(photograph, reading.read_photograph(photograph.path))
-        second, first = reading.read_mask(photograph.second), reading.read_mask(photograph.mask)
-        counts = counts + metrics.histogram(second, first, fov)
-    assert metrics.scores(counts, 0.5)["dice"] == pytest.approx(0.776, abs=0.001)
+    assert dice_of_second_observers(shared / "CHASE_DB1", "all") == pytest.approx(0.776, abs=0.001)
 
 
 # ---- what cannot be scored ---------------------------------------------------------------------------------
@@ -467,25 +460,17 @@ def test_what_a_finished_test_has_lost_is_made_again(test, tiny_set, results, mo
     assert (results / "report.html").stat().st_size == len(before["report.html"])
 
 
-@pytest.mark.parametrize("held", ["roc.png", "pr.png", "report.html"])
+@pytest.mark.parametrize("name", ["metrics.csv", "summary.json", "roc.png", "pr.png", "report.html"])
 def test_a_file_that_is_open_elsewhere_keeps_no_other_from_being_written(
-        test, tiny_set, tested, tmp_path, monkeypatch, held):
-    replace = os.replace
-
-    def refused(source, target):
-        if Path(target).name == held:
-            raise PermissionError
-        replace(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", refused)
-        patch.setattr(files, "PAUSES", ())
-        ended = test(tiny_set, tmp_path / "r")
-    assert ended.code == 1 and f"{held}: is open in another program" in ended.err
+        test, tiny_set, tested, tmp_path, held, name):
+    held.add(name)
+    ended = test(tiny_set, tmp_path / "r")
+    assert ended.code == 1 and f"{name}: is open in another program" in ended.err
     there, here = ({path.relative_to(out) for path in out.rglob("*.*")} for out in (tested, tmp_path / "r"))
-    assert there - here == {Path(held)}
+    assert there - here == {Path(name)}
     assert "Pooled Dice" in ended.out and not read_json(tmp_path / "r/run.json")["finished"]
-    assert test(tiny_set, tmp_path / "r").code == 0 and (tmp_path / "r" / held).exists()
+    held.clear()
+    assert test(tiny_set, tmp_path / "r").code == 0 and (tmp_path / "r" / name).exists()
 
 
 @pytest.mark.parametrize("moment", ["write_pictures", "write_text", "draw_roc_and_pr"])
