@@ -4,13 +4,13 @@ import contextlib
 import gzip
 import io
 import os
-import shutil
 import sys
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import picture
 from PIL import Image
 
 import cluster
@@ -35,10 +35,6 @@ def photographs(draw, tmp_path):
     for k in range(3):
         draw.put(tmp_path / "photographs" / f"p{k}.png", draw.eye(50 + k)[0])
     return tmp_path / "photographs"
-
-
-def picture(path):
-    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
 
 
 def table_of(out):
@@ -384,12 +380,11 @@ def test_a_photograph_that_was_converted_takes_the_place_of_the_former(evaluate,
     assert "done already" in ended.out and ended.err == ""
 
 
-def test_an_edited_card_is_another_model(command, photographs, tiny_model, tmp_path):
-    model = shutil.copy(tiny_model, tmp_path / "model.keras")
-    card = read_json(tiny_model.with_suffix(".json"))
+def test_an_edited_card_is_another_model(command, photographs, own_model, tmp_path):
+    card = read_json(tmp_path / "model.json")
     for threshold, code in ((0.4, 0), (0.4, 0), (0.3, 2)):
         write_json(tmp_path / "model.json", {**card, "threshold": threshold})
-        ended = command("eval", "--out", tmp_path / "out", "--model", model, photographs / "p0.png")
+        ended = command("eval", "--out", tmp_path / "out", "--model", own_model, photographs / "p0.png")
         assert ended.code == code, ended.err
     assert "the card beside the model is another" in ended.err
 

@@ -290,16 +290,13 @@ def test_odd_names_go_through_every_command(draw, command, tiny_model, tmp_path)
 @pytest.mark.parametrize("harm", ["empty", "text", "cut", "lambda", "gigantic", "gigantic later", "dense",
                                   "swollen weights", "weights of another"])
 def test_a_damaged_or_hostile_model_is_refused_by_every_command(
-        harm, refused, tiny_model, tiny_pairs, tiny_set, tmp_path, everything):
-    model = tmp_path / "model.keras"
-    shutil.copy(tiny_model, model)
-    shutil.copy(tiny_model.with_suffix(".json"), tmp_path / "model.json")
-    HOSTILE[harm](model)
+        harm, refused, own_model, tiny_pairs, tiny_set, tmp_path, everything):
+    HOSTILE[harm](own_model)
     photograph = hostile.saved("a.png", hostile.RGB)(tmp_path)
     before = everything(tmp_path)
-    for words in (("eval", photograph, "--model", model, "--out", tmp_path / "p"),
-                  ("testing", "--data", tiny_set, "--model", model, "--out", tmp_path / "r"),
-                  ("training", "--pairs", tiny_pairs, "--init", model, "--out", tmp_path / "c", *SMALL)):
+    for words in (("eval", photograph, "--model", own_model, "--out", tmp_path / "p"),
+                  ("testing", "--data", tiny_set, "--model", own_model, "--out", tmp_path / "r"),
+                  ("training", "--pairs", tiny_pairs, "--init", own_model, "--out", tmp_path / "c", *SMALL)):
         assert "model.keras" in refused(*words)
         assert everything(tmp_path) == before, f"{words[0]} left something behind"
 
@@ -309,22 +306,16 @@ def test_a_damaged_or_hostile_model_is_refused_by_every_command(
     {"side": "512"}, {"sides": "512"}, {"calibration": {"temperature": 0, "bias": 0}},
     {"calibration": {"temperature": "hot"}}, {"calibration": [1]}, {"data": []},
     {"photographs": {"side": "x"}}, {"fov sides": [500]}, {"fov sides": [0, 500]}], ids=str)
-def test_a_card_that_cannot_be_used_is_refused(change, refused, tiny_model, tiny_set, tmp_path):
-    model = tmp_path / "model.keras"
-    shutil.copy(tiny_model, model)
-    card = json.loads(tiny_model.with_suffix(".json").read_text(encoding="utf-8"))
+def test_a_card_that_cannot_be_used_is_refused(change, refused, own_model, tiny_set, tmp_path):
+    card = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
     (tmp_path / "model.json").write_text(json.dumps(card | change))
     photograph = hostile.saved("a.png", hostile.RGB)(tmp_path)
-    assert "model.json" in refused("eval", photograph, "--model", model, "--out", tmp_path / "p")
-    assert "model.json" in refused("testing", "--data", tiny_set, "--model", model, "--out", tmp_path / "r")
+    assert "model.json" in refused("eval", photograph, "--model", own_model, "--out", tmp_path / "p")
+    words = "--model", own_model, "--out", tmp_path / "r"
+    assert "model.json" in refused("testing", "--data", tiny_set, *words)
 
 
 # ---- pairs -------------------------------------------------------------------------------------------------
-
-@pytest.fixture
-def own_pairs(tiny_pairs, tmp_path):
-    return shutil.copytree(tiny_pairs, tmp_path / "augmented")
-
 
 def edited(change):
     def harm(pairs):

@@ -7,10 +7,10 @@ import tracemalloc
 import unicodedata
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import picture
 
 from prediction.results import KINDS, FolderResults, names_apart
 from prediction.rows import Rows, lacking, table_in
@@ -532,10 +532,6 @@ def test_damaged_rows_do_not_keep_from_overwriting(done, photographs, segmented)
 
 
 # ---- what is written -------------------------------------------------------------------------------------
-
-def picture(path):
-    return cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-
 
 def test_pictures_are_what_was_segmented(tmp_path, photographs, segmented):
     results = FolderResults(tmp_path / "out", SETTINGS | {"tta": True})

@@ -515,24 +515,22 @@ def test_a_photograph_replaced_under_the_same_name_is_segmented_anew(command, dr
 # ---- the toy ---------------------------------------------------------------------------------------------
 
 def test_a_model_of_the_drawn_samples_says_so_at_photographs_and_names_the_shipped_one(
-        command, draw, tiny_model, tmp_path):
+        command, draw, own_model, tmp_path):
     import samples
 
-    model = tmp_path / "model.keras"
-    shutil.copy(tiny_model, model)
-    card = read_json(tiny_model.with_suffix(".json"))
+    card = read_json(tmp_path / "model.json")
     drawn = {path.stem: room.sha256(path) for path in (samples.FOLDER / "train/images").iterdir()}
     card |= {"data": {"samples": {"train": drawn}}, "validation": {"dice": 0.91}}
-    write_json(model.with_suffix(".json"), card)
+    write_json(tmp_path / "model.json", card)
     photograph = draw.put(tmp_path / "eye.png", draw.eye(3)[0])
-    ended = command("eval", photograph, "--model", model, "--out", tmp_path / "e")
+    ended = command("eval", photograph, "--model", own_model, "--out", tmp_path / "e")
     for words in ("drawn samples alone", "validation Dice 0.910", "vessels.keras"):
         assert words in ended.out
     folder = draw.plain(tmp_path / "s", train=0, test=1)
-    ended = command("testing", "--data", folder, "--model", model, "--out", tmp_path / "t")
+    ended = command("testing", "--data", folder, "--model", own_model, "--out", tmp_path / "t")
     assert "drawn samples alone" in ended.out
     sample = ROOT / "samples/test/images/drawn_09.png"
-    ended = command("eval", sample, "--model", model, "--out", tmp_path / "d")
+    ended = command("eval", sample, "--model", own_model, "--out", tmp_path / "d")
     assert ended.code == 0 and "drawn samples alone" not in ended.out
 
 
