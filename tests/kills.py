@@ -135,22 +135,12 @@ def without_times(value):
 
 def meaning(path):
     """Returns what of a file must be the same in every run: its bytes, or what they hold."""
-    import h5py
+    from conftest import weights_in
 
     if path.suffix == ".json":
         return without_times(json.loads(path.read_text(encoding="utf-8")))
     if path.suffix == ".keras":
-        arrays = {}
-
-        def note(name, entry):
-            if isinstance(entry, h5py.Dataset):
-                arrays[name] = entry[()].tobytes()
-
-        with zipfile.ZipFile(path) as archive:
-            content = archive.read("model.weights.h5")
-        with h5py.File(io.BytesIO(content)) as weights:
-            weights.visititems(note)
-        return arrays
+        return {name: array.tobytes() for name, array in weights_in(path).items()}
     return path.read_bytes()
 
 
