@@ -16,9 +16,9 @@ from pyarrow import fs
 
 from photographs.finding import not_passed_over, photographs_among, tell_left_out
 from prediction.any_results import Results
-from prediction.earlier import earlier_run
 from prediction.results import names_apart
 from prediction.rows import PARQUET, ROWS
+from running.again import earlier_run
 from running.command import Problem, complain, counted, say, with_example
 from running.files import remove, write_bytes
 

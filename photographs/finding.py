@@ -1,6 +1,6 @@
 """Which files in the folders that a user gives are photographs, and where each lies below its folder."""
 
-import json
+import contextlib
 import os
 import re
 from itertools import accumulate
@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from photographs.dicom import is_dicom
 from photographs.formats import EXTENSIONS, content_of, is_picture
-from running.again import RUN
+from running.again import RUN, earlier_run
 from running.command import Problem, complain, counted
 from running.names import where
 from sets.layouts import drawings_in
@@ -37,10 +37,9 @@ def is_ours(folder):
 
 def _settings_in(folder):
     """Returns the settings of the run that a folder holds, or {}."""
-    try:
-        return dict(json.loads((folder / RUN).read_text(encoding="utf-8", errors="replace"))["settings"])
-    except (OSError, ValueError, TypeError, KeyError):
-        return {}
+    with contextlib.suppress(OSError):  # it is closed
+        return (earlier_run(folder) or {}).get("settings", {})
+    return {}
 
 
 def pictures_beside_results(folder):

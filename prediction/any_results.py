@@ -1,7 +1,6 @@
 """What all results folders do alike: they hold one run, and replace no file of somebody's own."""
 
-from prediction.earlier import earlier_run
-from running.again import lost, mark, same_as_before
+from running.again import earlier_run, lost, mark, same_as_before
 from running.command import Problem
 from running.files import written
 

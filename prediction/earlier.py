@@ -8,24 +8,15 @@ run.json holds, beside what running.again writes, the names `begun`, of which pi
 there, and those `removed`, of which predictions.csv may still have a row.
 """
 
-import contextlib
-
 from prediction.rows import in_cell, lacking, table_in, told_lacking
-from running.again import RUN, run_in
+from running.again import earlier_run
 from running.command import Problem, complain
-
-
-def earlier_run(folder):
-    """Returns what the run.json in a folder holds, {} if it is damaged, None if there is none."""
-    with contextlib.suppress(Problem):
-        return run_in(folder) if folder.read(RUN) is not None else None
-    return {}
 
 
 class Earlier:
     """What the earlier runs in a folder know of it.
 
-    run: see earlier_run; names: of the rows on disk; table: {name: file} of predictions.csv as it is there.
+    run: as of earlier_run; names: of the rows on disk; table: {name: file} of predictions.csv as it is there.
     """
 
     def __init__(self, folder, rows):

@@ -37,19 +37,18 @@ def same_as_before(folder, settings, overwrite, earlier=()):
     entries = folder.entries()
     if folder.is_local:
         hold(folder.path)
-    content = folder.read(RUN)
-    _refuse_others(content, folder, settings)
+    run = earlier_run(folder)
+    _refuse_others(folder, run or {}, settings)
     if overwrite:
-        if content is not None:
+        if run is not None:
             sweep(folder)
         return "new"
-    if content is None:
+    if run is None:
         if any(not entry.startswith(".") for entry in entries):
             raise Problem(f"{folder}: holds other files. Choose another --out, "
                           "or say --overwrite to put results among them.")
         return "new"
-    before = _run_of(content, folder)
-    known = before["settings"]
+    known = run_in(folder)["settings"]
     settings = settings | {key: value for key, value in dict(earlier).items() if key in known}
     different = [key for key in {**known, **settings} if _shown(known.get(key)) != _shown(settings.get(key))]
     if different:
@@ -57,7 +56,7 @@ def same_as_before(folder, settings, overwrite, earlier=()):
         raise Problem(f"{folder}: holds a run with other settings ({changes}). "
                       "Say --overwrite, or choose another --out.")
     sweep(folder)
-    whole = before.get("finished") and not lacks(folder, before.get("files", ()))
+    whole = run.get("finished") and not lacks(folder, run.get("files", ()))
     return "finished" if whole else "unfinished"
 
 
@@ -75,13 +74,11 @@ def sweep(folder):
                     os.unlink(os.path.join(place, name))
 
 
-def _refuse_others(content, folder, settings):
-    """Raises Problem if a run.json, as bytes or None, is of another command or of another program."""
-    before = _parsed(content)
-    if before and not {"settings", "finished"} & before.keys():
+def _refuse_others(folder, run, settings):
+    """Raises Problem if a folder's `run`, see `earlier_run`, is of another command or of another program."""
+    if run and not {"settings", "finished"} & run.keys():
         raise lost(f"{folder}/{RUN}")
-    told = before.get("settings")
-    there, here = _command_of(told if isinstance(told, dict) else {}), _command_of(settings)
+    there, here = _command_of(run.get("settings", {})), _command_of(settings)
     if there and here and there != here:
         raise Problem(f"{folder}/{RUN}: is of a run of {there} and would be lost. Choose another --out.")
 
@@ -111,31 +108,27 @@ def _shown(value):
 
 
 def run_in(folder):
-    """Returns what the run.json in a folder holds, {} if there is none."""
-    folder = _folder(folder)
-    content = folder.read(RUN)
-    return {} if content is None else _run_of(content, folder)
+    """Returns what the run.json in a folder holds, {} if there is none. Raises Problem if it is damaged."""
+    run = earlier_run(folder)
+    if run is not None and "settings" not in run:
+        raise Problem(f"{folder}/{RUN}: is damaged. Say --overwrite to start anew, or choose another --out.")
+    return run or {}
+
+
+def earlier_run(folder):
+    """Returns what the run.json in a folder holds, None if there is none; if it is damaged, no `settings`."""
+    content = _folder(folder).read(RUN)
+    if content is None:
+        return None
+    try:
+        run = dict(json.loads(content))
+    except (ValueError, TypeError):
+        return {}
+    return {key: value for key, value in run.items() if key != "settings" or isinstance(value, dict)}
 
 
 def _folder(folder):
     return Folder(folder) if isinstance(folder, (str, os.PathLike)) else folder
-
-
-def _parsed(content):
-    """Returns the dict that a run.json holds, given as bytes or None; {} if it holds no dict."""
-    try:
-        parsed = json.loads(content or b"{}")
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
-
-
-def _run_of(content, folder):
-    """Returns what a run.json holds; raises Problem unless settings are among it."""
-    before = _parsed(content)
-    if not isinstance(before.get("settings"), dict):
-        raise Problem(f"{folder}/{RUN}: is damaged. Say --overwrite to start anew, or choose another --out.")
-    return before
 
 
 def mark(folder, settings, finished, **more):
@@ -154,9 +147,10 @@ def make_way(folder, patterns, new=(), data=(), overwrite=False, numbered=False)
     a `*`, only files that bear the name of one of the run's photographs go; `numbered`: that name and a
     number. Of an earlier version's run no names are known, and all files go.
     """
-    folder = Path(folder)
-    earlier = _earlier(folder, patterns, numbered)
-    own = set(map(_as_file, earlier)) if (folder / RUN).exists() else set()
+    folder, run = Path(folder), earlier_run(folder)
+    known = (run or {}).get("sources")
+    earlier = _earlier(folder, patterns, known, numbered)
+    own = set() if run is None else set(map(_as_file, earlier))
     replaced = [path for path in (folder / name for name in new) if os.path.lexists(path)]
     going = earlier * overwrite + replaced
     refuse_data(going, data)
@@ -164,7 +158,6 @@ def make_way(folder, patterns, new=(), data=(), overwrite=False, numbered=False)
         if _as_file(path) not in own:
             raise lost(path)
     if overwrite and earlier:  # first: killed in between, nothing is left that says it is finished
-        known = _photographs_of(folder)
         mark(folder, {}, finished=False, **({} if known is None else {"sources": known}))
         for path in earlier:
             remove(path)
@@ -178,21 +171,17 @@ def refuse_data(going, data):
             raise Problem(f"{path}: is a file of the data and would be lost. Choose another --out.")
 
 
-def _earlier(folder, patterns, numbered):
-    """Returns the files under these patterns that the run in a folder has written, as far as it tells."""
-    known = _photographs_of(folder)
+def _earlier(folder, patterns, known, numbered):
+    """Returns the files under these patterns that the run in a folder has written, as far as it tells.
 
+    known: {name: ...} of its photographs, None if it does not tell.
+    """
     def is_own(pattern, path):
         name = re.sub(r"_\d{4,}$", "", path.stem) if numbered else path.stem
         return "*" not in pattern or known is None or name in known
 
     return [path for pattern in patterns for path in folder.glob(pattern)
             if is_own(pattern, path) and not path.is_dir()]
-
-
-def _photographs_of(folder):
-    """Returns {name: ...} of the photographs of the run in a folder; None if its run.json does not tell."""
-    return _parsed(Folder(folder).read(RUN)).get("sources")
 
 
 def identity(path):
