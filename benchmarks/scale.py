@@ -231,7 +231,7 @@ def driver(blocks=300, few=8):
 def listing(count):
     """Returns the bytes of the driver's memory for each photograph that it has still to do."""
     from cluster.stores import find_stored
-    from prediction.results import names_apart
+    from running.names import names_apart
 
     with tempfile.TemporaryDirectory() as folder:
         for k in range(count):

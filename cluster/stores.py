@@ -16,11 +16,11 @@ from pyarrow import fs
 
 from photographs.finding import not_passed_over, photographs_among, tell_left_out
 from prediction.any_results import Results
-from prediction.results import names_apart
 from prediction.rows import PARQUET, ROWS
 from running.again import earlier_run
 from running.command import Problem, complain, counted, say, with_example
 from running.files import remove, write_bytes
+from running.names import names_apart
 
 TABLE, SECONDS = PARQUET, 60  # a part of the table is written when so many seconds have passed
 TEXT = ("name", "file", "pen", "warnings", "status", "error")  # every other column is a number

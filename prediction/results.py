@@ -12,9 +12,7 @@
 import contextlib
 import hashlib
 import os
-from collections import defaultdict
-from itertools import chain, count
-from pathlib import PurePosixPath
+from itertools import chain
 
 from photographs.formats import LARGEST_FILE
 from pictures import shrunk
@@ -28,7 +26,7 @@ from running.again import lacks, refuse_data, run_in
 from running.command import Problem, complain, with_example
 from running.files import Folder, as_cell, as_json, is_there, sha256, write_png, write_text
 from running.machine import hardware_precision
-from running.names import first_free, folded
+from running.names import names_apart
 from running.sources import described
 
 KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
@@ -50,28 +48,6 @@ def settings_of(options, model_file):
             "tta": options.tta, "threshold": options.threshold, "pen": options.pen,
             "precision": hardware_precision(options.precision)}
 
-
-# ---- names -----------------------------------------------------------------------------------------------
-
-def names_apart(photographs, known, taken=()):
-    """Returns {photograph: name}, in order, no two names alike and none in `taken`.
-
-    photographs: {path or URI: path below the folder that was given}; known: {path or URI: name} of earlier
-    runs, which stay. The name is the path below the folder without its extension; if another photograph has
-    it, with the extension, or else with a number: `x`, `x.png`, `x_2`. So it does not depend on what else
-    there is, unless two clash.
-    """
-    stay = (known[photograph] for photograph in photographs if photograph in known)
-    used, numbers = set(map(folded, chain(stay, taken))), defaultdict(lambda: count(2))
-
-    def name_of(below):
-        stem = below.removesuffix(PurePosixPath(below).suffix)
-        return first_free(chain([stem, below], (f"{stem}_{k}" for k in numbers[folded(stem)])), used)
-
-    return {photograph: known.get(photograph) or name_of(below) for photograph, below in photographs.items()}
-
-
-# ---- the folder ------------------------------------------------------------------------------------------
 
 class FolderResults(Results):
     """Results on this machine: each photograph's row is a JSON file, predictions.csv their table."""

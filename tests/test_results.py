@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 from conftest import picture
 
-from prediction.results import KINDS, FolderResults, names_apart
+from prediction.results import KINDS, FolderResults
 from prediction.rows import Rows, lacking, table_in
 from prediction.segmented import Segmented
 from running import sources
 from running.command import Problem
 from running.files import Folder, read_json, sha256, write_json, write_png
+from running.names import names_apart
 
 SETTINGS = {"model sha256": "1", "tta": False}
 

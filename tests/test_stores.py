@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from photographs.finding import find_photographs
-from prediction.results import FolderResults, names_apart
+from prediction.results import FolderResults
 from running.again import mark
 from running.command import Problem
 from running.files import read_json, write_bytes
+from running.names import names_apart
 
 pyarrow = pytest.importorskip("pyarrow", reason="pip install -r requirements-ray.txt")
 
