@@ -18,8 +18,6 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).parent))  # python -P leaves it out
 from photographs.finding import find_photographs
-from photographs.fov import found_fov
-from photographs.reading import read_photograph, summed_up
 from prediction.flags import add_prediction_flags, refuse_unused
 from prediction.read_ahead import memory_of, overlapped
 from running.command import Problem, complain, counted, run, say
@@ -124,21 +122,13 @@ def done_already(options, named, refused):
 
 def segment_all(results, named, predictor, card, page):
     """Reads, predicts and writes at once; returns {path: Problem} of what could not be done."""
-    def read(path):
-        remarks = []
-        results.note(path)
-        rgb = read_photograph(path, remarks)
-        for sentence in summed_up(remarks):
-            complain(sentence)
-        return rgb, found_fov(path, rgb)
-
     def segment(path, photograph):
         return predictor.segment(*photograph)
 
     def write(path, segmented):
         page.offer(results.add(named[path], path, segmented, card), segmented)
 
-    return failures(named, read, segment, write)
+    return failures(named, results.read, segment, write)
 
 
 def failures(named, *steps):

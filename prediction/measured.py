@@ -15,17 +15,14 @@ import cv2
 import numpy as np
 
 from metrics import HIGHEST
-from photographs.fov import found_fov
 from photographs.labelled import OF_ANOTHER, vessels_of
-from photographs.reading import read_photograph, summed_up
-from prediction.drawn import picture_of
 from prediction.mask_names import assigned, file_of, lies_deeper, masks_in
 from prediction.places import places_known
 from prediction.results import FolderResults
 from prediction.rows import TABLE, Rows, lacking, made_of, place_of, table_in, told_lacking
 from prediction.segmented import Segmented, row_of
 from running.command import Problem, complain, with_example
-from running.files import Folder, as_cell, read_png, write_png
+from running.files import Folder, as_cell, read_png
 from running.names import where
 from running.sources import described
 
@@ -43,7 +40,6 @@ class MeasuredResults(FolderResults):
         """
         self.place, self.before, self.masks = masks, before or PREDICTIONS, masks_in(masks)
         self.mask_of, self.without = {}, set()  # {photograph: mask}; photographs that have none
-        self.remarks = []  # see photographs.reading
         rows = Rows(Folder(self.before))
         rows.read()
         if lost := lacking(table_in(Folder(self.before)), rows):
@@ -143,26 +139,17 @@ class MeasuredResults(FolderResults):
 
     def read(self, path):
         """Returns (H, W, 3) uint8, FOV and mask, (H, W) bool, of a photograph."""
-        self.note(path)
-        rgb = read_photograph(path, self.remarks)
-        fov = found_fov(path, rgb)
+        rgb, fov = super().read(path)
         return rgb, fov, vessels_of(self.mask_of[path], path, rgb, fov, self.remarks, True, ELSEWHERE) & fov
 
     def add(self, name, path, rgb, fov, mask):
         """Writes a photograph's pictures, and then its row."""
         segmented = Segmented(rgb, fov, mask.astype(np.uint16) * HIGHEST, mask)
-        for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
-            write_png(self.folder / picture, picture_of(kind, segmented))
+        self.draw(name, segmented)
         row, made = row_of(name, path, segmented, {}), self.made_when_read(path)
         del row["certainty"], row["pen"]  # are of a prediction
         row["mask"] = self.mask_of[path].as_posix()
         self.rows.keep(row | self.change(mask, fov, *self.prediction_of(made)), made)
-
-    def finish(self, *given):
-        """As FolderResults.finish; says what is to be known of the files that were read."""
-        for sentence in summed_up(self.remarks):
-            complain(sentence)
-        super().finish(*given)
 
     def change(self, mask, fov, row, before):
         """Returns how a mask, (H, W) bool, differs from the prediction of this row, whose mask is `before`.

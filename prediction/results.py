@@ -13,14 +13,17 @@ import contextlib
 import hashlib
 import os
 from itertools import chain
+from pathlib import PurePosixPath
 
 from photographs.formats import LARGEST_FILE
+from photographs.fov import found_fov
+from photographs.reading import read_photograph, summed_up
 from pictures import shrunk
 from prediction.any_results import Results
 from prediction.drawn import CELL, MOST_ON_SHEET, picture_of, sheet_of
 from prediction.earlier import Earlier
 from prediction.places import lay_in, names_known, places_known, replacing
-from prediction.rows import TABLE, Rows, in_cell, made_of, of_ray, place_of, table_of
+from prediction.rows import PARQUET, TABLE, Rows, in_cell, made_of, place_of, table_of
 from prediction.segmented import row_of
 from running.again import lacks, refuse_data, run_in
 from running.command import Problem, complain, with_example
@@ -57,7 +60,9 @@ class FolderResults(Results):
         self.rows, self.begun, self.removed = Rows(folder), set(), set()  # see prediction/earlier.py
         self.noted = {}  # {path: what it was made of when it was read}
         self.small = {}  # {name: overlay of this run as the sheet shows it}, not to be read again
-        super().__init__(folder, settings, kinds_of(settings), overwrite, of_ray(folder))
+        self.remarks = []  # see photographs.reading
+        of_ray = PARQUET * (folder / PARQUET).is_dir()
+        super().__init__(folder, settings, kinds_of(settings), overwrite, of_ray)
 
     def read_known(self):
         """Returns {place: name} of all that earlier runs have done; see places_known."""
@@ -158,6 +163,12 @@ class FolderResults(Results):
         """Returns {role: what is known of that file} of what a photograph's results are made of."""
         return {"photograph": described(path, as_cell(path.absolute()), (known or {}).get("photograph"))}
 
+    def read(self, path):
+        """Returns a photograph, (H, W, 3) uint8, and its FOV, (H, W) bool."""
+        self.note(path)
+        rgb = read_photograph(path, self.remarks)
+        return rgb, found_fov(path, rgb)
+
     def note(self, path):
         """Notes what a photograph is made of, before it is read: it may be replaced at any time then."""
         with contextlib.suppress(OSError):  # reading it says what is wrong
@@ -178,19 +189,22 @@ class FolderResults(Results):
             complain(f"{self.folder / TABLE}: keeps {with_example(gone, 'photograph')} not found any more. "
                      "--overwrite makes all anew without such.")
 
-    def add(self, name, path, segmented, card):
-        """Writes a photograph's pictures, and then its row, which is returned."""
+    def draw(self, name, segmented):
+        """Writes the pictures of a Segmented photograph."""
         for kind, picture in zip(self.kinds, self.pictures(name), strict=True):
             drawn = picture_of(kind, segmented)
             write_png(self.folder / picture, drawn)
             if kind == "overlay" and len(self.small) < MOST_ON_SHEET:
                 self.small[name] = shrunk(drawn, CELL)
-        del drawn  # as large as the photograph
+
+    def add(self, name, path, segmented, card):
+        """Writes a photograph's pictures, and then its row, which is returned."""
+        self.draw(name, segmented)
         return self.rows.keep(row_of(name, path, segmented, card), self.made_when_read(path))
 
     def in_table(self):
         """Returns the rows of predictions.csv, in order of names."""
-        return self.rows.ordered()
+        return [self.rows[name] for name in sorted(self.rows, key=lambda name: PurePosixPath(f"{name}.json"))]
 
     def write_table(self):
         """Writes predictions.csv from the rows of all photographs done so far, and returns them."""
@@ -202,7 +216,12 @@ class FolderResults(Results):
         return rows
 
     def finish(self, *given):
-        """Writes that all is done, if it is; given: names of photographs, and whatever else SHOWN show."""
+        """Writes that all is done, if it is, and says what is to be known of the files that were read.
+
+        given: names of photographs, and whatever else SHOWN show.
+        """
+        for sentence in summed_up(self.remarks):
+            complain(sentence)
         files = [file for file in SHOWN if is_there(self.folder / file)]
         if self.complete:
             self.removed = set()

@@ -14,7 +14,7 @@ import csv
 import io
 import json
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from running.command import complain, with_example
 from running.files import as_csv, from_cell, remove, write_json
@@ -77,9 +77,6 @@ class Rows(dict):
         remove(self.file(name))
         self.pop(name, None)
 
-    def ordered(self):
-        return [self[name] for name in sorted(self, key=lambda name: PurePosixPath(f"{name}.json"))]
-
 
 def _row_in(file):
     """Returns the row in a file, None if it holds none: a full disk or a broken sync may have damaged it."""
@@ -128,11 +125,6 @@ def lacking(table, rows, more=()):
     known = set(map(in_cell, [*rows, *more]))
     renamed = {in_cell(row["file"]) for name, row in rows.items() if in_cell(name) not in table}
     return {name: file for name, file in table.items() if name not in known and file not in renamed}
-
-
-def of_ray(folder):
-    """Returns PARQUET if a Folder holds the results of a run with --ray, else ""."""
-    return PARQUET * (folder / PARQUET).is_dir()
 
 
 def told_lacking(folder, names):
