@@ -53,8 +53,8 @@ def rgb_from(content, path, remarks=None):
                       "Leave it out, or give the photograph.")
     if values.dtype != np.uint8:
         values = _in_eight_bits(picture)
-    if picture.alpha is not None:
-        values = _black_outside(values, picture.alpha)
+    if (visible := _visible(picture)) is not None:
+        values = _black_outside(values, visible)
     return np.ascontiguousarray(values if values.ndim == 3 else np.repeat(values[..., None], 3, axis=2))
 
 
@@ -72,13 +72,10 @@ def _in_eight_bits(picture):
     return (values * np.float32(255 / (2**bits - 1))).astype(np.uint8)
 
 
-def _black_outside(values, alpha):
-    """Returns a photograph, black outside the convex hull of what is not transparent."""
-    visible = alpha > alpha.max() / 2
-    if visible.all() or not visible.any():
-        return values
-    hull = cv2.convexHull(cv2.findNonZero(visible.astype(np.uint8)))
-    inside = cv2.fillConvexPoly(np.zeros(alpha.shape, np.uint8), hull, 1)
+def _black_outside(values, visible):
+    """Returns a photograph, black outside the convex hull of what is visible, (H, W) bool."""
+    hull = cv2.convexHull(cv2.findNonZero(visible.view(np.uint8)))
+    inside = cv2.fillConvexPoly(np.zeros(visible.shape, np.uint8), hull, 1)
     return cv2.bitwise_and(values, values, mask=inside)
 
 
