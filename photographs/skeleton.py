@@ -12,6 +12,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
+from photographs.square import box_of
+
 
 def points_of(mask):
     """Returns np.argwhere of (H, W) bool that is not empty, in a tenth of its time."""
@@ -47,8 +49,7 @@ class Skeleton:
 
     def __init__(self, mask, shortest=0):
         """Takes a mask, (H, W) bool with a vessel; leaves out pieces of at most the length `shortest`, px."""
-        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        mask = np.pad(mask[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1], 1)
+        mask = np.pad(mask[box_of(mask)], 1)
         # Not by the default, Zhang's method, which leaves a single pixel of some diagonal bars of even width.
         self.points = points_of(skeletonize(mask, method="lee"))
         self.widths = widths_at(self.points, mask)

@@ -23,7 +23,7 @@ def seen_back(square, view):
 
 
 def box_of(fov):
-    """Returns the box around a FOV, (H, W) bool with at least one pixel, as slices of rows and columns."""
+    """Returns the box around a FOV or mask, (H, W) bool that is not empty, as slices of rows and columns."""
     rows, columns = (np.flatnonzero(fov.any(axis=axis)) for axis in (1, 0))
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
