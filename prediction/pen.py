@@ -42,15 +42,14 @@ class Pens:
     def __post_init__(self):
         """Raises Problem if the pen that was asked for is not known."""
         if self.chosen is not None:
-            self.share(1000, (0, 0))
+            self.share(1000, (0, 0), self.chosen)
 
     def share(self, native, shape, chosen=None):
         """Returns the pen for a photograph whose FOV is `native` px across and whose array has this `shape`.
 
         chosen: replaces the one that was asked for.
         """
-        name = self.chosen if chosen is None else chosen
-        name = self._by_size(shape) if name is None else name
+        name = self.name(shape) if chosen is None else chosen
         if name == DEFAULT:
             return self._default(native)
         if name in (self.of_sets or {}):
