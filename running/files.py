@@ -133,9 +133,6 @@ class Folder:
     def __truediv__(self, name):
         return self.path / name
 
-    def has(self, name):
-        return os.path.exists(self.path / name)
-
     def entries(self):
         """Returns the names of what lies in it; raises Problem if it is a file."""
         if self.path.exists() and not self.path.is_dir():
@@ -144,7 +141,7 @@ class Folder:
 
     def first_there(self, names):
         """Returns the first of these files that exists, or None."""
-        return next((name for name in names if self.has(name)), None)
+        return next((name for name in names if os.path.exists(self.path / name)), None)
 
     def gone(self, names):
         """Returns those of these files that are not there or are empty."""

@@ -63,9 +63,8 @@ def _holder(lock):
 def _lives(holder):
     """Returns whether the process is there, and not another one that has got its number since."""
     try:
-        return psutil.pid_exists(holder.get("pid", -1)) and \
-            abs(psutil.Process(holder["pid"]).create_time() - holder["began"]) < 1
-    except psutil.NoSuchProcess:
+        return abs(psutil.Process(holder["pid"]).create_time() - holder["began"]) < 1
+    except (KeyError, psutil.NoSuchProcess):
         return False
     except psutil.AccessDenied:  # it is another user's
         return True
