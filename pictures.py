@@ -55,8 +55,8 @@ def in_a_row(pictures, titles, gap=8):
     parts = []
     for picture, title in zip(pictures, titles, strict=True):
         picture = np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
-        parts += [titled(picture, title), np.full((picture.shape[0] + 28, gap, 3), 255, np.uint8)]
-    return np.hstack(parts[:-1])
+        parts.append(np.pad(titled(picture, title), ((0, 0), (0, gap), (0, 0)), constant_values=255))
+    return np.hstack(parts)[:, :-gap]
 
 
 def contact_sheet(pictures, labels, columns=6, size=256):
@@ -64,9 +64,8 @@ def contact_sheet(pictures, labels, columns=6, size=256):
     cells = []
     for picture, label in zip(pictures, labels, strict=True):
         small = shrunk(picture, size)
-        cell = np.full((size, size, 3), 255, np.uint8)
-        top, left = (size - small.shape[0]) // 2, (size - small.shape[1]) // 2
-        cell[top:top + small.shape[0], left:left + small.shape[1]] = small
+        around = [(free // 2, free - free // 2) for free in (size - small.shape[0], size - small.shape[1])]
+        cell = np.pad(small, (*around, (0, 0)), constant_values=255)
         cells.append(np.pad(titled(cell, label, 24), ((2, 2), (2, 2), (0, 0)), constant_values=255))
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
     return np.vstack([np.hstack(cells[k:k + columns]) for k in range(0, len(cells), columns)])
