@@ -48,7 +48,7 @@ def pictures_beside_results(folder):
     Their names tell; masks that were saved in `corrected` count as results.
     """
     found, runs = [], {}
-    for place, _, below, names in _folders(folder):
+    for place, _, below, names in folders_in(folder):
         below[:] = [name for name in below if name != CORRECTED]
         settings = _settings_in(place)
         runs[place] = root, settings = (place, settings) if settings else runs.get(place.parent, (place, {}))
@@ -127,7 +127,7 @@ def files_in(place, out):
     """
     found, closed, beside = {}, [], []
     settings = _settings_in(place)  # others' folders are not gone into
-    for folder, real, below, names in _folders(place, lambda error: closed.append(Path(error.filename))):
+    for folder, real, below, names in folders_in(place, lambda error: closed.append(Path(error.filename))):
         if real == out and folder != place:
             beside += pictures_beside_results(folder)
             below.clear()
@@ -147,7 +147,7 @@ def files_in(place, out):
     return found, {path: path.name for path in closed}, beside
 
 
-def _folders(place, onerror=None):
+def folders_in(place, onerror=None):
     """Yields each folder in and below one, its real path, and the names of folders and of files in it.
 
     Links to folders are followed, unless they lead back to where one has been; hidden folders and systems'

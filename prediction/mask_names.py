@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from unicodedata import category
 
-from photographs.finding import is_passed_over
+from photographs.finding import folders_in, is_passed_over
 from photographs.formats import is_picture
 from running.command import Problem, complain, with_example
 from running.names import folded
@@ -71,15 +71,13 @@ def masks_in(place):
 
 
 def _files_in(place):
-    """Returns the files in and below a folder, in order; raises OSError where it is closed."""
+    """Returns the files in and below a folder, in order; raises OSError where one is closed."""
     def closed(error):
         raise error
 
-    found = []
-    for folder, below, names in os.walk(place, onerror=closed):
-        below[:] = [name for name in below if not is_passed_over(name)]
-        found += [Path(folder, name) for name in names if not is_passed_over(name)]
-    return sorted(file for file in found if os.path.isfile(file))
+    files = [folder / name for folder, _, _, names in folders_in(place, closed)
+             for name in names if not is_passed_over(name)]
+    return sorted(filter(os.path.isfile, files))
 
 
 def assigned(place, masks, photographs, names, deeper=False):

@@ -147,6 +147,15 @@ def test_masks_that_were_unpacked_into_a_folder_of_their_own_are_found_there(mea
     assert "done already" in measure().out
 
 
+def test_masks_behind_a_link_to_a_folder_are_found_as_photographs_are(measure, drawn, tmp_path):
+    (drawn / "patient7").rename(tmp_path / "elsewhere")
+    (drawn / "patient7").symlink_to(tmp_path / "elsewhere")
+    (drawn / "back").symlink_to(drawn)
+    ended = measure()
+    assert ended.code == 0 and sorted(table(tmp_path / "measured").index) == ["a", "patient7/left"]
+    assert "done already" in measure().out
+
+
 def test_the_mask_of_one_patient_is_not_taken_for_anothers(refused, draw, tmp_path):
     """Without their folders both are called left."""
     rgb, mask, _ = draw.eye(1)
