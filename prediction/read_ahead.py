@@ -29,15 +29,13 @@ def overlapped(items, read, compute, finish, ahead=2, finishers=FINISHERS, memor
     coming = ((item, memory(item)) for item in items)
     next_one = next(coming, None)
 
-    def attempt(step, *given):
+    def attempt(step, item, *given):
+        if given and isinstance(given[0], Problem):  # of the step before
+            return given[0]
         try:
-            return step(*given)
+            return step(item, *given)
         except Problem as problem:
             return problem
-
-    def computed(item, future):
-        result = future.result()
-        return result if isinstance(result, Problem) else attempt(compute, item, result)
 
     def read_more():
         nonlocal next_one
@@ -51,13 +49,12 @@ def overlapped(items, read, compute, finish, ahead=2, finishers=FINISHERS, memor
         read_more()
         while reading:
             item, result = reading.popleft()
-            result = computed(item, result)
+            result = attempt(compute, item, result.result())
             read_more()
-            if not isinstance(result, Problem):
-                result = finisher.submit(attempt, finish, item, result)
+            result = finisher.submit(attempt, finish, item, result)
             finishing.append((item, result))
             while finishing and (len(finishing) > max(ahead, finishers) or not reading):
                 done, outcome = finishing.popleft()
-                yield done, outcome if isinstance(outcome, Problem) else outcome.result()
+                yield done, outcome.result()
                 taken.popleft()
                 read_more()
