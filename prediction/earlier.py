@@ -54,6 +54,4 @@ class Earlier:
         begun = self.listed("begun")
         if "begun" not in self.run and not self.run.get("finished"):
             begun = set(names)  # killed, and of an earlier version, which noted none
-        first = {name: pictures(name)[0] for name in names if name in begun}
-        gone = set(self.folder.gone(first.values()))
-        return [name for name in names if name not in first or first[name] in gone]
+        return [name for name in names if name not in begun or self.folder.gone(pictures(name)[:1])]

@@ -25,9 +25,7 @@ def names_known(photographs, known):
 
     Where a photograph lies tells more than how its path is typed, which may be of another folder now.
     """
-    there = {}  # {place: the first photograph that lies there}
-    for path in photographs:
-        there.setdefault(where(path), path)
+    there = {where(path): path for path in reversed(photographs)}  # the first photograph that lies there
     lie = {path: known[place] for place, path in there.items() if place in known}
     taken = set(lie.values())
     return {path: known[path] for path in photographs if path in known and known[path] not in taken} | lie
