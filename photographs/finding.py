@@ -48,11 +48,11 @@ def pictures_beside_results(folder):
     Their names tell; masks that were saved in `corrected` count as results.
     """
     found, runs = [], {}
-    for place, _, below, names in folders_in(folder):
+    for place, below, names in folders_in(folder):
         below[:] = [name for name in below if name != CORRECTED]
         settings = _settings_in(place)
         runs[place] = root, settings = (place, settings) if settings else runs.get(place.parent, (place, {}))
-        for path in (place / name for name in sorted(names) if not is_passed_over(name)):
+        for path in (place / name for name in names):
             ours = _is_written(path.relative_to(root).as_posix(), settings)
             if not ours and is_picture(with_ending(path, path.name)):
                 found.append(path)
@@ -127,12 +127,8 @@ def files_in(place, out):
     """
     found, closed, beside = {}, [], []
     settings = _settings_in(place)  # others' folders are not gone into
-    for folder, real, below, names in folders_in(place, lambda error: closed.append(Path(error.filename))):
-        if real == out and folder != place:
-            beside += pictures_beside_results(folder)
-            below.clear()
-            continue
-        ours = [name for name in below if is_ours(folder / name)]
+    for folder, below, names in folders_in(place, lambda error: closed.append(Path(error.filename))):
+        ours = [name for name in below if is_ours(folder / name) or (folder / name).resolve() == out]
         if OF_RUNS.keys() & settings.keys():  # pairs, or the results of a test
             beside += [path for path in pictures_beside_results(folder) if path.parent != folder]
             below.clear()
@@ -140,18 +136,18 @@ def files_in(place, out):
             beside += [path for name in ours for path in pictures_beside_results(folder / name)]
             below[:] = [name for name in below if name not in ours]
         absolute = folder.absolute().as_posix()
-        found |= {folder / name: f"{absolute}/{name}" for name in sorted(names) if not is_passed_over(name)
-                  and not (settings and _is_of_run((folder / name).relative_to(place).as_posix()))}
+        found |= {folder / name: f"{absolute}/{name}" for name in names
+                  if not (settings and _is_of_run((folder / name).relative_to(place).as_posix()))}
     taken = set(map(Path.resolve, found)) if beside else ()
     beside = [path for path in beside if path.resolve() not in taken]  # else a link has led back
     return found, {path: path.name for path in closed}, beside
 
 
 def folders_in(place, onerror=None):
-    """Yields each folder in and below one, its real path, and the names of folders and of files in it.
+    """Yields each folder in and below one, and the names of folders and of files in it, in order.
 
-    Links to folders are followed, unless they lead back to where one has been; hidden folders and systems'
-    own are passed over, and so is what is taken out of the first list of names.
+    Links to folders are followed, unless they lead back to where one has been. What is hidden or a system's
+    own is passed over, and so are folders that are taken out of the first list of names.
     """
     visited = set()
     for folder, below, names in os.walk(place, onerror=onerror, followlinks=True):
@@ -161,7 +157,7 @@ def folders_in(place, onerror=None):
             continue
         visited.add(real)
         below[:] = sorted(name for name in below if not is_passed_over(name))
-        yield Path(folder), real, below, names
+        yield Path(folder), below, sorted(name for name in names if not is_passed_over(name))
 
 
 def not_passed_over(files, root, out=None):

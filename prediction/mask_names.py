@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path, PurePosixPath
 from unicodedata import category
 
-from photographs.finding import folders_in, is_passed_over
+from photographs.finding import folders_in
 from photographs.formats import is_picture
 from running.command import Problem, complain, with_example
 from running.names import folded
@@ -75,8 +75,7 @@ def _files_in(place):
     def closed(error):
         raise error
 
-    files = [folder / name for folder, _, _, names in folders_in(place, closed)
-             for name in names if not is_passed_over(name)]
+    files = [folder / name for folder, _, names in folders_in(place, closed) for name in names]
     return sorted(filter(os.path.isfile, files))
 
 
