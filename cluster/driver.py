@@ -195,7 +195,7 @@ def main(options, model_file, card, settings):
         rows = without_remarks(rows, remarks)
         results.add(tqdm(rows, total=len(left), unit="photograph", disable=not sys.stderr.isatty()))
     except (ray.exceptions.RayError, ConnectionError, RuntimeError) as error:
-        reason = str(error).strip().rpartition("\n")[2] or type(error).__name__
+        reason = str(error).strip().rpartition("\n")[2] or f"{type(error).__name__}."
         raise Problem(f"The job stopped: {reason} Run the same command again to go on.") from error
     finally:
         ray.shutdown()

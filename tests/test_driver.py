@@ -145,16 +145,18 @@ def test_a_cluster_that_does_not_answer_leaves_no_trace(refused, draw, tiny_mode
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("error, told", [
+    (ConnectionError("noise\nThe head is gone."), "The head is gone."), (RuntimeError(), "RuntimeError.")])
 def test_a_job_that_stops_is_not_finished_and_is_told_in_a_sentence(
-        refused, draw, tiny_model, tmp_path, monkeypatch):
+        refused, draw, tiny_model, tmp_path, monkeypatch, error, told):
     def stop(*given, **how):
-        raise ConnectionError("noise\nThe head is gone.")
+        raise error
 
     monkeypatch.setattr(driver.ray, "init", stop)
     photograph = draw.put(tmp_path / "eye.png", draw.eye(3)[0])
     words = (photograph, "--model", tiny_model, "--out", tmp_path / "out", "--ray", "local")
     sentence = refused("eval", *words)
-    assert sentence == "The job stopped: The head is gone. Run the same command again to go on."
+    assert sentence == f"The job stopped: {told} Run the same command again to go on."
     assert not read_json(tmp_path / "out/run.json")["finished"]
 
 
