@@ -1,6 +1,5 @@
 """The pictures: outlines, overlays, comparisons, contact sheets, curves. Arrays are (H, W, 3) uint8 RGB."""
 
-import contextlib
 import os
 
 import cv2
@@ -71,24 +70,14 @@ def contact_sheet(pictures, labels, columns=6, size=256):
     return np.vstack([np.hstack(cells[k:k + columns]) for k in range(0, len(cells), columns)])
 
 
-@contextlib.contextmanager
-def _without_backend():
-    """Keeps MPLBACKEND from matplotlib, which refuses to be imported for one that is not installed."""
-    backend = os.environ.pop("MPLBACKEND", None)
+def _figure(width, height, columns=1):
+    backend = os.environ.pop("MPLBACKEND", None)  # for one that is not installed matplotlib is not imported
     try:
-        yield
+        from matplotlib.figure import Figure  # slow, and few commands need it
     finally:
         if backend is not None:
             os.environ["MPLBACKEND"] = backend
-
-
-def _figure(width, height, columns=1):
-    with _without_backend():  # slow imports, and few commands need them
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
