@@ -24,11 +24,11 @@ def agreement(picture, mask, reference, fov):
 
     mask (alone orange), reference (alone sky blue), fov: (H, W) bool.
     """
-    grey = picture.mean(axis=2) * 0.35
+    grey = (picture.mean(axis=2) * 0.35).astype(np.uint8)
     drawn = np.repeat(grey[..., None], 3, axis=2)
     for where, colour in ((mask & reference, WHITE), (mask & ~reference, ORANGE), (~mask & reference, SKY)):
         drawn[where & fov] = colour
-    return drawn.astype(np.uint8)
+    return drawn
 
 
 def titled(picture, title, height=28):
