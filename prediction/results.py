@@ -165,15 +165,11 @@ class FolderResults(Results):
 
     def read(self, path):
         """Returns a photograph, (H, W, 3) uint8, and its FOV, (H, W) bool."""
-        self.note(path)
-        rgb = read_photograph(path, self.remarks)
-        return rgb, found_fov(path, rgb)
-
-    def note(self, path):
-        """Notes what a photograph is made of, before it is read: it may be replaced at any time then."""
         with contextlib.suppress(OSError):  # reading it says what is wrong
             if os.path.isfile(path) and os.path.getsize(path) <= LARGEST_FILE:
-                self.noted[path] = self.made_of(path)
+                self.noted[path] = self.made_of(path)  # before: it may be replaced at any time
+        rgb = read_photograph(path, self.remarks)
+        return rgb, found_fov(path, rgb)
 
     def made_when_read(self, path):
         return self.noted.pop(path, None) or self.made_of(path)
