@@ -52,7 +52,8 @@ def same_as_before(folder, settings, overwrite, earlier=()):
     settings = settings | {key: value for key, value in dict(earlier).items() if key in known}
     different = [key for key in {**known, **settings} if _shown(known.get(key)) != _shown(settings.get(key))]
     if different:
-        changes = "; ".join(_change(key, known.get(key), settings.get(key)) for key in different)
+        changes = "; ".join(CHECKSUMS.get(key) or f"{key}: {_shown(known.get(key))} before, "
+                            f"{_shown(settings.get(key))} now" for key in different)
         raise Problem(f"{folder}: holds a run with other settings ({changes}). "
                       "Say --overwrite, or choose another --out.")
     sweep(folder)
@@ -94,11 +95,6 @@ def lacks(folder, files):
     if gone:
         complain(f"{folder}: {with_example(gone, 'file')} gone or empty; what is missing is made again.")
     return bool(gone)
-
-
-def _change(key, before, now):
-    """Returns in words how a setting differs; of a checksum that it does."""
-    return CHECKSUMS.get(key) or f"{key}: {_shown(before)} before, {_shown(now)} now"
 
 
 def _shown(value):
