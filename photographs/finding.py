@@ -16,8 +16,9 @@ from sets.layouts import drawings_in
 PASSED_OVER = {"__macosx", "thumbnails", "thumbs", "@eadir", "$recycle.bin", "system volume information",
                "lost+found"}  # folders of other programs
 LITTER = {"thumbs.db", "desktop.ini", "dicomdir"}  # files of theirs
+KINDS = ("probability", "mask", "overlay", "uncertainty")  # of a photograph's results, the last with --tta
 SHEET = "contact_sheet.png"
-RESULTS = ("_probability.png", "_mask.png", "_overlay.png", "_uncertainty.png", SHEET)
+RESULTS = (*(f"_{kind}.png" for kind in KINDS), SHEET)
 DRAWN = {SHEET, "roc.png", "pr.png", "curves.png", "preview.png"}
 CORRECTED = "corrected"  # in a folder of results: masks that the page saved, named as their photographs are
 OF_RUNS = {"copies": r"(train|validation)/(images|masks)/.*_\d{4,}\.png",  # what a run with the setting wrote

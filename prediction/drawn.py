@@ -15,7 +15,7 @@ MOST_ON_SHEET, CELL = 120, 320  # photographs on a contact sheet at most, and th
 
 
 def picture_of(kind, segmented):
-    """Returns a picture of a Segmented as the array to be written; kind: one of prediction.results.KINDS."""
+    """Returns a picture of a Segmented as the array to be written; kind: one of photographs.finding.KINDS."""
     if kind == "probability":
         return segmented.levels
     if kind == "mask":

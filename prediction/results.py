@@ -15,6 +15,7 @@ import os
 from itertools import chain
 from pathlib import PurePosixPath
 
+from photographs.finding import KINDS, SHEET
 from photographs.formats import LARGEST_FILE
 from photographs.fov import found_fov
 from photographs.reading import read_photograph, summed_up
@@ -32,9 +33,8 @@ from running.machine import hardware_precision
 from running.names import names_apart
 from running.sources import described
 
-KINDS = ("probability", "mask", "overlay", "uncertainty")  # the last with --tta
 MEASURED = ("mask", "overlay")  # the kinds of masks that are measured
-SHOWN = TABLE, "contact_sheet.png", "review.html"  # of many photographs together
+SHOWN = TABLE, SHEET, "review.html"  # of many photographs together
 
 
 def kinds_of(settings):
@@ -238,4 +238,4 @@ class FolderResults(Results):
         return hashlib.sha256(content.encode("utf-8", "backslashreplace")).hexdigest()
 
     def draw_sheet(self, rows):
-        write_png(self.folder / "contact_sheet.png", sheet_of(self.folder, rows, self.small))
+        write_png(self.folder / SHEET, sheet_of(self.folder, rows, self.small))

@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from conftest import picture
 
-from prediction.results import KINDS, FolderResults
+from photographs.finding import KINDS
+from prediction.results import FolderResults
 from prediction.rows import Rows, lacking, table_in
 from prediction.segmented import Segmented
 from running import sources
