@@ -35,6 +35,7 @@ from sets.originals import about_originals
 from sets.pairing import sets_in
 
 DATASETS = Path("datasets")
+MOST_DRAWN = 120  # photographs: the picture of 800 would have 140 million pixels
 
 
 def default_folders():
@@ -157,10 +158,14 @@ def as_text(rows):
                      for line in lines)
 
 
-def draw_found(sets, path, most=120):
-    """Writes a contact sheet on which a wrong pairing is seen at a glance: vessels and FOVs outlined."""
+def draw_found(sets, path):
+    """Writes a contact sheet on which a wrong pairing is seen at a glance: vessels and FOVs outlined.
+
+    Says what cannot be read. Returns a sentence on the sheet.
+    """
     pictures, labels = [], []
-    for photograph in [photograph for found in sets for photograph in found.photographs][:most]:
+    photographs = [photograph for found in sets for photograph in found.photographs]
+    for photograph in photographs[:MOST_DRAWN]:
         try:
             rgb = read_photograph(photograph.path)
             masks = [(fov_of(photograph, rgb), {"colour": ORANGE, "thickness": 2})]
@@ -174,7 +179,11 @@ def draw_found(sets, path, most=120):
             picture = outlined(picture, shrunk(mask.astype(np.uint8) * 255, 512) >= 128, **style)
         pictures.append(picture)
         labels.append(f"{photograph.set} {photograph.name}")
+    if not pictures:
+        return f"{path}: is not drawn, since no photograph can be read."
     write_png(path, contact_sheet(pictures, labels, columns=5, size=400))
+    few = f" of the first {MOST_DRAWN} of {len(photographs)} photographs" * (len(photographs) > MOST_DRAWN)
+    return f"The picture{few} is {path}."
 
 
 def arguments():
@@ -226,8 +235,7 @@ def doctor(folders, picture):
     wrong += duplicates(pixels)
     say(as_text(rows))
     if picture:
-        draw_found(sets, picture)
-        say(f"The picture is {picture}.")
+        say(draw_found(sets, picture))
     for sentence in wrong:
         complain(f"wrong: {sentence}")
     following = typed("python", "augment.py", *(["--data", *folders] if folders else []))

@@ -366,6 +366,21 @@ def test_the_doctor_draws_what_pairs_and_leaves_out_what_cannot_be_read(command,
     assert width > 5 * 400 and 2 * 400 < height < 3 * 400, "six photographs, five of them in the first row"
 
 
+def test_a_picture_of_many_says_how_many_it_shows_and_of_none_that_there_is_none(
+        command, draw, tmp_path, monkeypatch):
+    """The others were left out in silence; where no photograph could be read, it ended in a traceback."""
+    folder, picture = draw.plain(tmp_path / "P", train=3, test=1), tmp_path / "found.png"
+    monkeypatch.setattr(data, "MOST_DRAWN", 2)
+    ended = command("data", folder, "--picture", picture)
+    assert ended.code == 0 and f"The picture of the first 2 of 4 photographs is {picture}." in ended.out
+    picture.unlink()
+    for path in folder.rglob("images/*"):
+        path.write_text("not a picture")
+    ended = command("data", folder, "--picture", picture)
+    assert ended.code == 1 and f"{picture}: is not drawn, since no photograph can be read." in ended.out
+    assert not picture.exists() and "4 wrong" in ended.out
+
+
 def test_no_photograph_is_lost_to_the_picture(refused, command, draw, tmp_path, everything):
     folder = draw.plain(tmp_path / "P", train=2, test=1)
     before = everything(folder)
