@@ -12,7 +12,6 @@ import hashlib
 import os
 import zlib
 from pathlib import Path
-from typing import NamedTuple
 
 from sets.licences import SOURCES
 
@@ -22,20 +21,11 @@ LARGEST_FILE = 1 << 28  # bytes; the largest original, a photograph of HRF, has 
 BLOCK = 1 << 16
 
 
-class Originals(NamedTuple):
-    """`matching` of the `known` files of a public `set` are there; `differing` have their names only."""
-
-    matching: int
-    differing: list
-    known: int
-    set: str
-
-
 def is_original(folder):
-    """Returns Originals: which files of a folder, however arranged inside, are those of a public set.
+    """Returns which files of a folder, however arranged inside, are those of a public set, and of which.
 
-    The set is the one that most names belong to ("" if none does). Files with other names are not looked
-    into.
+    (how many are, [those that have only the name of one], how many that set has, its name). The set is the
+    one that most names belong to ("" if none does). Files with other names are not looked into.
     """
     files = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
     here, known, name = [], {}, ""
@@ -47,7 +37,7 @@ def is_original(folder):
     differing = [file for file in here if not file.is_file() or content_sum(file) != known[plain_name(file)]]
     matching = {plain_name(file) for file in here} - {plain_name(file) for file in differing}
     places = sorted(file.relative_to(folder).as_posix() for file in differing)
-    return Originals(len(matching), places, len(known), name)
+    return len(matching), places, len(known), name
 
 
 def about_originals(folder):
