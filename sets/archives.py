@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 from running.command import Problem, say
+from sets.download import is_taken, move_in
 from sets.pairing import recognise, sets_in
 from sets.web import fetch
 
@@ -24,31 +25,30 @@ UNRAR = (("bsdtar", "-xf", "{archive}", "-C", "{folder}"), ("unar", "-q", "-o", 
          ("unrar", "x", "-idq", "{archive}", "{folder}/"), ("tar", "-xf", "{archive}", "-C", "{folder}"))
 
 
-def download_archive(source, into, address=None, progress=True):
+def download_archive(source, into, address=None):
     """Fetches the archive of a Source into the folder `into`, and unpacks it there. Returns the set's folder.
 
-    address: another one than the official. progress: a bar on stderr if that is a terminal.
+    address: another one than the official.
     """
     into, saved = Path(into), Path(into) / source.archive_name
     folder, workplace = into / source.folder, into / ".download" / source.folder
-    if _is_there(folder, source):
+    if is_taken(folder):
+        _refuse_parts(folder, source)
         say(f"{folder}: is already there. Nothing to do; move it away to get it anew.")
         return folder
-    say(f"{source.folder}, {source.page}\nLicence: {source.licence}.\nPlease cite: {source.citation}.")
+    say(f"{source.folder}, {source.page}\n{source.terms()}")
     workplace.mkdir(parents=True, exist_ok=True)
     archive = saved if saved.exists() else workplace / source.archive_name
     if not archive.exists():
         try:
-            fetch(address or source.archive, archive, progress)
+            fetch(address or source.archive, archive)
         except Problem as problem:
             raise Problem(f"{problem}. Open {source.page} in a browser, save {source.archive_name} in {into} "
                           "without unpacking, and give the command again.") from problem
     _check(archive, source, fetched=archive != saved)
     try:
-        _unpack(archive, workplace / "unpacked", source, into)
-        if folder.is_dir():
-            folder.rmdir()  # Windows replaces no folder
-        _set_in(workplace / "unpacked", source).rename(folder)
+        _unpack(archive, workplace / "unpacked", into)
+        move_in(_set_in(workplace / "unpacked", source), folder)
     finally:
         shutil.rmtree(workplace / "unpacked", ignore_errors=True)
     shutil.rmtree(workplace)
@@ -58,16 +58,13 @@ def download_archive(source, into, address=None, progress=True):
     return folder
 
 
-def _is_there(folder, source):
-    """Returns whether the whole set is there; raises Problem if something else is."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
+def _refuse_parts(folder, source):
+    """Raises Problem unless the whole set is in its folder."""
     found = recognise(folder) if folder.is_dir() else None
     there = sum(own.mask is not None for own in found.photographs) if found else 0
     if there < source.photographs:
         raise Problem(f"{folder}: is already there, but holds {there} photographs with masks in place of the "
                       f"{source.photographs} of {source.folder}. Move it away, and give the command again.")
-    return True
 
 
 def _check(archive, source, fetched):
@@ -81,7 +78,7 @@ def _check(archive, source, fetched):
                   "and give the command again.")
 
 
-def _unpack(archive, folder, source, into):
+def _unpack(archive, folder, into):
     """Unpacks an archive into a new folder; raises Problem, and keeps a RAR in `into`, if nothing can."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

@@ -31,23 +31,23 @@ DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeErr
           NotImplementedError)
 
 
-def download(name, into, addresses=None, progress=True):
+def download(name, into, addresses=None):
     """Fetches the set `name` ('chase_db1', 'hrf', 'stare') into the folder `into`. Returns its folder there.
 
     addresses: other ways than the official ones, [[address, ...], ...]: each way's archives together are the
-    set. progress: a bar on stderr if that is a terminal. Raises Problem, and then there is no such folder.
+    set. Raises Problem, and then there is no such folder.
     """
     source, into = SOURCES[name], Path(into)
     ways = addresses or source.ways
     if not ways:
         raise Problem(how_to_get(name, into))
     folder, workplace = into / source.folder, into / ".download" / source.folder
-    if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir() or any(folder.iterdir())):
+    if is_taken(folder):
         return _already_there(folder)
-    say(f"{source.folder}, {source.page}\nLicence: {source.licence}.\nPlease cite: {source.citation}.")
+    say(f"{source.folder}, {source.page}\n{source.terms()}")
     try:
         workplace.mkdir(parents=True, exist_ok=True)
-        _first_way_that_works(ways, source, folder, workplace, progress)
+        _first_way_that_works(ways, source, folder, workplace)
     except (FileExistsError, NotADirectoryError) as error:
         raise Problem(f"{error.filename}: is a file where a folder should be. Move it away.") from error
     finally:
@@ -56,6 +56,18 @@ def download(name, into, addresses=None, progress=True):
                 left.rmdir()
     say(f"{folder}: complete, all files checked. {_unchecked(source)}".rstrip())
     return folder
+
+
+def is_taken(folder):
+    """Returns whether anything but an empty folder lies where a set is to be put."""
+    return os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir() or any(folder.iterdir()))
+
+
+def move_in(unpacked, folder):
+    """Gives a folder the place of another, which is empty or not there."""
+    if folder.is_dir():  # Windows renames nothing over it
+        folder.rmdir()
+    unpacked.rename(folder)
 
 
 def _already_there(folder):
@@ -72,11 +84,11 @@ def _unchecked(source):
     return f"(No sum is known of {', '.join(places)}: taken as they came.)" if places else ""
 
 
-def _first_way_that_works(ways, source, folder, workplace, progress):
+def _first_way_that_works(ways, source, folder, workplace):
     into, reasons = folder.parent, []
     for way in sorted(ways, key=lambda way: not _saved(way, into)):
         try:
-            archives = _saved(way, into) or [_fetched(address, workplace, progress) for address in way]
+            archives = _saved(way, into) or [_fetched(address, workplace) for address in way]
             _put_in_place(archives, source, folder, workplace)
             shutil.rmtree(workplace)
             return
@@ -95,12 +107,12 @@ def _saved(way, into):
     return paths if all(path.is_file() for path in paths) else []
 
 
-def _fetched(address, workplace, progress):
+def _fetched(address, workplace):
     # Copies of two sites may differ: each address has a file of its own to be continued.
     archive = workplace / sha256(address.encode()).hexdigest()[:8] / address.rsplit("/", 1)[-1]
     archive.parent.mkdir(exist_ok=True)
     if not archive.exists():
-        fetch(address, archive, progress)
+        fetch(address, archive)
     return archive
 
 
@@ -113,9 +125,7 @@ def _put_in_place(archives, source, folder, workplace):
         for archive in archives:
             left = _unpack(archive, {plain_name(place): place for place in wanted}, aside, left)
         _check(wanted, aside, " and ".join(archive.name for archive in archives))
-        if folder.is_dir():  # and empty: Windows renames nothing over it
-            folder.rmdir()
-        aside.rename(folder)
+        move_in(aside, folder)
     except Problem:
         for archive in archives:
             if workplace in archive.parents:

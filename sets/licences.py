@@ -24,6 +24,10 @@ class Source:
     archive_sha256: str = ""
     photographs: int = 0
 
+    def terms(self):
+        """Returns its licence and its paper as two lines."""
+        return f"Licence: {self.licence}.\nPlease cite: {self.citation}."
+
 
 CC_BY = "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/)"
 KINGSTON, ERLANGEN = "kingston.ac.uk", "https://www5.cs.fau.de/fileadmin/research/datasets/fundus-images"
@@ -112,8 +116,7 @@ def how_to_get(name, into="datasets"):
     """Returns what a person does to get the set `name` of SOURCES, as text of several lines."""
     source = SOURCES[name]
     steps = source.by_hand or by_browser(source, "{into}") + "."
-    return (f"{source.folder}: open {source.page} in a browser. {steps.format(into=into)}\n"
-            f"Licence: {source.licence}.\nPlease cite: {source.citation}.")
+    return f"{source.folder}: open {source.page} in a browser. {steps.format(into=into)}\n{source.terms()}"
 
 
 def by_browser(source, into):

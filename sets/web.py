@@ -23,7 +23,7 @@ REFUSALS = {401: "a login is asked for", 403: "programs are refused", 404: "the 
             503: "busy, or programs are refused"}
 
 
-def fetch(address, archive, progress=True):
+def fetch(address, archive):
     """Writes what is at `address` to the path `archive`.
 
     Raises Problem, and then `archive`.part holds what has come, from where the next call goes on.
@@ -31,14 +31,14 @@ def fetch(address, archive, progress=True):
     part = archive.with_name(archive.name + ".part")
     for attempt in range(TRIES):
         time.sleep(PAUSE if attempt else 0)
-        if _append(address, part, progress):
+        if _append(address, part):
             part.replace(archive)
             return
     raise Problem(f"{address}: the connection breaks again and again "
                   "(what came is kept: the same command goes on)")
 
 
-def _append(address, part, progress):
+def _append(address, part):
     """Appends to the file `part` what it lacks, or starts it again. Returns whether it is whole now."""
     have = part.stat().st_size if part.exists() else 0
     answer = _ask(address, have)
@@ -54,7 +54,7 @@ def _append(address, part, progress):
         if answer.headers.get_content_type() == "text/html" or begins_as_page:
             raise Problem(f"{address}: answers with a web page, not the archive "
                           "(a check for robots, or a notice)")
-        with open(part, "ab" if goes_on else "wb") as out, _bar(address, have, whole, progress) as bar:
+        with open(part, "ab" if goes_on else "wb") as out, _bar(address, have, whole) as bar:
             while block and have <= LARGEST_ARCHIVE:
                 out.write(block)
                 bar.update(len(block))
@@ -101,6 +101,6 @@ def _read(answer):
         return None
 
 
-def _bar(address, have, whole, progress):
+def _bar(address, have, whole):
     return tqdm(desc=address.rsplit("/", 1)[-1], initial=have, total=whole, unit="B", unit_scale=True,
-                disable=not (progress and sys.stderr.isatty()))
+                disable=not sys.stderr.isatty())
