@@ -30,6 +30,7 @@ from sets.archives import download_archive
 from sets.beside import told_apart
 from sets.download import download
 from sets.examining import duplicates, examine
+from sets.layouts import by_set
 from sets.licences import SOURCES, how_to_get
 from sets.originals import about_originals
 from sets.pairing import sets_in
@@ -112,12 +113,9 @@ def split_validation(photographs, share=0.2, seed=0):
     group), any other seed draws them. Raises Problem if a set has but one, or nothing to train on.
     """
     training, validation = [], []
-    for name in sorted({photograph.set for photograph in photographs}):
-        own = sorted((p for p in photographs if p.set == name), key=lambda p: (p.split, p.name))
-        kept = {photograph for photograph in own if photograph.split == "validation"}
-        if not kept:
-            patients = _drawn_validation(own, share, seed)
-            kept = {photograph for photograph in own if photograph.patient in patients}
+    for of_set in by_set(photographs).values():
+        own = sorted(of_set, key=lambda photograph: (photograph.split, photograph.name))
+        kept = {each for each in own if each.split == "validation"} or _drawn_validation(own, share, seed)
         validation += [photograph for photograph in own if photograph in kept]
         training += [photograph for photograph in own if photograph not in kept]
     if photographs and not training:
@@ -126,13 +124,14 @@ def split_validation(photographs, share=0.2, seed=0):
 
 
 def _drawn_validation(photographs, share, seed):
-    """Returns a share of the patients, whatever their set is called: with seed 0 the last ones."""
+    """Returns photographs of a share of the patients, whatever their set is called: seed 0 takes the last."""
     patients = sorted({photograph.patient for photograph in photographs})
     if len(patients) < 2:
         raise Problem(f"{photographs[0].path.parent}: all photographs are of one patient; "
                       "two or more are needed for a validation part.")
     count = min(max(1, round(share * len(patients))), len(patients) - 1)
-    return set(random.Random(seed).sample(patients, count) if seed else patients[-count:])
+    drawn = set(random.Random(seed).sample(patients, count) if seed else patients[-count:])
+    return {photograph for photograph in photographs if photograph.patient in drawn}
 
 
 def names_of(photographs):
@@ -203,15 +202,15 @@ def arguments():
 
 def main():
     options = arguments()
-    source = SOURCES.get(options.download)
-    if source and source.archive:
-        say(f"{download_archive(source, DATASETS)}: is complete. Next: python augment.py")
-    elif source and source.ways:
-        say(f"{download(options.download, DATASETS)}: is complete. Next: python augment.py")
-    elif source:
-        say(how_to_get(options.download))
-    else:
+    name = options.download
+    if not name:
         return doctor(options.folders, options.picture)
+    source = SOURCES[name]
+    if source.archive or source.ways:
+        folder = download_archive(source, DATASETS) if source.archive else download(name, DATASETS)
+        say(f"{folder}: is complete. Next: python augment.py")
+    else:
+        say(how_to_get(name))
     return 0
 
 
@@ -226,10 +225,8 @@ def doctor(folders, picture):
         raise Problem(f"{picture}: is a file of the data and would be lost. Give --picture another name.")
     rows, wrong, pixels = [], [], defaultdict(list)
     for found in sets:
-        own_rows, own_wrong, own_remarks, own_pixels = examine(found)
+        own_rows, own_wrong, own_remarks = examine(found, pixels)
         rows, wrong = rows + own_rows, wrong + own_wrong
-        for key, photographs in own_pixels.items():
-            pixels[key] += photographs
         remarks = (remark.rstrip(".") for remark in [*found.remarks, *own_remarks])
         say(". ".join([f"{found.folder}: {found.name}", *remarks, about_originals(found.folder)]).rstrip())
     wrong += duplicates(pixels)

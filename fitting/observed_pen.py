@@ -12,6 +12,7 @@ import numpy as np
 from photographs.labelled import Labelled
 from prediction.pen import HABIT, HALF_PIXEL, MOST_PERCENT
 from running.command import Problem, say
+from sets.layouts import by_set
 
 PHOTOGRAPHS = 16  # of a set, evenly spread, that tell its pen
 MOST_PROFILES = 3000  # of a photograph
@@ -42,10 +43,7 @@ def pens_of_sets(pool, training, validation=()):
     A set of which all is of `validation` is measured on that. Raises Problem if a pen is wider than any
     vessel.
     """
-    learned = {photograph.set for photograph in training}
-    training = [*training, *(photograph for photograph in validation if photograph.set not in learned)]
-    sets = {name: [photograph for photograph in training if photograph.set == name]
-            for name in sorted({photograph.set for photograph in training})}
+    sets = dict(sorted((by_set(validation) | by_set(training)).items()))
     chosen = [own[::-(-len(own) // PHOTOGRAPHS)] for own in sets.values()]
     pens = dict(zip(sets, pool.map(_pen_of_photographs, chosen), strict=True))
     for name, pen in pens.items():

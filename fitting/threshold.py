@@ -10,6 +10,7 @@ from fitting.centrelines import right_lines
 from photographs.labelled import Labelled
 from photographs.square import VIEWS
 from predict import FIRST_SIDE, SIDES, calibrated, side_near
+from sets.layouts import by_set
 
 WIDTHS = (4.0, 4.5, 5.0, 5.5, 6.0, 6.5, 7.0, 8.0, 9.0)  # of vessels, px
 WORTH_TIME = 0.001  # of Dice that a larger square must gain: it takes longer
@@ -95,8 +96,7 @@ def _own_pen(predictor, photograph):
 
 def evenly_spread(photographs):
     """Returns about MOST_PHOTOGRAPHS of a list at most, of each set as many, at equal distances."""
-    sets = {name: [photograph for photograph in photographs if photograph.set == name]
-            for name in sorted({photograph.set for photograph in photographs})}
+    sets = by_set(photographs)
     most = math.ceil(MOST_PHOTOGRAPHS / len(sets))
     counts = {name: min(len(own), most) for name, own in sets.items()}
     return [own[k * len(own) // counts[name]] for name, own in sets.items() for k in range(counts[name])]

@@ -1,10 +1,9 @@
 """What the doctor finds when it reads all files of a set: rows of its table, and what is wrong.
 
-    rows, wrong, remarks, pixels = examine(found)     of a Set
+    rows, wrong, remarks = examine(found, pixels)     of a Set
     sentences = duplicates(pixels)                    photographs that are there under two names
 """
 
-from collections import defaultdict
 from hashlib import sha256
 
 from photographs.fov import fov_of
@@ -14,30 +13,26 @@ from photographs.reading import read_photograph, summed_up
 from running.command import Problem
 from sets.leaks import in_several_parts, same_photograph
 
-SPLITS = "training", "validation", "test", "all"
 
-
-def examine(found):
+def examine(found, pixels):
     """Reads all files of a Set.
 
-    Returns a row of the table for each split, what is wrong and what is to be known as sentences, and
-    {sum of the pixels: photographs}.
+    pixels: {sum of the pixels: photographs} of all sets; those of this one are added. Returns a row of the
+    table for each split, what is wrong, and what is to be known, as sentences.
     """
-    rows, remarks, pixels = [], [], defaultdict(list)
+    rows, remarks = [], []
     wrong = [*found.problems, *in_several_parts(found.photographs)]
-    for split in SPLITS:
-        photographs = [photograph for photograph in found.photographs if photograph.split == split]
-        if photographs:
-            sizes = _read(photographs, wrong, remarks, pixels)
-            shown = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
-            rows.append({"set": found.name, "split": split if split != "all" else "(none)",
-                         "photographs": len(photographs),
-                         "patients": len({photograph.patient for photograph in photographs}),
-                         "masks": sum(photograph.mask is not None for photograph in photographs),
-                         "second observer": sum(photograph.second is not None for photograph in photographs),
-                         "FOVs": sum(photograph.fov is not None for photograph in photographs) or "found",
-                         "width x height": shown + ", ..." * (len(sizes) > 3)})
-    return rows, wrong, summed_up(remarks), pixels
+    for split, photographs in found.by_split().items():
+        sizes = _read(photographs, wrong, remarks, pixels)
+        shown = ", ".join(f"{width} x {height}" for width, height in sizes[:3])
+        rows.append({"set": found.name, "split": split if split != "all" else "(none)",
+                     "photographs": len(photographs),
+                     "patients": len({photograph.patient for photograph in photographs}),
+                     "masks": sum(photograph.mask is not None for photograph in photographs),
+                     "second observer": sum(photograph.second is not None for photograph in photographs),
+                     "FOVs": sum(photograph.fov is not None for photograph in photographs) or "found",
+                     "width x height": shown + ", ..." * (len(sizes) > 3)})
+    return rows, wrong, summed_up(remarks)
 
 
 def _read(photographs, wrong, remarks, pixels):

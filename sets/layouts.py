@@ -12,6 +12,7 @@ from photographs.formats import EXTENSIONS
 from running.names import folded
 
 PICTURE = f"(?:{'|'.join(sorted(ending[1:] for ending in EXTENSIONS))}|p[gnp]m[.]gz)"
+SPLITS = "training", "validation", "test", "all"  # the last: without splits
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Set:
         """Returns the paths of all that belongs to its photographs."""
         return [path for own in self.photographs for path in own.files()]
 
+    def by_split(self):
+        """Returns {split: photographs} of the splits that it has, in the order of SPLITS."""
+        found = {split: [own for own in self.photographs if own.split == split] for split in SPLITS}
+        return {split: photographs for split, photographs in found.items() if photographs}
+
     def of(self, split):
         """Returns the photographs of 'training', an official validation part included, or of 'test'.
 
@@ -67,6 +73,12 @@ class Set:
         """
         splits = ("training", "validation", "all") if split == "training" else (split, "all")
         return [photograph for photograph in self.photographs if photograph.split in splits]
+
+
+def by_set(photographs):
+    """Returns {set: its photographs}, the names of the sets in order."""
+    names = sorted({photograph.set for photograph in photographs})
+    return {name: [photograph for photograph in photographs if photograph.set == name] for name in names}
 
 
 @dataclass(frozen=True)

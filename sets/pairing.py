@@ -200,20 +200,19 @@ def _listed(layout, folder):
 
 def _keep_from_test(found):
     """Photographs that lie in no part are for training where the set has a test part."""
-    outside = [own for own in found.photographs if own.split == "all"]
-    if outside and any(own.split == "test" for own in found.photographs):
+    parts = found.by_split()
+    if {"all", "test"} <= parts.keys():
         found.photographs = [replace(own, split="training") if own.split == "all" else own
                              for own in found.photographs]
-        number = with_example([own.path for own in outside], "photograph", "outside of its parts")
+        number = with_example([own.path for own in parts["all"]], "photograph", "outside of its parts")
         found.remarks.append(f"{number}: for training, since there is a test part")
 
 
 def _note_unlabelled(found):
     """A split without any mask can be predicted; one with some masks is a mistake that must be named."""
-    for split in ("training", "validation", "test", "all"):
-        photographs = [photograph for photograph in found.photographs if photograph.split == split]
+    for split, photographs in found.by_split().items():
         without = [photograph for photograph in photographs if photograph.mask is None]
-        if without and len(without) == len(photographs):
+        if without == photographs:
             whose = "Its photographs" if split == "all" else f"Its {split} photographs"
             found.remarks.append(f"{whose} have no masks: "
                                  "they can be segmented, but not scored or trained on.")
