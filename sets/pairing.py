@@ -5,6 +5,7 @@
 """
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path, PurePath
 
 from photographs import finding
@@ -139,15 +140,14 @@ def _paired(layout, folder, files):
             found.problems.append(f"{folder / path}: is in none of the lists of splits. Add it to one.")
         beside = {part: folder / parts[part][place] for part in parts if place in parts[part]}
         patient = told.get(place) or own_patient(own, split, told)
-        name = _name(own, layout)
-        found.photographs.append(Photograph(found.name, name, split, patient, folder / path,
+        found.photographs.append(Photograph(found.name, _name(own), split, patient, folder / path,
                                             told=place in told, **beside))
     return found
 
 
-def _name(own, layout):
-    """Returns a photograph's name: its file's, and in the plain layout the folders that it lies deeper in."""
-    folders = own["key"].split("/")[:-1] if not layout.has_name else []
+def _name(own):
+    """Returns a photograph's name: its file's, after the folders below its layout's in which it lies."""
+    folders = own["key"].split("/")[:-1]
     return "_".join([*folders, PurePath(own.string).name.removesuffix(".gz").rsplit(".", 1)[0]])
 
 
@@ -172,10 +172,9 @@ def _parts(layout, part, places, files, folder, problems):
         if not own:
             continue
         split, key = key_of(own)
-        keys = [(split, key)] if layout.has_name else [(split, key), (split, without_suffix(part, key))]
-        place = next((place for place in keys if place in places), None)
-        if place is None and not layout.has_name:
-            place = next((plain[place] for place in keys if place in plain), None)
+        keys = (split, key), (split, without_suffix(part, key))
+        exact = [place for place in keys if place in places]
+        place = next(chain(exact, (plain[place] for place in keys if place in plain)), None)
         if place is None:
             problems.append(f"{folder / path}: there is no photograph for it. "
                             "Add the photograph or remove the file.")
