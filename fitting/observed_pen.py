@@ -83,20 +83,21 @@ def pen_of(examples):
     return float(np.median(found)) - SPARED if found else 0.0
 
 
-def widths(rgb, mask, fov, seed=0):
+def widths(rgb, mask, fov):
     """Returns the widths of vessels as drawn and as seen, px: two arrays of one length.
 
     They are measured on profiles across vessels, away from branches, ends and neighbours. What is seen is the
     width of the dip in the green channel at half its depth. rgb (H, W, 3) uint8; mask, fov (H, W) bool.
     """
+    from skimage.morphology import skeletonize  # here: with scipy it would double the time of --help
+
     mask = mask & fov
-    points, across, radius = _places(mask, fov, np.random.default_rng(seed))
+    skeleton = skeletonize(mask)
+    points, across, radius = _places(mask, skeleton) if skeleton.any() else ([], [], [])
     if not len(points):
         return np.zeros(0), np.zeros(0)
     reach = 3 * radius + 4  # beyond what is drawn, on both sides
-    from skimage.morphology import skeletonize  # here: with scipy it would double the time of --help
-
-    smear = max(2.0, mask.sum() / skeletonize(mask).sum())
+    smear = max(2.0, mask.sum() / skeleton.sum())
     drawn = _profiles(mask.astype(np.float32), points, across, reach, smear, cv2.INTER_LINEAR)
     light = _profiles(rgb[..., 1].astype(np.float32), points, across, reach, smear, cv2.INTER_CUBIC)
     inside = _profiles(fov.astype(np.float32), points, across, reach, 0, cv2.INTER_LINEAR).min(axis=1) > 0.99
@@ -105,21 +106,17 @@ def widths(rgb, mask, fov, seed=0):
     return found[:, 0], found[:, 1]
 
 
-def _places(mask, fov, rng):
+def _places(mask, skeleton):
     """Returns points on single, straight vessels, (N, 2), the direction across, (N, 2), and the radius."""
     from scipy.spatial import cKDTree  # here, as in `widths`
-    from skimage.morphology import skeletonize
 
-    skeleton = skeletonize(mask)
-    if not skeleton.any():
-        return np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0)
     near = max(4.0, 1.5 * mask.sum() / skeleton.sum())
     around = cv2.filter2D(skeleton.astype(np.float32), -1, np.ones((3, 3), np.float32),
                           borderType=cv2.BORDER_CONSTANT)
     plain = skeleton & (np.rint(around) == 3)  # neither an end nor a branch
     points = np.argwhere(plain)
     if len(points) > 3 * MOST_PROFILES:
-        points = points[rng.permutation(len(points))[:3 * MOST_PROFILES]]
+        points = points[np.random.default_rng(0).permutation(len(points))[:3 * MOST_PROFILES]]
     radius = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)[tuple(points.T)].astype(np.float64)
     special = np.argwhere(skeleton & ~plain)
     if len(special) and len(points):
