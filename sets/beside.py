@@ -29,15 +29,14 @@ def told_apart(sets):
                 f"{one.folder} and {other.folder}: are parts of one {one.name}, whose names tell what is for "
                 "training. Put all of it into one folder, or lay it out as a plain set, with images and "
                 "masks in train and in test.")
-    counts, names = Counter([*RESERVED, *(found.name for found in sets)]), [found.name for found in sets]
-    depth, most = 0, max((len(found.folder.resolve().parts) for found in sets), default=0)
-    while len({*RESERVED, *names}) < len(RESERVED) + len(names):
-        depth += 1
-        if depth > most:
-            raise Problem(f"{', '.join(str(found.folder) for found in sets)}: two of these sets cannot be "
-                          "told apart by the names of their folders. Rename one.")
-        names = [_with_folders(found, depth) if counts[found.name] > 1 else found.name for found in sets]
-    return [found.renamed(name) for found, name in zip(sets, names, strict=True)]
+    counts = Counter([*RESERVED, *(found.name for found in sets)])
+    for depth in range(1 + max((len(found.folder.resolve().parts) for found in sets), default=0)):
+        names = [_with_folders(found, depth) if depth and counts[found.name] > 1 else found.name
+                 for found in sets]
+        if len({*RESERVED, *names}) == len(RESERVED) + len(names):
+            return [found.renamed(name) for found, name in zip(sets, names, strict=True)]
+    raise Problem(f"{', '.join(str(found.folder) for found in sets)}: two of these sets cannot be told "
+                  "apart by the names of their folders. Rename one.")
 
 
 def _with_folders(found, depth):
