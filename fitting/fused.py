@@ -12,12 +12,11 @@ import math
 
 import keras
 import tensorflow as tf
-from keras.layers import MaxPooling2D
 
 from fitting.kernel_gradient import by_products, inputs_gradient, kernel_gradient, strips_of
 from prediction.folded_network import composed
 
-__all__ = ["BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "MaxPooling2D", "ReLU"]
+__all__ = ["BatchNormalization", "Concatenate", "Conv2D", "Conv2DTranspose", "ReLU"]
 
 
 class BatchNormalization(keras.layers.BatchNormalization):

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from checkpoint import find_model, load, load_network
-from model import PROBABILITY, copy_weights, shape_of, unet
+from model import PROBABILITY, copy_weights, unet
 from running.command import Problem, say
 from running.machine import gpu_capabilities, hardware_precision
 
@@ -20,15 +20,15 @@ def starting_network(width, depth, precision, seed, init=None):
     precision: 'auto', 'float32' or 'bfloat16'. With `init`, the path of a model, its weights, width and depth
     count.
     """
-    first = None
     if init:
         has_card = find_model(init).with_suffix(".json").is_file()  # a run that broke off has none
-        first = load(init)[0] if has_card else load_network(init)
-    plain = unet(*shape_of(first)) if init else unet(width, depth)
+        plain = load(init)[0] if has_card else load_network(init)
+    else:
+        plain = unet(width, depth)
     keras.utils.set_random_seed(seed)
     network = trainable(plain, hardware_precision(precision))
     if init:
-        copy_weights(first, network)
+        copy_weights(plain, network)
     return network
 
 
