@@ -19,13 +19,6 @@ MOST_CHANNELS = 2048  # at the bottom: 120 million parameters
 PROBABILITY = "probability"  # the name of the last layer
 
 
-def check_shape(width, depth):
-    """Raises Problem unless a U-Net of this width and depth can be built."""
-    if not (width >= 1 and 1 <= depth <= 8 and width << depth <= MOST_CHANNELS):
-        raise Problem(f"A U-Net of width {width} and depth {depth} cannot be built: choose a depth of 1 to 8 "
-                      f"and a width of 1 to {MOST_CHANNELS} / 2^depth.")
-
-
 def unet(width=WIDTH, depth=DEPTH):
     """Returns the U-Net of Ronneberger et al. 2015 (arXiv 1505.04597), with padding and batch normalization.
 
@@ -36,7 +29,9 @@ def unet(width=WIDTH, depth=DEPTH):
     import keras
     from keras import layers
 
-    check_shape(width, depth)
+    if not (width >= 1 and 1 <= depth <= 8 and width << depth <= MOST_CHANNELS):
+        raise Problem(f"A U-Net of width {width} and depth {depth} cannot be built: choose a depth of 1 to 8 "
+                      f"and a width of 1 to {MOST_CHANNELS} / 2^depth.")
 
     def convolve(x, channels, name):
         x = layers.Conv2D(channels, 3, padding="same", use_bias=False, kernel_initializer="he_normal",
