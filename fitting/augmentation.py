@@ -59,7 +59,7 @@ def recipe():
         A.HueSaturationValue(hue_shift_limit=10, sat_shift_limit=35, val_shift_limit=0, p=0.5),
         A.OneOf([A.RGBShift(20, 20, 20, p=1),
                  A.MultiplicativeNoise((0.65, 1.35), per_channel=True, elementwise=False, p=0.5)], p=0.3),
-        A.OneOf([A.ToGray(method="average", p=0.5), green_alone()], p=0.08),
+        A.OneOf([A.ToGray(method="average", p=0.5), A.Lambda(image=green_alone, p=1)], p=0.08),
         A.Illumination(mode="linear", intensity_range=(0.02, 0.2), effect_type="both", p=0.25),
         A.Illumination(mode="gaussian", intensity_range=(0.1, 0.2), effect_type="both", p=0.1),
         # Lens, sensor and file.
@@ -73,12 +73,6 @@ def recipe():
     ], strict=True)
 
 
-def green_alone():
-    """Returns the transform that puts the green channel in place of all three, as some viewers do."""
-    import albumentations as A
-
-    class GreenAlone(A.ImageOnlyTransform):
-        def apply(self, img, **_):
-            return img[..., [1, 1, 1]]
-
-    return GreenAlone(p=1)
+def green_alone(image, **_):
+    """Returns a picture with its green channel in place of all three, as some viewers show it."""
+    return image[..., [1, 1, 1]]
