@@ -116,9 +116,9 @@ def noise(rng, height, width, size):
     return cv2.resize(coarse, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)[:height, :width]
 
 
-def bump(x, y, place, size, tall=1.0):
-    """Returns a Gaussian hill of height 1 at `place`, `size` wide and `tall` times that high."""
-    return np.exp(-((x - place[0]) ** 2 + ((y - place[1]) / tall) ** 2) / (2 * size * size))
+def bump(x, y, place, size):
+    """Returns a Gaussian hill of height 1 at `place`, `size` wide."""
+    return np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / (2 * size * size))
 
 
 def background(rng, camera, eye):
