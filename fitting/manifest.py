@@ -18,7 +18,7 @@ from sets.leaks import copies_in_parts, in_several_parts
 from sets.licences import licences_of
 from sets.pairing import sets_in
 
-NAMES = ("file", "source name", "path", "mask path", "fov path")  # the manifest's columns with file names
+NAMES = ("file", "source name")  # columns of the manifest; those with paths are read by path_at
 PARTS = ("train", "validation")  # whose photographs are needed; those of the third, test, are only named
 ROLES = {"photograph": "path", "mask": "mask path", "FOV": "fov path"}  # in run.json and in the manifest
 
@@ -61,9 +61,9 @@ class Manifest:
         manifest = self.folder / "manifest.csv"
         try:
             self.table = pd.read_csv(manifest, dtype=str, keep_default_na=False)  # a set may be called 007
-            for column in NAMES[:2]:  # as objects: strings of pandas cannot hold names that are not UTF-8
+            for column in NAMES:  # as objects: strings of pandas cannot hold names that are not UTF-8
                 self.table[column] = pd.Series(map(from_cell, self.table[column]), dtype=object)
-            self.parts = {part: self.table[self.table["split"] == part] for part in (*PARTS, "test")}
+            self.parts = {part: self.table[self.table["split"] == part] for part in PARTS}
             self.fingerprint = sha256(manifest)
             self._check()
             if self.fingerprint != card.get("manifest"):
@@ -111,8 +111,7 @@ class Manifest:
 
     def _check_files(self):
         """Raises Problem if a photograph, its mask or FOV is gone: all will be needed."""
-        photographs = [photograph for part in PARTS for photograph in self.photographs(part)]
-        paths = [path for own in photographs for path in (own.path, own.mask, own.fov) if path]
+        paths = [path for part in PARTS for own in self.photographs(part) for path in own.files()]
         gone = next((path for path in paths if not path.is_file()), None)
         if gone:
             anew = self._augment("--data", "PLACES")
