@@ -13,6 +13,7 @@ import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 
 import cv2
@@ -73,33 +74,29 @@ def seed_of(*parts):
     return int.from_bytes(hashlib.sha256(text).digest()[:6], "big")
 
 
-def file_name(name, copy):
-    return f"{name}_{copy:04d}.png"
+def make_pairs(photograph, files, folder, seed, pen):
+    """Writes the pairs that are not there yet: a task of a worker. Returns how many there are.
 
-
-def make_pairs(photograph, name, copies, folder, seed, pen):
-    """Writes the pairs of `copies` that are not there yet: a task of a worker. Returns how many there are.
-
-    seed: of the augmentation; None makes the plain pairs of validation. pen: is taken out of the mask, so
-    that what is learned is as wide as it looks, whoever drew it.
+    files: [(copy, file)]. seed: of the augmentation; None makes the plain pairs of validation. pen: is taken
+    out of the mask, so that what is learned is as wide as it looks, whoever drew it.
     """
     cv2.setNumThreads(1)
     kinds = [folder / kind for kind in KINDS]
-    missing = [copy for copy in copies if not all(is_there(kind / file_name(name, copy)) for kind in kinds)]
+    missing = [(copy, file) for copy, file in files if not all(is_there(kind / file) for kind in kinds)]
     if not missing:
-        return len(copies)
+        return len(files)
     labelled, compose = Labelled.read(photograph), None if seed is None else recipe()
     labelled = replace(labelled, mask=without_pen(labelled.mask, pen, labelled.square.side))
     written = []
     with ThreadPoolExecutor(1) as writer:  # waits for the disk while the next pair is drawn
-        for copy in missing:
+        for copy, file in missing:
             pair = validation_pair(labelled, copy) if seed is None else \
                 augmented_pair(compose, labelled, seed_of(seed, photograph.set, photograph.name, copy))
-            written += [writer.submit(write_png, kind / file_name(name, copy), picture)
+            written += [writer.submit(write_png, kind / file, picture)
                         for kind, picture in zip(kinds, pair, strict=True)]
     for future in written:
         future.result()  # raises what went wrong
-    return len(copies)
+    return len(files)
 
 
 def balanced(training, copies):
@@ -112,10 +109,10 @@ def balanced(training, copies):
 def files_of(parts, names, copies):
     """Returns {photograph: files of its pairs}: none of one that is kept out of training.
 
-    copies: {photograph: number} of those in training.
+    copies: pairs of a training photograph on average.
     """
-    counts = copies | dict.fromkeys(parts["validation"], VALIDATION_COPIES)
-    return {own: [file_name(names[own], copy) for copy in range(counts.get(own, 0))]
+    counts = balanced(parts["train"], copies) | dict.fromkeys(parts["validation"], VALIDATION_COPIES)
+    return {own: [f"{names[own]}_{copy:04d}.png" for copy in range(counts.get(own, 0))]
             for photographs in parts.values() for own in photographs}
 
 
@@ -155,8 +152,7 @@ def main():
     state = same_as_before(options.out, settings, options.overwrite,
                            earlier={"data": [folder.resolve().as_posix() for folder in folders]})
     parts, names, sources = parts_of(folders, options)
-    copies, remarks = balanced(parts["train"], options.copies), []
-    files = files_of(parts, names, copies)
+    files, remarks = files_of(parts, names, options.copies), []
     paths = [f"{part}/{kind}/{file}" for part, photographs in parts.items() for own in photographs
              for file in files[own] for kind in KINDS]
     if state == "finished" and not sources.changes and lacks(options.out, ["manifest.csv", *paths]):
@@ -167,26 +163,27 @@ def main():
         if not options.preview:
             say(f"{options.out}: these pairs are there already{moved}. {following}")
             return 0
-    for photograph in parts["train"] + parts["validation"]:
-        Labelled.read(photograph, remarks)  # what is wrong is said before anything is written
-    for sentence in summed_up(remarks):
-        say(sentence)
-    if state != "finished":
+    else:
+        for photograph in parts["train"] + parts["validation"]:
+            Labelled.read(photograph, remarks)  # what is wrong is said before anything is written
+        for sentence in summed_up(remarks):
+            say(sentence)
         read = [file for photographs in parts.values() for own in photographs for file in own.files()]
         make_way(options.out, WRITTEN, [*paths, *WRITTEN[2:]], read, options.overwrite, numbered=True)
         from fitting.manifest import manifest_rows  # and with it pandas
 
         known = {"sets": {name: own.set for own, name in names.items()}, **sources.for_run()}
         mark(options.out, settings, finished=False, **known)
-        pens = write_all(options, parts, names, copies)
+        pens = write_all(options, parts, files)
         if changes := sources.changed_meanwhile():
             raise sources.mixed("pairs", f"{changes} meanwhile")
         rows = manifest_rows(parts, files, names, sources, pens, options.seed)
         write_text(options.out / "manifest.csv", as_csv(rows))
         mark(options.out, settings, finished=True, manifest=sha256(options.out / "manifest.csv"), **known)
+    of_train = [files[own] for own in parts["train"]]
     if options.preview:
-        draw_preview(options.out, names, copies)
-    train, pairs = counted(len(parts["train"]), "photograph"), counted(sum(copies.values()), "pair")
+        draw_preview(options.out, of_train)
+    train, pairs = counted(len(of_train), "photograph"), counted(sum(map(len, of_train)), "pair")
     say(f"{pairs} of {train} and {len(parts['validation'])} of validation are in {options.out}. {following}")
 
 
@@ -211,39 +208,38 @@ def parts_of(folders, options):
     return *under_former_sets(parts, sources.called_as_before(names), former), sources
 
 
-def write_all(options, parts, names, copies):
+def write_all(options, parts, files):
     """Writes the pairs that are not there yet; returns {set: its pen}, measured before."""
-    for folder in [options.out / part / kind for part in ("train", "validation") for kind in KINDS]:
+    seeds = {"train": options.seed, "validation": None}
+    for folder in [options.out / part / kind for part in seeds for kind in KINDS]:
         folder.mkdir(parents=True, exist_ok=True)
     with process_pool(options.workers) as pool:
         pens = pens_of_sets(pool, parts["train"], parts["validation"])
-        jobs = [(photograph, names[photograph], range(copies[photograph])[start:start + COPIES_AT_ONCE],
-                  options.out / "train", options.seed)
-                 for start in range(0, max(copies.values()), COPIES_AT_ONCE)
-                 for photograph in parts["train"] if start < copies[photograph]]
-        jobs += [(photograph, names[photograph], range(VALIDATION_COPIES), options.out / "validation", None)
-                  for photograph in parts["validation"]]
-        with tqdm(total=sum(len(job[2]) for job in jobs), unit="pair",
-                  disable=not sys.stderr.isatty()) as bar:
+        jobs = [(own, list(enumerate(files[own]))[start:start + COPIES_AT_ONCE], options.out / part, seed)
+                for part, seed in seeds.items()
+                for start in range(0, max(map(len, files.values())), COPIES_AT_ONCE)
+                for own in parts[part] if start < len(files[own])]
+        with tqdm(total=sum(map(len, files.values())), unit="pair", disable=not sys.stderr.isatty()) as bar:
             for future in as_completed([pool.submit(make_pairs, *job, pens[job[0].set]) for job in jobs]):
                 bar.update(future.result())
     return pens
 
 
-def draw_preview(folder, names, copies, count=24):
-    """Writes a contact sheet of pairs, spread over the photographs, with the mask's outline drawn."""
-    most = max(copies.values())
-    files = [file_name(names[each], copy) for copy in range(most) for each in copies if copy < copies[each]]
-    files = files[:max(count, len(copies))]
-    files, shown = files[::-(-len(files) // count)], []
-    for file in files:
+def draw_preview(folder, files, count=24):
+    """Writes a contact sheet of pairs, spread over the photographs, with the mask's outline drawn.
+
+    files: [files of the pairs of each photograph].
+    """
+    spread = [file for copies in zip_longest(*files) for file in copies if file][:max(count, len(files))]
+    spread, shown = spread[::-(-len(spread) // count)], []
+    for file in spread:
         paths = [folder / "train" / kind / file for kind in KINDS]
         picture, mask = map(read_png, paths, (cv2.IMREAD_COLOR_RGB, cv2.IMREAD_GRAYSCALE))
         if picture is None or mask is None:
             raise Problem(f"{paths[picture is not None]}: is damaged. "
                           "Remove it, and the same command makes it again.")
         shown.append(outlined(picture, mask >= 128))
-    write_png(folder / "preview.png", contact_sheet(shown, files, columns=6))
+    write_png(folder / "preview.png", contact_sheet(shown, spread, columns=6))
 
 
 if __name__ == "__main__":
