@@ -29,8 +29,7 @@ class Pairs(Manifest):
     def __init__(self, folder, crop=SIDE, data=None):
         super().__init__(folder, data)
         self.crop, self.crops = crop, (SIDE // crop) ** 2
-        self._cache = self._problem = None
-        self._recent = functools.lru_cache(2 * SPREAD if self.crops > 1 else 0)(self.pair)
+        self._problem = None
 
     def steps(self, batch):
         """Returns the number of steps of an epoch."""
@@ -82,35 +81,24 @@ class Pairs(Manifest):
         except Exception as error:
             raise self._problem or error from None
 
-    def _training_square(self, place):
-        k, view, seed = map(int, place)
-        square = lit_crop(self._within_tensorflow(self._kept, k), self.crop, seed)
-        return np.ascontiguousarray(seen_as(square, VIEWS[view]))
-
-    def _kept(self, k):
-        """Returns a training pair from the cache or, if there is none, from among the recent ones."""
-        if self._cache is None:
-            return self._recent("train", k)
-        if not self._decoded[k]:
-            self._cache[k] = self.pair("train", k)
-            self._decoded[k] = True
-        return self._cache[k]
-
     def training(self, seed, first, epochs, batch, workers):
         """Returns the batches of the epochs from `first` on, (N, crop, crop, 3 and 1) float32 in [0, 1].
 
         Crops, flips and quarter turns cost nothing here; they and the order are a function of seed and epoch.
         """
-        count, squares, used = len(self.parts["train"]), self._squares(), self.steps(batch) * batch
-        if self._cache is None and count * BYTES < SHARE_OF_MEMORY * free_memory():
-            self._cache = np.empty((count, SIDE, SIDE, 4), np.uint8)
-            self._decoded = np.zeros(count, bool)
+        squares, used = self._squares(), self.steps(batch) * batch
+        fits = len(self.parts["train"]) * BYTES < SHARE_OF_MEMORY * free_memory()
+        pair = functools.lru_cache(None if fits else 2 * SPREAD if self.crops > 1 else 0)(self.pair)
+
+        def square_at(place):
+            k, view, seed = map(int, place)
+            square = lit_crop(self._within_tensorflow(pair, "train", k), self.crop, seed)
+            return np.ascontiguousarray(seen_as(square, VIEWS[view]))
+
         shown = np.arange(max(used, batch)) % squares
         order = [self.order(seed, epoch)[shown] for epoch in range(first, epochs)]
-
         pairs = tf.data.Dataset.from_tensor_slices(np.concatenate([*order, np.zeros((0, 3), np.int64)]))
-        pairs = pairs.map(_reading(self._training_square, self.crop), num_parallel_calls=workers,
-                          deterministic=True)
+        pairs = pairs.map(_reading(square_at, self.crop), num_parallel_calls=workers, deterministic=True)
         return untuned(pairs.batch(batch, drop_remainder=True).map(_as_floats).prefetch(2))
 
     def validation(self, batch, devices=1):
@@ -119,17 +107,14 @@ class Pairs(Manifest):
         For several devices each square comes as often as there are devices: the means stay the same, and in
         the last batch no device is left without a square.
         """
-        once = self._validation(batch)
-        return once.unbatch().repeat(devices).batch(batch) if devices > 1 else once
-
-    def _validation(self, batch):
         count = len(self.parts["validation"])
         if 6 * count * BYTES < SHARE_OF_MEMORY * free_memory():  # two copies as bytes and one as floats
             squares = np.stack([self.pair("validation", k) for k in range(count)])
-            return untuned(tf.data.Dataset.from_tensor_slices(squares).batch(batch).map(_as_floats).cache())
-
-        read = _reading(lambda k: self._within_tensorflow(self.pair, "validation", int(k)), SIDE)
-        return untuned(tf.data.Dataset.range(count).map(read).batch(batch).map(_as_floats).prefetch(2))
+            once = tf.data.Dataset.from_tensor_slices(squares).batch(batch).map(_as_floats).cache()
+        else:
+            read = _reading(lambda k: self._within_tensorflow(self.pair, "validation", int(k)), SIDE)
+            once = tf.data.Dataset.range(count).map(read).batch(batch).map(_as_floats).prefetch(2)
+        return untuned(once.unbatch().repeat(devices).batch(batch) if devices > 1 else once)
 
 
 def lit_crop(pair, side, seed):
