@@ -3,6 +3,7 @@
 import importlib.util
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import pandas as pd
@@ -13,21 +14,11 @@ from running.command import Problem, complain
 from running.files import write_table, written
 
 
-class _Portable:
-    """Stands for the network in ModelCheckpoint: what is saved is checkpoint.py's file of it."""
-
-    def __init__(self, network):
-        self.network = network
-
-    def save(self, path, overwrite=True):
-        checkpoint.save(self.network, path)
-
-
 class ModelCheckpoint(keras.callbacks.ModelCheckpoint):
-    """Keras's own, but it writes files that stock Keras loads, whole or not at all."""
+    """Keras's own, but it writes files that stock Keras loads, whole or not at all: checkpoint.py's."""
 
     def set_model(self, network):
-        super().set_model(_Portable(network))
+        super().set_model(SimpleNamespace(save=lambda path, overwrite: checkpoint.save(network, path)))
 
 
 class Watch(keras.callbacks.Callback):
