@@ -3,7 +3,7 @@
     card = Card.read("checkpoints/model.json", width, depth)    checked; Problem if anything in it is unusable
     plan = card.plan(tta=True)                                  how a photograph is predicted with this model
 
-MEANINGS documents every key.
+docs/scoring.md documents every key.
 """
 
 from dataclasses import dataclass
@@ -14,44 +14,6 @@ from running.command import Problem
 from running.files import read_json, write_json
 
 WEIGHTS = "weights sha256"
-MEANINGS = {
-    "network": "width and depth of the U-Net",
-    "side": "side in pixels of the square that is predicted, if `vessel width` is null or no vessel is found",
-    "vessel width": "if not null, each photograph's square is chosen so that its vessels are about so many "
-                    "pixels wide",
-    "threshold": "probability from which a pixel counts as vessel",
-    "threshold chosen": "how the threshold was chosen, in words",
-    "calibration": "temperature and bias of the calibrated probability, "
-                   "sigmoid(logit(p) / temperature + bias); `ece before`: the calibration error without them",
-    "validation": "scores of the validation photographs at native size, pooled",
-    "validation Dice by side": "mean Dice of the validation photographs for each side and each vessel width "
-                               "that was tried",
-    "tta": "side, threshold, calibration and validation once more, for the mean of eight views",
-    "fov sides": "least and largest side of the training photographs' FOVs, in pixels",
-    "pens": "{set: how much wider than they look its observer drew vessels, on either edge, as a share of "
-            "the FOV's side}; masks are learned from without it, and it is drawn again at the end",
-    "habit": "what the pen for an unknown camera differs from half a pixel of its photograph, a share of the "
-             "FOV's side",
-    "picture sizes": "{set: [[width, height], ...]} in pixels, by which its camera is known again",
-    "photographs": "least brightness, sharpness and side among the training photographs; "
-                   "a photograph with much less is warned of",
-    "loss": "name of the loss",
-    WEIGHTS: "checksum of the model's weights, by which it is known that the card is its own",
-    "recipe": "all flags of training.py, and under `augmentation` those of augment.py",
-    "epochs": "number of epochs trained",
-    "best epoch": "number of the epoch whose weights were kept",
-    "best validation square": "loss and metrics of that epoch on the validation squares",
-    "fine-tuning": "with --init: `share`, how far the weights lie from the first model's to the fine-tuned "
-                   "ones; the share of right centrelines of each, and that and the Dice now and before; "
-                   "`kept`: in words; `learned before`: how many validation photographs, whose scores are "
-                   "too good, the first model had learned from",
-    "data": "{set: {train or validation: {photograph: sha256 of its file}}}, also of the model of --init",
-    "seed": "seed of order, augmentation and weights",
-    "seconds": "seconds that training took",
-    "precision": "float32 or bfloat16, in which the network was trained",
-    "versions": "versions of Python, TensorFlow and Keras",
-    "licence": "licences of the photographs that were learned from",
-}
 SIDE_WITHOUT_CARD = 512
 
 

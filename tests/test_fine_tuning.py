@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from conftest import ROOT, SMALL, same_weights, weights_in
 from networks import DEPTH, WIDTH, shaken
+from test_card import DOCUMENTED
 
 import data
 import training
-from card import MEANINGS, Card, pens_in
+from card import Card, pens_in
 from fitting import fine_tuning
 from fitting.fine_tuning import (
     cameras_of,
@@ -230,7 +231,7 @@ def test_half_of_the_way_is_kept_where_that_is_best(tuned, tiny_training):
     first, last = weights_in(tiny_training / "model.keras"), weights_in(model.parent / training.LAST)
     for name, weights in weights_in(model).items():
         assert np.allclose(weights, (first[name] + last[name]) / 2, atol=1e-6)
-    assert card["fine-tuning"]["share"] == 0.5 and set(card) == set(MEANINGS)
+    assert card["fine-tuning"]["share"] == 0.5 and set(card) == DOCUMENTED
     assert card["epochs"] == 1
     assert card["fine-tuning"]["right by share"]["0.25"] == 0.6
     assert "50% of the way" in said and "70.00% of the centrelines are right" in said and "50.00%" in said
@@ -267,7 +268,7 @@ def test_a_model_of_other_cameras_predicts_as_it_did_with_pens_for_the_new_ones(
     card = read_json(tmp_path / "c/model.json")
     assert all(card[key] == first[key] for key in ("threshold", "calibration", "side", "vessel width"))
     assert card["pens"].keys() == {"other", name} and card["pens"]["other"] == 0.0005
-    assert card["validation"] != first["validation"] and set(card) == set(MEANINGS)
+    assert card["validation"] != first["validation"] and set(card) == DOCUMENTED
 
 
 def test_without_gain_the_first_weights_stay(tuned, tiny_training):

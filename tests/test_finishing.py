@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import same_weights
+from test_card import DOCUMENTED
 
 import training
-from card import MEANINGS
 from fitting import finishing
 from prediction.pen import HABIT
 from running import files
@@ -18,7 +18,7 @@ from running.files import read_json
 
 def test_the_card_says_everything_that_is_needed_to_use_the_model_and_to_repeat_it(tiny_training, tiny_set):
     card = read_json(tiny_training / "model.json")
-    assert set(card) == set(MEANINGS) - {"fine-tuning"}, "every key is documented"
+    assert set(card) == DOCUMENTED - {"fine-tuning"}, "every key is documented"
     assert card["network"] == {"width": 2, "depth": 2} and card["seed"] == 0 and card["loss"] == "dice"
     assert 0 < card["threshold"] < 1 and "1 validation photographs" in card["threshold chosen"]
     assert card["side"] and set(card["calibration"]) >= {"temperature", "bias"}
