@@ -82,6 +82,11 @@ class Card(dict):
                     pens_in(self, pen))
 
 
+def shas_of(parts):
+    """Returns the SHA-256 of all photographs of a set, given its `parts` as a card has them."""
+    return {sha for part in parts.values() for sha in part.values()}
+
+
 def pens_in(card, chosen=None):
     """Returns the Pens of a card, or of so much of it as is known, of which one was `chosen`."""
     return Pens(card.get("pens"), card.get("habit", 0.0), card.get("picture sizes", {}),

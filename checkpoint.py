@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from card import WEIGHTS, Card
+from card import WEIGHTS, Card, shas_of
 from model import copy_weights, shape_of, unet
 from running.command import Problem
 from running.files import sha256, whole
@@ -76,8 +76,7 @@ def caution(card, photographs):
 
     photographs: paths; of what lies elsewhere nothing is known, and the model counts as not made for it.
     """
-    learned = {sha for parts in card.get("data", {}).values() for part in parts.values()
-               for sha in part.values()}
+    learned = set().union(*map(shas_of, card.get("data", {}).values()))
     dice, init = (card.get("validation") or {}).get("dice"), (card.get("recipe") or {}).get("init")
     drawn = sums() if learned and not init else set()
     why = ""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 import samples
-from card import Card, Plan, pens_in
+from card import Card, Plan, pens_in, shas_of
 from checkpoint import load_network
 from fitting.best_pen import as_before
 from fitting.threshold import as_used, examples_of, right_at_best, smallest_within, tune
@@ -48,11 +48,6 @@ def card_of(init, shape, data):
                      "with the pen of these. If they are of another camera, give its folder another name and "
                      "run augment.py again.")
     return card
-
-
-def shas_of(parts):
-    """Returns the SHA-256 of all photographs of a set, as a card has it."""
-    return {sha for part in parts.values() for sha in part.values()}
 
 
 def learned_before(card, data):

@@ -3,6 +3,7 @@
     photographs = validation_of(everyone, folders, card)       for testing.py --split validation
 """
 
+from card import shas_of
 from running.command import Problem, complain, with_example
 from running.files import sha256
 
@@ -35,6 +36,6 @@ def gone_since(data, here):
     They are of those of its sets of which at least one photograph is here.
     """
     known = {f"{name}/{photograph}": digest for name, parts in data.items()
-             if any(digest in here for part in parts.values() for digest in part.values())
+             if shas_of(parts) & here
              for photograph, digest in parts.get("validation", {}).items()}
     return [name for name, digest in known.items() if digest not in here], len(known)
