@@ -1,6 +1,6 @@
 """What watches a training: it keeps models and history.csv whole, warns, and stops at a loss that is NaN."""
 
-import importlib.util
+import importlib
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -93,5 +93,9 @@ class Glimpse(keras.callbacks.TensorBoard):
 
 
 def tensorboard(folder, pairs):
-    """Returns the callbacks that write for TensorBoard to `folder`: none where it is not installed."""
-    return [Glimpse(folder, pairs.validation(1))] if importlib.util.find_spec("tensorboard") else []
+    """Returns the callbacks that write for TensorBoard to `folder`: none where it cannot be imported."""
+    try:
+        importlib.import_module("tensorboard.summary.v2")  # what Keras wants at the end of an epoch
+    except ImportError:
+        return []
+    return [Glimpse(folder, pairs.validation(1))]

@@ -74,3 +74,13 @@ def test_a_history_that_cannot_be_written_leaves_the_one_before(tmp_path, monkey
     with pytest.raises(OSError):
         history.on_epoch_end(1, {"loss": 0.4})
     assert (tmp_path / "h.csv").read_text(encoding="utf-8") == before
+
+
+# ---- TensorBoard -------------------------------------------------------------------------------------------
+
+def test_a_tensorboard_that_cannot_be_imported_is_as_none(monkeypatch, tmp_path):
+    """Version 2.20 without setuptools ended a training with its first epoch, and no model was left."""
+    (tmp_path / "tensorboard").mkdir()
+    (tmp_path / "tensorboard/__init__.py").write_text("import a_module_that_is_not_there")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert callbacks.tensorboard(tmp_path, None) == []
