@@ -94,7 +94,7 @@ class Manifest:
 
     def _check(self):
         self._refuse(copies_in_parts({path_at(row["path"], self.data): (row["split"], row["source sha256"])
-                                      for _, row in self.table.drop_duplicates("path").iterrows()}))
+                                      for row in self.table.drop_duplicates("path").to_dict("records")}))
         for part in PARTS:
             files = self.parts[part]["file"]
             if files.empty:
@@ -173,7 +173,7 @@ class Manifest:
         return set(self.table["source sha256"][which]) <= samples.sums()
 
     def _sources(self, part):
-        return [row for _, row in self.parts[part].drop_duplicates("path").iterrows()]
+        return self.parts[part].drop_duplicates("path").to_dict("records")
 
     def photographs(self, part):
         """Returns the photographs of 'train' or 'validation' from which the pairs were cut."""
