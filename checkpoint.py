@@ -42,12 +42,18 @@ def save(network, path):
 def find_model(given=None):
     """Returns the path of the model to use: `given`, else the one trained last, else the shipped one.
 
-    Raises Problem if it is a folder.
+    Raises Problem if it is a folder or not there.
     """
     path = Path(given or (CHECKPOINT if CHECKPOINT.exists() else SHIPPED))
     if path.is_dir():
         raise Problem(f"{path}: is a folder. Give a model file in it, such as model.keras.")
+    _refuse_missing(path)
     return path
+
+
+def _refuse_missing(path):
+    if not path.is_file():
+        raise Problem(f"{path}: there is no such model. Train one with training.py, or give another --model.")
 
 
 def load(path):
@@ -134,8 +140,7 @@ def _outline(config):
 
 def _network_of(path):
     """Returns a U-Net made here with the configuration of the model file, but not yet with its weights."""
-    if not path.is_file():
-        raise Problem(f"{path}: there is no such model. Train one with training.py, or give another --model.")
+    _refuse_missing(path)
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo("config.json").file_size > MOST_OVERHEAD:

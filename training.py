@@ -189,8 +189,10 @@ def begin(options, settings):
         raise Problem(f"{gone[0]}: is gone or empty. Put it back, or train anew with --overwrite.")
     if state == "unfinished" and not options.resume:
         raise Problem(f"{options.out}: holds an unfinished run. "
-                      "Go on with --resume, or start anew with --overwrite.")
+                      "Give the same command with --resume, or start anew with --overwrite.")
     if state == "new":
+        if options.resume:
+            say(f"{options.out}: there is no run to go on with; it begins anew.")
         written = STATE, LAST, BEST, CARD, HISTORY, CURVES
         make_way(options.out, written, written, overwrite=True)
         mark(options.out, settings, finished=False)
@@ -217,5 +219,11 @@ def tell(out, card, finished_before=False):
             f"at native size, with --tta {dice_with_tta}. The model is {out / BEST}. Next: {following}")
 
 
+def goes_on(words):
+    """Returns how to go on with the run of a command that had these words behind training.py."""
+    kept = [word for word in words if word not in ("--resume", "--overwrite")]
+    return f"Go on with  {typed('python', 'training.py', *kept, '--resume')}"
+
+
 if __name__ == "__main__":
-    sys.exit(run(main, "Go on with  python training.py --resume"))
+    sys.exit(run(main, goes_on(sys.argv[1:])))

@@ -19,7 +19,7 @@ class Anneal(keras.callbacks.Callback):
 
     remembered = ("done", "seconds", "last", "compiled", "slow")
     WARM_UP, LAST = 0.03, 0.01  # share of the training that warms up; share of the rate left at the end
-    STEPS, SHARE = 80, 0.02  # the pace is judged after so many steps or such a share of the time
+    STEPS, SHARE = 80, 0.1  # the pace is judged after so many steps or such a share of the time
 
     def __init__(self, steps, minutes=None):
         super().__init__()

@@ -245,6 +245,9 @@ def test_the_model_trained_last_goes_before_the_one_that_is_shipped(tmp_path, mo
     checkpoint.CHECKPOINT.parent.mkdir()
     checkpoint.CHECKPOINT.touch()
     assert checkpoint.find_model() == checkpoint.CHECKPOINT
+    with pytest.raises(Problem, match="mine.keras: there is no such model"):
+        checkpoint.find_model("mine.keras")
+    Path("mine.keras").touch()
     assert checkpoint.find_model("mine.keras") == Path("mine.keras")
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from conftest import ROOT, SMALL, same_weights
 
+import training
 from fitting import callbacks, resuming, schedule
 from running import files
 from running.command import Problem
@@ -91,6 +92,18 @@ def test_a_damaged_state_is_named(train, tmp_path, monkeypatch):
     state.write_bytes(state.read_bytes()[:5000])
     ended = train(tmp_path / "c", "--epochs", 2, "--resume")
     assert ended.code == 2 and "training.npz: cannot be read" in ended.err and "--overwrite" in ended.err
+
+
+def test_who_interrupts_is_told_the_same_command_with_resume():
+    words = ["--pairs", "mine", "--init", "weights/vessels.keras", "--overwrite", "--out", "checkpoints-mine"]
+    assert training.goes_on(words) == ("Go on with  python training.py --pairs mine "
+                                       "--init weights/vessels.keras --out checkpoints-mine --resume")
+    assert training.goes_on(["--resume"]) == "Go on with  python training.py --resume"
+
+
+def test_resume_says_where_there_is_nothing_to_go_on_with(train, tmp_path):
+    ended = train(tmp_path / "mistyped", "--epochs", 1, "--resume")
+    assert ended.code == 0 and "mistyped: there is no run to go on with; it begins anew" in ended.out
 
 
 @pytest.mark.slow
