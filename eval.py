@@ -128,14 +128,20 @@ def segment_all(results, named, predictor, card, page):
     def write(path, segmented):
         page.offer(results.add(named[path], path, segmented, card), segmented)
 
-    return failures(named, results.read, segment, write)
+    return failures(results, named, results.read, segment, write)
 
 
-def failures(named, *steps):
-    """Takes the photographs through the steps of `overlapped`; returns {path: Problem} of what failed."""
+def failures(results, named, *steps):
+    """Takes the photographs through the steps of `overlapped`; returns {path: Problem} of what failed.
+
+    However that ends, it is said what is to be known of the files that were read: no later run reads them.
+    """
     shown = tqdm(overlapped(named, *steps, memory=memory_of), total=len(named), unit="photograph",
                  disable=not sys.stderr.isatty())
-    return {path: outcome for path, outcome in shown if isinstance(outcome, Problem)}
+    try:
+        return {path: outcome for path, outcome in shown if isinstance(outcome, Problem)}
+    finally:
+        results.tell_read()
 
 
 def measured(options, photographs):
@@ -151,7 +157,7 @@ def measured(options, photographs):
         results.tell_uncompared(results.in_table())
         return done_already(options, named, refused)
     results.begin(named, results.mask_of.values())
-    failed = refused | failures(left, results.read, lambda _, read: read,
+    failed = refused | failures(results, left, results.read, lambda _, read: read,
                                 lambda path, read: results.add(named[path], path, *read))
     done = {name for photograph, name in named.items() if photograph not in failed}
     rows = [row for row in results.write_table() if row["name"] in done]

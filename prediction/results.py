@@ -171,6 +171,11 @@ class FolderResults(Results):
         rgb = read_photograph(path, self.remarks)
         return rgb, found_fov(path, rgb)
 
+    def tell_read(self):
+        """Says what is to be known of the files that were read, each thing once for all of them."""
+        for sentence in summed_up(self.remarks):
+            complain(sentence)
+
     def made_when_read(self, path):
         return self.noted.pop(path, None) or self.made_of(path)
 
@@ -212,12 +217,7 @@ class FolderResults(Results):
         return rows
 
     def finish(self, *given):
-        """Writes that all is done, if it is, and says what is to be known of the files that were read.
-
-        given: names of photographs, and whatever else SHOWN show.
-        """
-        for sentence in summed_up(self.remarks):
-            complain(sentence)
+        """Writes that all is done, if it is; given: names of photographs, and whatever else SHOWN show."""
         files = [file for file in SHOWN if is_there(self.folder / file)]
         if self.complete:
             self.removed = set()

@@ -225,6 +225,17 @@ def test_eval_reads_dicom_and_pages_says_so_and_lets_nothing_of_the_header_out(
         assert not any(word in content for word in (b"Secret", b"Anna", b"HB-4711", b"19500101")), path
 
 
+def test_eval_says_of_a_file_that_fails_too_that_another_page_was_read(command, tiny_model, tmp_path):
+    """Its largest page is dark: without these words nobody would look at the others."""
+    dark, lit = (Image.new("RGB", (side, side), (light,) * 3) for side, light in ((90, 3), (80, 90)))
+    for name in ("a.tif", "b.tif"):
+        lit.save(tmp_path / name, save_all=True, append_images=[dark])
+    for given in ([tmp_path / "a.tif"], [tmp_path]):
+        ended = command("eval", *given, "--out", tmp_path / "out", "--model", tiny_model)
+        assert ended.code == 2 and "is dark everywhere" in ended.err
+        assert ended.err.count(SEVERAL_PAGES) == 1, ended
+
+
 def test_every_command_of_a_set_refuses_a_mask_that_was_not_turned(command, draw, tiny_model, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3
