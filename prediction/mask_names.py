@@ -71,11 +71,20 @@ def masks_in(place):
 
 
 def _files_in(place):
-    """Returns the files in and below a folder, in order; raises OSError where one is closed."""
+    """Returns the files in and below a folder, in order; raises OSError where one is closed.
+
+    What is below it anyway bears the name that it has there, whatever link leads to it.
+    """
     def closed(error):
         raise error
 
-    files = [folder / name for folder, _, names in folders_in(place, closed) for name in names]
+    def leads_back(folder):
+        return os.path.islink(folder) and folder.resolve().is_relative_to(place.resolve())
+
+    files = []
+    for folder, below, names in folders_in(place, closed):
+        below[:] = [name for name in below if not leads_back(folder / name)]
+        files += [folder / name for name in names]
     return sorted(filter(os.path.isfile, files))
 
 

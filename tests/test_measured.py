@@ -156,6 +156,14 @@ def test_masks_behind_a_link_to_a_folder_are_found_as_photographs_are(measure, d
     assert "done already" in measure().out
 
 
+def test_a_link_to_masks_that_are_there_anyway_does_not_rename_them(measure, drawn, tmp_path):
+    """Where it came first in the alphabet, they bore its name alone, and their photographs had no mask."""
+    (drawn / "newest").symlink_to("patient7")
+    ended = measure()
+    assert ended.code == 0 and "newest" not in ended.err
+    assert sorted(table(tmp_path / "measured").index) == ["a", "patient7/left"]
+
+
 def test_the_mask_of_one_patient_is_not_taken_for_anothers(refused, draw, tmp_path):
     """Without their folders both are called left."""
     rgb, mask, _ = draw.eye(1)
