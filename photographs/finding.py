@@ -139,8 +139,9 @@ def files_in(place, out):
         absolute = folder.absolute().as_posix()
         found |= {folder / name: f"{absolute}/{name}" for name in names
                   if not (settings and _is_of_run((folder / name).relative_to(place).as_posix()))}
+    counted_once = {path.resolve(): path for path in reversed(beside)}  # links may have led there again
     taken = set(map(Path.resolve, found)) if beside else ()
-    beside = [path for path in beside if path.resolve() not in taken]  # else a link has led back
+    beside = [path for real, path in reversed(counted_once.items()) if real not in taken]
     return found, {path: path.name for path in closed}, beside
 
 

@@ -153,6 +153,16 @@ def test_a_link_that_leads_back_to_results_counts_nothing(touch, capsys):
     assert set(found("a")) == {"a/x.png", "a/b/y.png"} and capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("settings", ['{"tta": false}', None])
+def test_a_picture_beside_results_counts_once_whatever_links_lead_to_it(touch, capsys, settings):
+    touch("a/x.png", "a/out/own.png", "a/out/x_mask.png")
+    Path("a/newest").symlink_to("out")
+    if settings:
+        run_of("a/out", settings)
+    assert found("a", out="a/out") == {"a/x.png": "x.png"}
+    assert "left out 1 picture beside results" in capsys.readouterr().err
+
+
 def test_results_that_were_copied_without_their_run_are_known(touch):
     touch("a/x.png", *(f"a/old/{name}.png" for name in (
         "x_mask", "x_overlay", "x_probability", "contact_sheet", "y_overlay")))
