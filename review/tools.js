@@ -18,9 +18,10 @@ function drawTo(event) {
   const here = inPhotograph(event);
   const floor = pen.held === "follow" ? pen.floor : 0;
   const part = sweep(pen.last ?? here, here, Math.max(pen.size / 2, 0.75), floor);
+  pen.last = here;
+  if (!part.width || !part.height) return; // all of it lies beside the photograph
   outdate(part);
   repaint(part);
-  pen.last = here;
 }
 
 const tool = {

@@ -129,6 +129,17 @@ def test_the_end_of_a_stroke_colours_no_layer_before_it_is_looked_at(browser):
         assert later == browser.execute_script(shown, kinds)
 
 
+def test_a_stroke_beside_the_photograph_changes_nothing_and_breaks_no_painting(browser, rows):
+    """A part without pixels cannot be painted: the layer stayed black from then on."""
+    width = rows[0]["mask"].shape[1]
+    seen = "zoomBy(0); paint(); return canvas.toDataURL()"
+    before = browser.execute_script(f"choose('right', 'overlay'); {seen}")
+    for beside in ([[-9, 50], [-20, 60]], [[width + 9, 50], [width + 20, 60]]):
+        stroke(browser, "add", *beside)
+        assert browser.execute_script(f"hold('move'); {seen}") == before
+    assert np.array_equal(mask_of(browser), rows[0]["mask"])
+
+
 def test_zooming_within_a_stroke_shows_it_and_two_fingers_take_it_away(browser):
     browser.execute_script("hold('add'); setSize(9)")
     for ending in ("up", "cancel"):
