@@ -54,8 +54,9 @@ def same_as_before(folder, settings, overwrite, earlier=()):
     if different:
         changes = "; ".join(CHECKSUMS.get(key) or f"{key}: {_shown(known.get(key))} before, "
                             f"{_shown(settings.get(key))} now" for key in different)
+        first = "Give the earlier model by --model, say" if "model sha256" in different else "Say"
         raise Problem(f"{folder}: holds a run with other settings ({changes}). "
-                      "Say --overwrite, or choose another --out.")
+                      f"{first} --overwrite, or choose another --out.")
     sweep(folder)
     whole = run.get("finished") and not lacks(folder, run.get("files", ()))
     return "finished" if whole else "unfinished"

@@ -80,7 +80,7 @@ def test_a_finished_run_that_has_lost_a_file_is_unfinished_and_says_so(spoil, tm
     ({"tta": False, "a": 1}, {"whole": [], "a": 2}, r"settings \(a: 1 before, 2 now\)"),
     ({"whole": []}, {"whole": ["STARE", "B"]}, "whole: not given before, STARE, B now"),
     ({"model sha256": "1" * 64, "pairs": "2" * 64}, {"model sha256": "3" * 64, "pairs": "4" * 64},
-     r"settings \(the model is another; the pairs are others\)"),
+     r"settings \(the model is another; the pairs are others\)\. Give the earlier model by --model, say "),
     ({"a": 1, "b": 2}, {"a": 2, "b": 1}, "a: 1 .*; b: 2 before, 1 now")])
 def test_other_settings_are_refused_and_named(before, now, sentence, tmp_path):
     mark(tmp_path, before, finished=True)
