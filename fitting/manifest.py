@@ -78,7 +78,7 @@ class Manifest:
         card = read_json(path) if path.exists() else {}
         sound = isinstance(card, dict) and card.get("finished") and isinstance(card.get("settings"), dict)
         if not sound:
-            raise Problem(f"{self.folder}: holds no finished pairs. Run  "
+            raise Problem(f"{path}: holds no finished pairs. Run  "
                           f"{typed('python', 'augment.py', *self._out())}  first, or give --pairs the folder "
                           "that it wrote.")
         return card
